@@ -1,0 +1,24 @@
+//! From raw calcium traces to training-ready spike grids, over MPI ranks.
+//!
+//! ```text
+//! subject folder ─ input ─▶ F (neurons of one work unit)
+//!    F ─ baseline ─▶ ΔF/F ─ cascade ─▶ spike rate ─ spikes ─▶ bit-packed spikes     (any rank, any order)
+//!    spikes of all neurons ─ exchange (neuron-major → frame slabs) ─▶ slab of frames on each rank
+//!    slab ─ grid ─▶ (t, Z, 256, 128) ─ output ─▶ preaugmented_grids.h5              split, metadata, plots beside it
+//! ```
+//!
+//! Axes, always in this order: `T` frames, `N` neurons, `Z` z-planes. Rates are spikes per frame, times are seconds,
+//! frequencies Hz. The modules below stand in the order of the data.
+
+pub mod input;
+
+pub mod baseline;
+pub mod cascade;
+pub mod spikes;
+
+pub mod grid;
+pub mod split;
+
+pub mod plot;
+
+pub mod demo;

@@ -1,0 +1,1 @@
+//! The figures of a subject as a PDF (rule 8.3).

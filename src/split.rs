@@ -1,0 +1,1 @@
+//! Train and test blocks of frames (rule 6.1).
