@@ -1,1 +1,199 @@
 //! Cell positions and spikes to grids (rules 7.1 to 7.3).
+//!
+//! Every neuron belongs to one z-plane and one pixel of its 256 × 128 grid. A frame of the grids has a 1 wherever a
+//! neuron spikes, and in the corner of each plane a marker whose length tells the planes apart.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// Rows of a plane, along x.
+pub const ROWS: usize = 256;
+/// Columns of a plane, along y.
+pub const COLUMNS: usize = 128;
+/// Pixels of a plane, one byte each.
+pub const PLANE_BYTES: usize = ROWS * COLUMNS;
+
+/// Rows that the marker of a plane covers.
+const MARKER_ROWS: usize = 2;
+
+/// Where each neuron of a subject lies in the grids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layout {
+    /// z levels of the planes, ascending, in the unit of the positions, (Z,).
+    pub z_values: Vec<f64>,
+    /// Neurons of each plane: plane `p` has `cells[plane_ends[p - 1]..plane_ends[p]]`, (Z,).
+    plane_ends: Vec<u32>,
+    /// All neurons, ordered by plane, then by neuron, (N,).
+    cells: Vec<Cell>,
+}
+
+/// A neuron and its pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Cell {
+    neuron: u32,
+    pixel: u16,
+}
+
+impl Layout {
+    /// Lays out the neurons at `xyz`, (N, 3). NaN coordinates count as 0.
+    pub fn new(xyz: &[[f64; 3]]) -> Self {
+        let axis = |axis: usize| {
+            xyz.iter()
+                .map(move |position| number_or_zero(position[axis]))
+        };
+        let levels: Vec<f64> = axis(2).map(z_level).collect();
+        let mut z_values = levels.clone();
+        z_values.sort_by(f64::total_cmp);
+        z_values.dedup();
+
+        let row = Scale::of(axis(0), ROWS);
+        let column = Scale::of(axis(1), COLUMNS);
+        let mut cells: Vec<(usize, Cell)> = Vec::with_capacity(xyz.len());
+        for (((neuron, x), y), level) in (0..).zip(axis(0)).zip(axis(1)).zip(&levels) {
+            let plane = z_values.partition_point(|z| z < level);
+            let pixel = (row.index(x) * COLUMNS + column.index(y)) as u16;
+            cells.push((plane, Cell { neuron, pixel }));
+        }
+        cells.sort_by_key(|&(plane, _)| plane);
+        let plane_ends = (0..z_values.len())
+            .map(|plane| cells.partition_point(|&(of, _)| of <= plane) as u32)
+            .collect();
+        Self {
+            z_values,
+            plane_ends,
+            cells: cells.into_iter().map(|(_, cell)| cell).collect(),
+        }
+    }
+
+    /// Number of z-planes, Z.
+    pub fn planes(&self) -> usize {
+        self.z_values.len()
+    }
+
+    /// Draws the grids of some `frames` and `planes` into `out`, (frames, planes, 256, 128), which is overwritten whole.
+    ///
+    /// `spikes` is neuron-major: `row_bytes` bytes per neuron, bit-packed as [`crate::spikes::sample`] packs them.
+    /// `frames` are places within these rows. Neurons and frames beyond the end of `spikes` have no spikes, planes
+    /// beyond the last have no neurons.
+    ///
+    /// # Panics
+    /// When `out` has another length than that.
+    pub fn rasterise(
+        &self,
+        spikes: &[u8],
+        row_bytes: usize,
+        frames: Range<usize>,
+        planes: Range<usize>,
+        out: &mut [u8],
+    ) {
+        let frame_bytes = planes.len() * PLANE_BYTES;
+        assert_eq!(
+            out.len(),
+            frames.len() * frame_bytes,
+            "bytes for {frames:?} frames of {planes:?} planes"
+        );
+        if out.is_empty() {
+            return;
+        }
+        let mut rest = out;
+        let mut begin = frames.start;
+        while begin < frames.end {
+            // Frames that share a byte of every row are drawn together.
+            let end = frames.end.min((begin / 8 + 1) * 8);
+            let (octet, after) = rest.split_at_mut((end - begin) * frame_bytes);
+            self.rasterise_octet(spikes, row_bytes, begin..end, planes.clone(), octet);
+            rest = after;
+            begin = end;
+        }
+    }
+
+    /// [`Self::rasterise`] for frames in one byte of each row, plane by plane so that what is written stays in cache.
+    fn rasterise_octet(
+        &self,
+        spikes: &[u8],
+        row_bytes: usize,
+        frames: Range<usize>,
+        planes: Range<usize>,
+        out: &mut [u8],
+    ) {
+        let frame_bytes = planes.len() * PLANE_BYTES;
+        let shift = frames.start % 8;
+        let mask = u8::MAX >> (8 - frames.len());
+        let column = frames.start / 8;
+        for (slot, plane) in planes.enumerate() {
+            for frame in out.chunks_exact_mut(frame_bytes) {
+                frame[slot * PLANE_BYTES..][..PLANE_BYTES].fill(0);
+            }
+            for cell in self.cells_of(plane) {
+                let row = cell.neuron as usize * row_bytes;
+                let Some(&byte) = spikes.get(row + column).filter(|_| column < row_bytes) else {
+                    continue;
+                };
+                let mut bits = byte >> shift & mask;
+                while bits != 0 {
+                    let frame = bits.trailing_zeros() as usize;
+                    out[frame * frame_bytes + slot * PLANE_BYTES + usize::from(cell.pixel)] = 1;
+                    bits &= bits - 1;
+                }
+            }
+            for frame in out.chunks_exact_mut(frame_bytes) {
+                draw_marker(plane, &mut frame[slot * PLANE_BYTES..][..PLANE_BYTES]);
+            }
+        }
+    }
+
+    fn cells_of(&self, plane: usize) -> &[Cell] {
+        let Some(&end) = self.plane_ends.get(plane) else {
+            return &[];
+        };
+        let begin = plane
+            .checked_sub(1)
+            .map_or(0, |before| self.plane_ends[before]);
+        &self.cells[begin as usize..end as usize]
+    }
+}
+
+/// Marks z-plane `plane` in its upper right corner: two rows, one column longer than the plane before (rule 7.2).
+fn draw_marker(plane: usize, pixels: &mut [u8]) {
+    let length = plane.saturating_add(2).min(COLUMNS);
+    for row in pixels.chunks_exact_mut(COLUMNS).take(MARKER_ROWS) {
+        row[COLUMNS - length..].fill(1);
+    }
+}
+
+fn number_or_zero(coordinate: f64) -> f64 {
+    if coordinate.is_nan() { 0.0 } else { coordinate }
+}
+
+/// Rounded to thousandths, half to even as `numpy.rint`; adding 0 makes one plane of -0.0 and 0.0.
+fn z_level(z: f64) -> f64 {
+    (z * 1000.0).round_ties_even() / 1000.0 + 0.0
+}
+
+/// From coordinates along one axis to rows or columns.
+struct Scale {
+    min: f64,
+    range: f64,
+    last: usize,
+}
+
+impl Scale {
+    /// Over all `coordinates`; a range of 0 is taken as 1.
+    fn of(coordinates: impl Iterator<Item = f64>, places: usize) -> Self {
+        let (min, max) = coordinates.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), c| {
+            (c.min(min), c.max(max))
+        });
+        let range = max - min;
+        Self {
+            min,
+            range: if range == 0.0 { 1.0 } else { range },
+            last: places - 1,
+        }
+    }
+
+    fn index(&self, coordinate: f64) -> usize {
+        let index = (((coordinate - self.min) / self.range) * self.last as f64).floor();
+        (index as usize).min(self.last)
+    }
+}
