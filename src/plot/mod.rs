@@ -1,6 +1,30 @@
 //! The figures of a subject as a PDF (rule 8.3).
+//!
+//! `summary`, `cells` and `neuron` say what is on a page, `panel` and `axis` how a chart looks, `trace` thins a recording to what
+//! paper can show. plotters turns that into shapes, `pdf` writes the shapes as a page, `metrics` knows the fonts that
+//! every PDF reader brings along, and `document` binds the pages.
 
+mod axis;
+mod cells;
+mod document;
+mod metrics;
+mod neuron;
+mod panel;
+mod pdf;
+mod summary;
+mod trace;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use plotters::drawing::DrawingAreaErrorKind;
+
+use document::Document;
+use panel::Canvas;
+use pdf::Page;
 
 /// What the first page tells about a subject.
 #[derive(Debug, Clone)]
@@ -43,6 +67,26 @@ pub struct Summary<'a> {
     pub warnings: &'a [String],
 }
 
+impl Summary<'_> {
+    /// What the traces are, as the name of their axis.
+    fn trace_name(&self) -> &str {
+        match self.baseline {
+            "dff" => "ΔF/F",
+            "subtract" => "F − F₀",
+            "none" => "ΔF/F (as given)",
+            other => other,
+        }
+    }
+
+    /// Unit of noise levels after a space; none where the traces are not relative to their baseline.
+    fn noise_unit(&self) -> &'static str {
+        match self.baseline {
+            "subtract" => "",
+            _ => " % / √Hz",
+        }
+    }
+}
+
 /// One neuron's page: three traces of `T` frames.
 #[derive(Debug, Clone)]
 pub struct NeuronTraces {
@@ -76,17 +120,50 @@ pub enum PlotError {
     Draw(String),
 }
 
+impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotError {
+    fn from(error: DrawingAreaErrorKind<E>) -> Self {
+        Self::Draw(error.to_string())
+    }
+}
+
 /// Writes a summary page and one page for each of `neurons` to `path`, replacing what is there.
+///
+/// The same arguments give the same bytes.
 ///
 /// # Errors
 /// When the file cannot be written, or a figure cannot be drawn.
 pub fn write_pdf(
     path: &Path,
-    _summary: &Summary,
-    _neurons: &[NeuronTraces],
+    summary: &Summary,
+    neurons: &[NeuronTraces],
 ) -> Result<(), PlotError> {
-    std::fs::write(path, b"").map_err(|source| PlotError::Write {
+    let bytes = document(summary, neurons)?;
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| PlotError::Write {
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// The bytes of the PDF.
+fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Vec<u8>, PlotError> {
+    let producer = format!("spikegrid-mpi {}", summary.software_version);
+    let mut document = Document::new(&format!("{}: spike grids", summary.subject), &producer);
+    let mut add = |bookmark: String, draw: &dyn Fn(&Canvas) -> Result<(), PlotError>| {
+        let page = Rc::new(RefCell::new(Page::new()));
+        draw(&Canvas::from(&page))?;
+        let content = page.borrow_mut().take_content();
+        let added = document.add_page(&content, bookmark);
+        added.map_err(|error| PlotError::Draw(error.to_string()))
+    };
+    add("Summary".to_owned(), &|page| summary::draw(page, summary))?;
+    for traces in neurons {
+        let bookmark = format!("Neuron {}", traces.neuron);
+        add(bookmark, &|page| neuron::draw(page, summary, traces))?;
+    }
+    Ok(document.finish())
 }
