@@ -82,9 +82,10 @@ fn envelope(values: &[f32], run: Range<usize>, columns: usize) -> Vec<(usize, f3
 
 /// Column of a frame among `columns` columns that share `frames` frames.
 fn column_of(frame: usize, frames: usize, columns: usize) -> usize {
-    match frames <= columns {
-        true => frame,
-        false => (frame as u128 * columns as u128 / frames as u128) as usize,
+    if frames <= columns {
+        frame
+    } else {
+        (frame as u128 * columns as u128 / frames as u128) as usize
     }
 }
 
@@ -95,9 +96,12 @@ mod tests {
     /// A trace that looks random, with a lone peak.
     fn trace(frames: usize, peak: usize) -> Vec<f32> {
         (0..frames)
-            .map(|frame| match frame == peak {
-                true => 9.0,
-                false => ((frame * 7919) % 101) as f32 / 101.0,
+            .map(|frame| {
+                if frame == peak {
+                    9.0
+                } else {
+                    ((frame * 7919) % 101) as f32 / 101.0
+                }
             })
             .collect()
     }
