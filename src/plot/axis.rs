@@ -62,7 +62,7 @@ impl Axis {
     /// The label of the tick at `value`.
     pub fn label(&self, value: f64) -> String {
         let largest = self.range.start.abs().max(self.range.end.abs());
-        if largest >= 1e7 || largest < 1e-4 {
+        if !(1e-4..1e7).contains(&largest) {
             let digits = largest.log10().floor() - self.step.log10().floor();
             return with_minus(format!("{value:.*e}", digits.clamp(0.0, 9.0) as usize));
         }
@@ -199,7 +199,7 @@ mod tests {
             ["0", "100", "200", "300", "400", "500"]
         );
         assert_eq!(
-            labels(&Axis::exact(-0.13..0.32, 4)),
+            labels(&Axis::exact(-0.13..0.32, 5)),
             ["−0.1", "0.0", "0.1", "0.2", "0.3"].map(str::to_owned)[..].to_vec()
         );
         assert_eq!(labels(&Axis::whole_numbers(-0.5..2.5, 8)), ["0", "1", "2"]);

@@ -11,8 +11,6 @@ use super::{PlotError, Summary};
 
 /// Cells drawn at most: enough to show the shape of a brain, few enough for a small file.
 const MOST_DOTS: usize = 8000;
-/// Where small print beside the heading of a figure stands, in points from the figure's upper edge.
-const BESIDE_HEADING: f64 = -14.0;
 const NOISE_BINS: usize = 40;
 const WIDEST_BAR: f64 = 24.0;
 /// The part of the noise levels that the histogram covers; the rest are few and far away.
@@ -26,11 +24,7 @@ pub fn draw_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let drawn = thinned(summary.positions, MOST_DOTS);
     if drawn.len() < summary.positions.len() {
         let (shown, all) = (count(drawn.len()), count(summary.positions.len()));
-        remark(
-            canvas,
-            &format!("{shown} of {all} cells drawn"),
-            BESIDE_HEADING,
-        )?;
+        remark(canvas, &format!("{shown} of {all} cells drawn"))?;
     }
     let (x, y) = equal_scales(&drawn, Frame::plotting_size(canvas));
     let mut chart = Frame {
@@ -70,7 +64,7 @@ pub fn draw_planes(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> 
         height: neurons as f64,
         color: plane_color(plane, planes),
     });
-    remark(canvas, "colours as on the map", BESIDE_HEADING)?;
+    remark(canvas, "colours as on the map")?;
     let frame = Frame {
         x: &Axis::whole_numbers(-0.5..planes.max(1) as f64 - 0.5, 6),
         y: &y,
@@ -111,27 +105,23 @@ pub fn draw_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
         y_label: "neurons",
         bands: Vec::new(),
     };
-    draw_bars(canvas, frame, bars)?;
-    let remarks = noise_remarks(&levels, beyond, undefined);
-    for (line, words) in remarks.iter().enumerate() {
-        remark(canvas, words, 3.0 + 10.0 * line as f64)?;
-    }
-    Ok(())
+    remark(canvas, &noise_remark(&levels, beyond, undefined))?;
+    draw_bars(canvas, frame, bars)
 }
 
 /// What the histogram does not show: the median, neurons beyond its axis, neurons without a noise level.
-fn noise_remarks(sorted: &[f64], beyond: usize, undefined: usize) -> Vec<String> {
+fn noise_remark(sorted: &[f64], beyond: usize, undefined: usize) -> String {
     let mut remarks = Vec::new();
     if let Some(median) = sorted.get(sorted.len() / 2) {
         remarks.push(format!("median {}", significant(*median, 3)));
     }
     if beyond > 0 {
-        remarks.push(format!("{} beyond this axis", count(beyond)));
+        remarks.push(format!("{} beyond axis", count(beyond)));
     }
     if undefined > 0 {
-        remarks.push(format!("{} not defined", count(undefined)));
+        remarks.push(format!("{} undefined", count(undefined)));
     }
-    remarks
+    remarks.join(", ")
 }
 
 /// Edges and heights of the bins over all but the last few of the `sorted` values.
@@ -187,11 +177,11 @@ fn draw_bars(
     }
 }
 
-/// Writes small print at the right edge of `canvas`, `top` points below its upper edge.
-fn remark(canvas: &Canvas, words: &str, top: f64) -> Result<(), PlotError> {
+/// Writes small print at the right of the heading above `canvas`.
+fn remark(canvas: &Canvas, words: &str) -> Result<(), PlotError> {
     let (width, _) = canvas.dim_in_pixel();
     let left = f64::from(width) / UNITS_PER_POINT - text_width(words, false) * 8.0;
-    write(canvas, words, &text(8.0, MUTED), (left, top))
+    write(canvas, words, &text(8.0, MUTED), (left, -14.0))
 }
 
 /// At most `most` of the positions, at equal distances in their order.

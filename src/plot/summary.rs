@@ -50,7 +50,7 @@ pub fn draw(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
         &headed(page, POPULATION, bottom, "Population activity")?,
         summary,
     )?;
-    draw_noise(&headed(page, RIGHT, bottom, "Noise levels")?, summary)?;
+    draw_noise(&headed(page, RIGHT, bottom, "Noise")?, summary)?;
     draw_warnings(page, summary.warnings)
 }
 
