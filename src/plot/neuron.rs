@@ -145,7 +145,7 @@ fn draw_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let swatch = part(page, (MARGIN + 50.0, top), (14.0, 8.0));
     swatch.fill(&NO_VALUE)?;
     let words = format!(
-        "no value (a rate needs a whole window of the network; infinite and missing samples)    •    model {}",
+        "no value: nearer to an end than the network's window reaches, or a missing sample    •    model {}",
         summary.cascade_model
     );
     write(page, &words, &text(8.0, MUTED), (MARGIN + 69.0, top))
