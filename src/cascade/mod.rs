@@ -1,1 +1,38 @@
 //! CASCADE: ΔF/F to spike rates by an ensemble of small convnets (rules 4.1 to 4.8).
+//!
+//! ```text
+//! model folder ─ config, folder, keras, state_dict ─▶ Model            (the only part that touches files)
+//! ΔF/F ─ noise ─▶ noise level ─▶ ensemble ─ trace ─▶ raw rate ─ threshold ─▶ spike rate
+//! ```
+//!
+//! - [`config`]: `config.yaml` and what follows from it; `folder`: a model folder to a [`Model`] (rule 4.1)
+//! - [`weights`]: one member's weights in one layout; `keras` and `state_dict` read it from files
+//! - [`network`]: the network on one window, by its definition (rule 4.2); the trainer's forward pass
+//! - [`trace`]: the same network for every frame of a trace at once (rules 4.2 and 4.4); what inference runs
+//! - [`noise`]: the noise level of a neuron (rule 4.3); [`threshold`]: from raw to final rates (rules 4.5, 4.6, 4.8)
+//! - [`model`]: all of it for one neuron; [`untrained`]: a stand-in model for demonstrations
+//!
+//! After Rupprecht et al., "A database and deep learning toolbox for noise-optimized, generalized spike inference from
+//! calcium imaging", Nature Neuroscience 24, 1324–1337 (2021).
+
+pub mod config;
+pub mod error;
+mod folder;
+mod keras;
+pub mod model;
+pub mod network;
+pub mod noise;
+mod state_dict;
+pub mod threshold;
+pub mod trace;
+pub mod untrained;
+pub mod weights;
+
+pub use config::ModelConfig;
+pub use error::ModelError;
+pub use model::{Inference, Level, Model};
+pub use threshold::{PostProcess, Threshold};
+pub use trace::Scratch;
+
+#[cfg(test)]
+mod golden_tests;

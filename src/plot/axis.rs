@@ -30,19 +30,17 @@ impl Axis {
     /// From `least` to `greatest` with a little room on both sides; a range where there is a single value.
     pub fn around(least: f64, greatest: f64, ticks: usize) -> Self {
         let span = greatest - least;
-        let room = match span > 1e-9 * least.abs().max(greatest.abs()) {
-            true => 0.05 * span,
-            false => (0.1 * greatest.abs()).max(0.5),
+        let room = if span > 1e-9 * least.abs().max(greatest.abs()) {
+            0.05 * span
+        } else {
+            (0.1 * greatest.abs()).max(0.5)
         };
         Self::exact(least - room..greatest + room, ticks)
     }
 
     /// From zero to `greatest` with a little room above, and to 1 where that is zero.
     pub fn from_zero(greatest: f64, ticks: usize) -> Self {
-        let end = match greatest > 0.0 {
-            true => 1.06 * greatest,
-            false => 1.0,
-        };
+        let end = if greatest > 0.0 { 1.06 * greatest } else { 1.0 };
         Self::exact(0.0..end, ticks)
     }
 
@@ -64,7 +62,7 @@ impl Axis {
     /// The label of the tick at `value`.
     pub fn label(&self, value: f64) -> String {
         let largest = self.range.start.abs().max(self.range.end.abs());
-        if largest >= 1e7 || largest < 1e-4 {
+        if !(1e-4..1e7).contains(&largest) {
             let digits = largest.log10().floor() - self.step.log10().floor();
             return with_minus(format!("{value:.*e}", digits.clamp(0.0, 9.0) as usize));
         }
@@ -94,13 +92,14 @@ impl Ranged for Axis {
 
     fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
         let part = (value - self.range.start) / (self.range.end - self.range.start);
-        start + (part * f64::from(end - start)).round() as i32
+        start + (part.clamp(-1.0, 2.0) * f64::from(end - start)).round() as i32
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        match hint.weight().allow_light_points() {
-            true => Vec::new(),
-            false => self.ticks.clone(),
+        if hint.weight().allow_light_points() {
+            Vec::new()
+        } else {
+            self.ticks.clone()
         }
     }
 
@@ -121,6 +120,12 @@ pub fn count(number: impl TryInto<u64>) -> String {
     with_commas(&number.to_string())
 }
 
+/// A number of things, such as "1 spike" or "12,345 frames".
+pub fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number))
+}
+
 /// A number with up to `digits` significant digits and no trailing zeros.
 pub fn significant(number: f64, digits: usize) -> String {
     if number == 0.0 || !number.is_finite() {
@@ -136,9 +141,10 @@ pub fn significant(number: f64, digits: usize) -> String {
     }
     let decimals = (digits as f64 - 1.0 - magnitude).clamp(0.0, 12.0) as usize;
     let text = format!("{number:.decimals$}");
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
     };
     with_minus(with_commas(text))
 }
@@ -193,7 +199,7 @@ mod tests {
             ["0", "100", "200", "300", "400", "500"]
         );
         assert_eq!(
-            labels(&Axis::exact(-0.13..0.32, 4)),
+            labels(&Axis::exact(-0.13..0.32, 5)),
             ["−0.1", "0.0", "0.1", "0.2", "0.3"].map(str::to_owned)[..].to_vec()
         );
         assert_eq!(labels(&Axis::whole_numbers(-0.5..2.5, 8)), ["0", "1", "2"]);

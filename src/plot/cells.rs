@@ -5,12 +5,14 @@ use plotters::prelude::*;
 use super::axis::{Axis, count, significant};
 use super::metrics::text_width;
 use super::panel::{BLUE, Canvas, Frame, MUTED, text, units, write, write_in_the_middle};
+use super::pdf::UNITS_PER_POINT;
 use super::trace::extent;
 use super::{PlotError, Summary};
 
 /// Cells drawn at most: enough to show the shape of a brain, few enough for a small file.
 const MOST_DOTS: usize = 8000;
 const NOISE_BINS: usize = 40;
+const WIDEST_BAR: f64 = 24.0;
 /// The part of the noise levels that the histogram covers; the rest are few and far away.
 const NOISE_QUANTILE: f64 = 0.995;
 
@@ -21,12 +23,8 @@ const NOISE_QUANTILE: f64 = 0.995;
 pub fn draw_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let drawn = thinned(summary.positions, MOST_DOTS);
     if drawn.len() < summary.positions.len() {
-        let words = format!(
-            "{} of {} drawn, evenly chosen",
-            count(drawn.len()),
-            count(summary.positions.len())
-        );
-        remark(canvas, &words)?;
+        let (shown, all) = (count(drawn.len()), count(summary.positions.len()));
+        remark(canvas, &format!("{shown} of {all} cells drawn"))?;
     }
     let (x, y) = equal_scales(&drawn, Frame::plotting_size(canvas));
     let mut chart = Frame {
@@ -38,7 +36,7 @@ pub fn draw_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     }
     .draw(canvas)?;
 
-    let radius = (28.0 / (drawn.len().max(1) as f64).sqrt()).clamp(0.45, 1.6);
+    let radius = (34.0 / (drawn.len().max(1) as f64).sqrt()).clamp(0.5, 1.6);
     let planes = summary.z_values.len();
     let mut dots: Vec<(usize, [f64; 3])> = drawn
         .into_iter()
@@ -89,7 +87,6 @@ pub fn draw_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
 
     let (edges, heights) = histogram(&levels);
     let beyond = levels.len() - heights.iter().sum::<usize>();
-    remark(canvas, &noise_remark(&levels, beyond, undefined))?;
     let bars = edges.windows(2).zip(&heights).map(|(edges, &neurons)| Bar {
         span: (edges[0], edges[1]),
         height: neurons as f64,
@@ -108,21 +105,23 @@ pub fn draw_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
         y_label: "neurons",
         bands: Vec::new(),
     };
+    remark(canvas, &noise_remark(&levels, beyond, undefined))?;
     draw_bars(canvas, frame, bars)
 }
 
+/// What the histogram does not show: the median, neurons beyond its axis, neurons without a noise level.
 fn noise_remark(sorted: &[f64], beyond: usize, undefined: usize) -> String {
-    let mut parts = Vec::new();
+    let mut remarks = Vec::new();
     if let Some(median) = sorted.get(sorted.len() / 2) {
-        parts.push(format!("median {}", significant(*median, 3)));
+        remarks.push(format!("median {}", significant(*median, 3)));
     }
     if beyond > 0 {
-        parts.push(format!("{} higher", count(beyond)));
+        remarks.push(format!("{} beyond axis", count(beyond)));
     }
     if undefined > 0 {
-        parts.push(format!("{} undefined", count(undefined)));
+        remarks.push(format!("{} undefined", count(undefined)));
     }
-    parts.join(", ")
+    remarks.join(", ")
 }
 
 /// Edges and heights of the bins over all but the last few of the `sorted` values.
@@ -162,24 +161,26 @@ fn draw_bars(
     let bars: Vec<Bar> = bars.filter(|bar| bar.height > 0.0).collect();
     chart.draw_series(bars.iter().map(|bar| {
         let span = bar.span.1 - bar.span.0;
-        // A little paper between bars, unless they are hairlines.
-        let room = match span * points_per_unit > 3.0 {
-            true => (0.1 * span).min(2.0 / points_per_unit),
-            false => 0.0,
+        // A little paper between bars, unless they are hairlines; a lone bar does not fill the figure.
+        let room = if span * points_per_unit > 3.0 {
+            (0.1 * span).max(span - WIDEST_BAR / points_per_unit)
+        } else {
+            0.0
         };
         let (from, to) = (bar.span.0 + room / 2.0, bar.span.1 - room / 2.0);
         Rectangle::new([(from, bar.height), (to, 0.0)], bar.color.filled())
     }))?;
-    match bars.is_empty() {
-        true => write_in_the_middle(&chart, "none"),
-        false => Ok(()),
+    if bars.is_empty() {
+        write_in_the_middle(&chart, "none")
+    } else {
+        Ok(())
     }
 }
 
 /// Writes small print at the right of the heading above `canvas`.
 fn remark(canvas: &Canvas, words: &str) -> Result<(), PlotError> {
     let (width, _) = canvas.dim_in_pixel();
-    let left = f64::from(width) / super::pdf::UNITS_PER_POINT - text_width(words, false) * 8.0;
+    let left = f64::from(width) / UNITS_PER_POINT - text_width(words, false) * 8.0;
     write(canvas, words, &text(8.0, MUTED), (left, -14.0))
 }
 

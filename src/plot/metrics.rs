@@ -60,18 +60,20 @@ pub fn text_width(text: &str, bold: bool) -> f64 {
 
 /// `text`, or as much of its beginning as fits into `width` at font size `size`, with an ellipsis.
 pub fn fitted(text: &str, bold: bool, size: f64, width: f64) -> String {
-    let fits = |candidate: &str| text_width(candidate, bold) * size <= width;
-    if fits(text) {
+    if text_width(text, bold) * size <= width {
         return text.to_owned();
     }
-    let mut kept: Vec<char> = text.chars().collect();
-    while kept.pop().is_some() {
-        let candidate: String = kept.iter().collect::<String>().trim_end().to_owned() + "…";
-        if fits(&candidate) {
-            return candidate;
-        }
+    let mut room = width / size - text_width("…", bold);
+    if room < 0.0 {
+        return String::new();
     }
-    String::new()
+    let fits = |character: &char| {
+        let (face, byte, _) = glyph(*character, bold);
+        room -= f64::from(advance(face, byte)) / 1000.0;
+        room >= 0.0
+    };
+    let beginning: String = text.chars().take_while(fits).collect();
+    beginning.trim_end().to_owned() + "…"
 }
 
 /// Font, byte in its encoding, and whether it is a subscript.
@@ -201,3 +203,40 @@ const HELVETICA_BOLD: [u16; 224] = [
     889, 556, 556, 556, 556, 556, 278, 278, 278, 278, 611, 611, 611, 611, 611, 611, 611, 584,
     611, 611, 611, 611, 611, 556, 611, 556,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_those_of_the_font_metrics() {
+        assert_eq!(text_width("", false), 0.0);
+        assert!((text_width("0123456789", false) - 5.56).abs() < 1e-12);
+        assert!((text_width("Wi", true) - (0.944 + 0.278)).abs() < 1e-12);
+        assert!((text_width("ΔF", false) - (0.612 + 0.611)).abs() < 1e-12);
+        assert!((text_width("ÿ€", false) - (0.5 + 0.556)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_helvetica_lacks_comes_from_symbol_or_is_a_question_mark() {
+        let run = |face, bytes: &[u8]| (face, bytes.to_vec());
+        let drawn = |text| -> Vec<_> {
+            let runs = runs(text, false).into_iter();
+            runs.map(|run| (run.face, run.bytes)).collect()
+        };
+        assert_eq!(
+            drawn("ΔF/F"),
+            [run(Face::Symbol, b"D"), run(Face::Regular, b"F/F")]
+        );
+        assert_eq!(drawn("é…魚\n"), [run(Face::Regular, b"\xE9\x85??")]);
+        assert!(runs("F₀", false)[1].subscript);
+    }
+
+    #[test]
+    fn long_text_ends_in_an_ellipsis_within_its_width() {
+        assert_eq!(fitted("short", false, 10.0, 100.0), "short");
+        let cut = fitted("a rather long warning", false, 10.0, 50.0);
+        assert!(cut.ends_with('…') && text_width(&cut, false) * 10.0 <= 50.0);
+        assert_eq!(fitted("W", false, 10.0, 1.0), "");
+    }
+}

@@ -14,6 +14,9 @@ mod pdf;
 mod summary;
 mod trace;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write;

@@ -2,7 +2,8 @@
 
 use plotters::prelude::*;
 
-use super::axis::{Axis, count, significant};
+use super::axis::{Axis, counted, significant};
+use super::metrics::fitted;
 use super::panel::{
     BLUE, Canvas, Frame, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold, columns, draw_trace,
     part, text, width, write, write_in_the_middle,
@@ -36,27 +37,28 @@ fn panel(page: &Canvas, (top, height): (f64, f64)) -> Canvas {
 
 fn draw_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Result<(), PlotError> {
     let heading = format!("Neuron {} ({})", traces.neuron, summary.subject);
+    let heading = fitted(&heading, true, 14.0, WIDTH);
     write(page, &heading, &bold(14.0), (MARGIN, 30.0))?;
 
     let spikes = traces.spikes.iter().filter(|&&spike| spike != 0).count();
-    let noise = match traces.noise_level.is_finite() {
-        true => format!(
+    let noise = if traces.noise_level.is_finite() {
+        format!(
             "noise level {}{}, inferred by the ensemble for noise level {}",
             significant(f64::from(traces.noise_level), 3),
             summary.noise_unit(),
             traces.model_noise_level
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "noise level not defined, inferred by the ensemble for noise level {}",
             traces.model_noise_level
-        ),
+        )
     };
     let words = format!(
-        "column {} of CellResp, from 0    •    {noise}    •    {} {} in {} frames",
+        "column {} of CellResp (counted from 0)    •    {noise}    •    {} in {}",
         traces.neuron,
-        count(spikes),
-        if spikes == 1 { "spike" } else { "spikes" },
-        count(traces.spikes.len()),
+        counted(spikes, "spike"),
+        counted(traces.spikes.len(), "frame"),
     );
     write(page, &words, &text(9.0, MUTED), (MARGIN, 51.0))
 }
@@ -131,9 +133,10 @@ fn draw_spikes(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Resul
         let x = time.at(frame);
         PathElement::new([(x, 0.15), (x, 0.85)], style)
     }))?;
-    match ticks.is_empty() {
-        true => write_in_the_middle(&chart, "no spikes"),
-        false => Ok(()),
+    if ticks.is_empty() {
+        write_in_the_middle(&chart, "no spikes")
+    } else {
+        Ok(())
     }
 }
 
@@ -142,7 +145,7 @@ fn draw_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let swatch = part(page, (MARGIN + 50.0, top), (14.0, 8.0));
     swatch.fill(&NO_VALUE)?;
     let words = format!(
-        "no value (a rate needs a whole window of the network; infinite and missing samples)    •    model {}",
+        "no value: nearer to an end than the network's window reaches, or a missing sample    •    model {}",
         summary.cascade_model
     );
     write(page, &words, &text(8.0, MUTED), (MARGIN + 69.0, top))

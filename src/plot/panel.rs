@@ -95,9 +95,10 @@ impl TimeAxis {
     /// In seconds, or in frames should the sampling rate be no rate.
     pub fn new(summary: &Summary, ticks: usize) -> Self {
         let rate = summary.sampling_rate_hz;
-        let (label, frames_per_unit) = match rate.is_finite() && rate > 0.0 {
-            true => ("time (s)", rate),
-            false => ("frame", 1.0),
+        let (label, frames_per_unit) = if rate.is_finite() && rate > 0.0 {
+            ("time (s)", rate)
+        } else {
+            ("frame", 1.0)
         };
         let end = (summary.frames.max(1) as f64 - 0.5) / frames_per_unit;
         Self {
@@ -150,7 +151,7 @@ pub struct Frame<'p> {
 
 impl Frame<'_> {
     /// Room for a named horizontal axis, in points.
-    const X_AXIS_ROOM: f64 = 30.0;
+    const X_AXIS_ROOM: f64 = 28.0;
 
     /// Size of the plotting area within `canvas` above a named horizontal axis, in points.
     pub fn plotting_size(canvas: &Canvas) -> (f64, f64) {
@@ -229,7 +230,7 @@ pub fn draw_trace(
         let points: Vec<_> = points.collect();
         match points[..] {
             [lone] => {
-                let dot = Circle::new(lone, units(0.8), color.filled());
+                let dot = Circle::new(lone, units(1.0), color.filled());
                 chart.draw_series([dot])?;
             }
             _ => {

@@ -132,9 +132,10 @@ impl Page {
         self.content.begin_text();
         self.content.set_text_matrix(matrix);
         for run in runs {
-            let (scale, rise) = match run.subscript {
-                true => (SUBSCRIPT_SCALE, -0.15 * size),
-                false => (1.0, 0.0),
+            let (scale, rise) = if run.subscript {
+                (SUBSCRIPT_SCALE, -0.15 * size)
+            } else {
+                (1.0, 0.0)
             };
             self.content
                 .set_font(font_name(run.face), (size * scale) as f32);
@@ -185,9 +186,10 @@ impl DrawingBackend for Page {
         fill: bool,
     ) -> Drawn {
         if let Some(color) = on_paper(style.color()) {
-            self.begin_subpath(match fill {
-                true => Paint::Fill(color),
-                false => Paint::Stroke(color, style.stroke_width()),
+            self.begin_subpath(if fill {
+                Paint::Fill(color)
+            } else {
+                Paint::Stroke(color, style.stroke_width())
             });
             let (width, height) = (bottom_right.0 - upper_left.0, bottom_right.1 - upper_left.1);
             self.content.rect(

@@ -50,7 +50,7 @@ pub fn draw(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
         &headed(page, POPULATION, bottom, "Population activity")?,
         summary,
     )?;
-    draw_noise(&headed(page, RIGHT, bottom, "Noise levels")?, summary)?;
+    draw_noise(&headed(page, RIGHT, bottom, "Noise")?, summary)?;
     draw_warnings(page, summary.warnings)
 }
 
@@ -67,7 +67,7 @@ fn headed(
 }
 
 fn draw_table(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    const ROW: f64 = 16.0;
+    const ROW: f64 = 16.5;
     const VALUE: f64 = 74.0;
     for (place, (name, value)) in parameters(summary).into_iter().enumerate() {
         let top = ROW * place as f64;
@@ -93,49 +93,38 @@ fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
             significant(summary.window_sec, 4)
         ),
     };
+    let rate = format!(
+        "{} spikes / frame = {} Hz",
+        significant(rate, 3),
+        significant(rate * summary.sampling_rate_hz, 3)
+    );
+    let test = summary.is_train.len() - training;
+    let split = format!("{} training, {} test frames", count(training), count(test));
+    let sampling = format!("{} Hz", significant(summary.sampling_rate_hz, 6));
     vec![
         ("Neurons", count(summary.neurons)),
-        ("Frames", recording_length(summary)),
         ("z-planes", planes(summary)),
+        ("Frames", recording_length(summary)),
+        ("Sampling rate", sampling),
+        ("Split", split),
         ("Traces", summary.trace_name().to_owned()),
         ("Baseline", baseline),
         ("Model", summary.cascade_model.to_owned()),
         ("Threshold", threshold(summary.threshold)),
-        (
-            "Spikes",
-            format!("{}, random seed {}", count(spikes), summary.seed),
-        ),
-        (
-            "Mean rate",
-            format!(
-                "{} spikes / frame ({} Hz) per neuron",
-                significant(rate, 3),
-                significant(rate * summary.sampling_rate_hz, 3)
-            ),
-        ),
-        (
-            "Split",
-            format!(
-                "{} training, {} test frames",
-                count(training),
-                count(summary.is_train.len() - training)
-            ),
-        ),
+        ("Random seed", summary.seed.to_string()),
+        ("Spikes", count(spikes)),
+        ("Mean rate", rate),
     ]
 }
 
 fn recording_length(summary: &Summary) -> String {
     let seconds = summary.frames as f64 / summary.sampling_rate_hz;
-    let minutes = match seconds >= 120.0 {
-        true => format!(" = {} min", significant(seconds / 60.0, 3)),
-        false => String::new(),
+    let length = if seconds >= 120.0 {
+        format!("{} min", significant(seconds / 60.0, 3))
+    } else {
+        format!("{} s", significant(seconds, 3))
     };
-    format!(
-        "{} at {} Hz ({} s{minutes})",
-        count(summary.frames),
-        significant(summary.sampling_rate_hz, 6),
-        significant(seconds, 5)
-    )
+    format!("{} ({length})", count(summary.frames))
 }
 
 fn planes(summary: &Summary) -> String {
@@ -186,12 +175,17 @@ fn draw_population(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> 
 
 /// Says what the shading of the population's time axis means, at the right above the axis.
 fn draw_test_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let words = match summary.is_train.iter().all(|&train| train == 1) {
-        true => "no test frames",
-        false => "test frames",
+    let all_train = summary.is_train.iter().all(|&train| train == 1);
+    let words = if all_train {
+        "no test frames"
+    } else {
+        "test frames"
     };
     let left = POPULATION.0 + POPULATION.1 - text_width(words, false) * 8.0;
     write(page, words, &text(8.0, MUTED), (left, BOTTOM_ROW + 2.0))?;
+    if all_train {
+        return Ok(());
+    }
     let swatch = part(page, (left - 18.0, BOTTOM_ROW + 2.0), (14.0, 7.0));
     Ok(swatch.fill(&TEST)?)
 }
@@ -208,9 +202,10 @@ fn draw_warnings(page: &Canvas, warnings: &[String]) -> Result<(), PlotError> {
         &bold(8.5).color(&VERMILION),
         (LEFT, WARNINGS_TOP),
     )?;
-    let shown = match warnings.len() <= WARNING_LINES {
-        true => warnings.len(),
-        false => WARNING_LINES - 1,
+    let shown = if warnings.len() <= WARNING_LINES {
+        warnings.len()
+    } else {
+        WARNING_LINES - 1
     };
     let more = match warnings.len() - shown {
         0 => None,

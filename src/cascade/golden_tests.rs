@@ -1,0 +1,169 @@
+//! Rule 4.7: agreement with golden rates. Those under `tests/fixtures` are made by `tests/fixtures/make_cascade.py`, those
+//! of the reference models, where they are at hand, by CASCADE's own code.
+
+use std::path::Path;
+
+use super::{Model, PostProcess, Scratch, Threshold};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cascade");
+const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference");
+
+/// Largest absolute difference of our rates from a golden dataset's; NaN must be where the golden has NaN.
+fn deviation(model: &Model, golden: &hdf5::File, dataset: &str, post: PostProcess) -> f64 {
+    let dff = golden.dataset("dff").unwrap().read_2d::<f32>().unwrap();
+    let rates = golden.dataset(dataset).unwrap().read_2d::<f64>().unwrap();
+    let mut scratch = Scratch::new();
+    let mut rate = vec![0.0; dff.ncols()];
+    let mut largest = 0.0f64;
+    for (neuron, trace) in dff.rows().into_iter().enumerate() {
+        model.infer(&trace.to_vec(), &post, &mut scratch, &mut rate);
+        for (frame, (&ours, &golden)) in rate.iter().zip(rates.row(neuron)).enumerate() {
+            let place = format!("{dataset}, neuron {neuron}, frame {frame}");
+            assert_eq!(
+                ours.is_nan(),
+                golden.is_nan(),
+                "{place}: {ours}, golden {golden}"
+            );
+            largest = largest.max((f64::from(ours) - golden).abs()); // NaN is no maximum
+        }
+    }
+    largest
+}
+
+/// Largest deviation of rates that are not moved, at each threshold.
+fn deviations(model: &Model, golden: &hdf5::File) -> [f64; 3] {
+    [
+        ("rate_raw", Threshold::Off),
+        ("rate_t0", Threshold::Zero),
+        ("rate_t1", Threshold::One),
+    ]
+    .map(|(dataset, threshold)| {
+        deviation(
+            model,
+            golden,
+            dataset,
+            PostProcess {
+                threshold,
+                shift_frames: 0,
+            },
+        )
+    })
+}
+
+fn assert_noise_levels(model: &Model, golden: &hdf5::File) {
+    let dff = golden.dataset("dff").unwrap().read_2d::<f32>().unwrap();
+    let noise = golden
+        .dataset("noise_level")
+        .unwrap()
+        .read_1d::<f64>()
+        .unwrap();
+    for (trace, &theirs) in dff.rows().into_iter().zip(&noise) {
+        let trace = trace.to_vec();
+        let mut rate = vec![0.0; trace.len()];
+        let ours = model
+            .infer(
+                &trace,
+                &PostProcess::default(),
+                &mut Scratch::new(),
+                &mut rate,
+            )
+            .noise_level;
+        let same =
+            (f64::from(ours) - theirs).abs() <= 1e-6 * theirs || (ours.is_nan() && theirs.is_nan());
+        assert!(same, "noise level {ours}, golden {theirs}");
+    }
+}
+
+#[test]
+fn rule_4_7_every_format_gives_the_golden_rates() {
+    let golden = hdf5::File::open(format!("{FIXTURES}/golden.h5")).unwrap();
+    for format in ["keras", "torch", "safetensors"] {
+        let model = Model::load(&Path::new(FIXTURES).join(format)).unwrap();
+        let deviations = deviations(&model, &golden);
+        assert!(
+            deviations.iter().all(|&deviation| deviation <= 1e-6),
+            "{format}: {deviations:?}"
+        );
+        assert_noise_levels(&model, &golden);
+    }
+}
+
+#[test]
+fn rule_4_3_every_neuron_gets_the_golden_ensemble() {
+    let golden = hdf5::File::open(format!("{FIXTURES}/golden.h5")).unwrap();
+    let model = Model::load(&Path::new(FIXTURES).join("keras")).unwrap();
+    let dff = golden.dataset("dff").unwrap().read_2d::<f32>().unwrap();
+    let levels = golden
+        .dataset("model_noise_level")
+        .unwrap()
+        .read_1d::<i32>()
+        .unwrap();
+    let mut rate = vec![0.0; dff.ncols()];
+    let ours = dff.rows().into_iter().map(|trace| {
+        model
+            .infer(
+                &trace.to_vec(),
+                &PostProcess::default(),
+                &mut Scratch::new(),
+                &mut rate,
+            )
+            .model_noise_level
+    });
+    assert_eq!(ours.collect::<Vec<_>>(), levels.to_vec());
+}
+
+#[test]
+fn rule_4_5_a_dilation_of_0_frames_gives_the_golden_rates() {
+    let golden = hdf5::File::open(format!("{FIXTURES}/golden.h5")).unwrap();
+    let mut model = Model::load(&Path::new(FIXTURES).join("keras")).unwrap();
+    model.config.smoothing = 0.1;
+    let deviation = deviation(
+        &model,
+        &golden,
+        "rate_t1_smoothing0.1",
+        PostProcess::default(),
+    );
+    assert!(deviation <= 1e-6, "{deviation:e}");
+}
+
+#[test]
+fn rule_4_8_moved_rates_are_the_golden_ones() {
+    let golden = hdf5::File::open(format!("{FIXTURES}/golden.h5")).unwrap();
+    let model = Model::load(&Path::new(FIXTURES).join("keras")).unwrap();
+    for shift_frames in [4, -3] {
+        let post = PostProcess {
+            threshold: Threshold::One,
+            shift_frames,
+        };
+        let deviation = deviation(
+            &model,
+            &golden,
+            &format!("rate_t1_shift{shift_frames}"),
+            post,
+        );
+        assert!(deviation <= 1e-6, "{shift_frames}: {deviation:e}");
+    }
+}
+
+#[test]
+fn rule_4_7_the_reference_models_agree_with_cascade() {
+    let Ok(folders) = std::fs::read_dir(format!("{REFERENCE}/models")) else {
+        eprintln!("NOT CHECKED: rule 4.7 on CASCADE's own models, there are none at {REFERENCE}");
+        return;
+    };
+    for folder in folders.map(|entry| entry.unwrap().path()) {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let golden = hdf5::File::open(format!("{REFERENCE}/golden/cascade_{name}.h5")).unwrap();
+        let model = Model::load(&folder).unwrap();
+        let deviations = deviations(&model, &golden);
+        let [raw, zero, one] = deviations;
+        eprintln!(
+            "{name}: off by at most {raw:.1e} (raw), {zero:.1e} (threshold 0), {one:.1e} (threshold 1)"
+        );
+        assert!(
+            deviations.iter().all(|&deviation| deviation <= 2e-5),
+            "{name}: {deviations:?}"
+        );
+        assert_noise_levels(&model, &golden);
+    }
+}

@@ -1,0 +1,261 @@
+//! The evaluation along the trace against the network's definition, window by window.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::VarBuilder;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use super::*;
+use crate::cascade::network::Network;
+
+fn config(
+    windowsize: usize,
+    filter_sizes: [usize; 3],
+    filter_numbers: [usize; 3],
+    dense: usize,
+) -> ModelConfig {
+    ModelConfig {
+        model_name: "test".into(),
+        sampling_rate: 2.0,
+        noise_levels: vec![2],
+        smoothing: 0.5,
+        causal_kernel: 0,
+        windowsize,
+        before_frac: 0.5,
+        filter_sizes,
+        filter_numbers,
+        dense_expansion: dense,
+        ensemble_size: 2,
+    }
+}
+
+fn architectures() -> Vec<ModelConfig> {
+    vec![
+        config(64, [13, 9, 3], [30, 40, 50], 10),
+        config(64, [31, 19, 5], [30, 40, 50], 30),
+        config(31, [5, 3, 2], [3, 4, 5], 2),
+        config(32, [1, 1, 1], [1, 1, 1], 1),
+        config(33, [2, 6, 4], [5, 17, 2], 3),
+        config(4, [1, 1, 1], [2, 2, 2], 2),
+    ]
+}
+
+struct Random(Xoshiro256PlusPlus);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// Uniform in [-1, 1).
+    fn next(&mut self) -> f32 {
+        (self.0.next_u64() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    fn weights(&mut self, config: &ModelConfig) -> Weights {
+        let layers = config.layers().map(|shape| {
+            let scale = (3.0 / shape.depth() as f32).sqrt();
+            let kernel = self
+                .values(shape.depth() * shape.outputs)
+                .iter()
+                .map(|weight| weight * scale)
+                .collect();
+            Layer {
+                kernel,
+                bias: self
+                    .values(shape.outputs)
+                    .iter()
+                    .map(|bias| bias * 0.2)
+                    .collect(),
+            }
+        });
+        Weights { layers }
+    }
+}
+
+/// Rule 4.2 and 4.4, literally: the candle network on every window.
+fn windowed_rate(config: &ModelConfig, members: &[Weights], dff: &[f32]) -> Vec<f32> {
+    let mut rate = vec![f32::NAN; dff.len()];
+    let starts: Vec<usize> = (0..(dff.len() + 1).saturating_sub(config.windowsize))
+        .filter(|&start| {
+            dff[start..start + config.windowsize]
+                .iter()
+                .all(|value| value.is_finite())
+        })
+        .collect();
+    if starts.is_empty() {
+        return rate;
+    }
+    let windows: Vec<f32> = starts
+        .iter()
+        .flat_map(|&start| &dff[start..start + config.windowsize])
+        .copied()
+        .collect();
+    let windows =
+        Tensor::from_vec(windows, (starts.len(), config.windowsize), &Device::Cpu).unwrap();
+    let mut mean = Tensor::zeros(starts.len(), DType::F32, &Device::Cpu).unwrap();
+    for member in members {
+        let variables: HashMap<_, _> = member
+            .state_dict(config)
+            .into_iter()
+            .map(|(name, shape, values)| {
+                (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+            })
+            .collect();
+        let variables = VarBuilder::from_tensors(variables, DType::F32, &Device::Cpu);
+        mean = (mean
+            + Network::new(config, variables)
+                .unwrap()
+                .forward(&windows)
+                .unwrap())
+        .unwrap();
+    }
+    let mean = (mean / members.len() as f64)
+        .unwrap()
+        .to_vec1::<f32>()
+        .unwrap();
+    for (start, mean) in starts.iter().zip(mean) {
+        rate[start + config.frames_before() - 1] = mean;
+    }
+    rate
+}
+
+fn assert_close(ours: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    for (frame, (ours, expected)) in ours.iter().zip(expected).enumerate() {
+        let close = (ours - expected).abs() <= tolerance || (ours.is_nan() && expected.is_nan());
+        assert!(close, "{what}, frame {frame}: {ours}, expected {expected}");
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn rule_4_2_the_trace_gives_what_every_window_by_itself_gives() {
+    let mut random = Random::new(1);
+    let mut scratch = Scratch::new();
+    for config in architectures() {
+        let members = [random.weights(&config), random.weights(&config)];
+        for frames in [config.windowsize, config.windowsize + 1, 150, 255, 256, 700] {
+            let dff = random.values(frames);
+            let mut rate = vec![0.0; frames];
+            ensemble_rate(&config, &members, &dff, &mut scratch, &mut rate);
+            let what = format!("{:?}, {frames} frames", config.filter_sizes);
+            assert_close(&rate, &windowed_rate(&config, &members, &dff), 2e-6, &what);
+        }
+    }
+}
+
+#[test]
+fn rule_4_4_a_missing_sample_costs_its_windows_and_no_other() {
+    let mut random = Random::new(2);
+    let config = config(31, [5, 3, 2], [3, 4, 5], 2);
+    let members = [random.weights(&config)];
+    let gaps: [&[usize]; 6] = [
+        &[0],
+        &[299],
+        &[100],
+        &[100, 101, 110, 131, 132],
+        &[0, 40, 200, 299],
+        &[30, 61, 268],
+    ];
+    for gap in gaps {
+        let mut dff = random.values(300);
+        for (&frame, missing) in gap
+            .iter()
+            .zip([f32::NAN, f32::INFINITY, f32::NEG_INFINITY].iter().cycle())
+        {
+            dff[frame] = *missing;
+        }
+        let mut rate = vec![0.0; 300];
+        ensemble_rate(&config, &members, &dff, &mut Scratch::new(), &mut rate);
+        assert_close(
+            &rate,
+            &windowed_rate(&config, &members, &dff),
+            2e-6,
+            &format!("missing {gap:?}"),
+        );
+    }
+}
+
+#[test]
+fn rule_4_4_a_recording_without_a_whole_window_has_no_rate() {
+    let mut random = Random::new(3);
+    let config = config(31, [5, 3, 2], [3, 4, 5], 2);
+    let members = [random.weights(&config)];
+    for frames in [0, 1, 2, 30] {
+        let mut rate = vec![0.0; frames];
+        ensemble_rate(
+            &config,
+            &members,
+            &random.values(frames),
+            &mut Scratch::new(),
+            &mut rate,
+        );
+        assert!(rate.iter().all(|rate| rate.is_nan()), "{frames} frames");
+    }
+    let mut dff = random.values(200);
+    dff.iter_mut()
+        .step_by(31)
+        .for_each(|value| *value = f32::NAN);
+    let mut rate = vec![0.0; 200];
+    ensemble_rate(&config, &members, &dff, &mut Scratch::new(), &mut rate);
+    assert!(rate.iter().all(|rate| rate.is_nan()));
+}
+
+#[test]
+fn a_rate_does_not_depend_on_where_tiles_end() {
+    let mut random = Random::new(4);
+    for config in architectures() {
+        let members = [random.weights(&config), random.weights(&config)];
+        let dff = random.values(900);
+        let mut expected = vec![0.0; 900];
+        ensemble_rate(&config, &members, &dff, &mut Scratch::new(), &mut expected);
+        for tile in [4, 12, 64, 100, 512, 4096] {
+            let mut rate = vec![0.0; 900];
+            ensemble_rate_in_tiles(
+                &config,
+                &members,
+                &dff,
+                &mut Scratch::new(),
+                &mut rate,
+                tile,
+            );
+            assert_close(
+                &rate,
+                &expected,
+                1e-6,
+                &format!("{:?}, tiles of {tile}", config.filter_sizes),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_rate_does_not_depend_on_other_neurons_or_models() {
+    let mut random = Random::new(5);
+    let configs = architectures();
+    let members: Vec<_> = configs
+        .iter()
+        .map(|config| [random.weights(config), random.weights(config)])
+        .collect();
+    let traces: Vec<_> = [300, 64, 2000, 700]
+        .map(|frames| random.values(frames))
+        .into();
+    let mut shared = Scratch::new();
+    for (config, members) in configs.iter().zip(&members).rev() {
+        for dff in traces.iter().chain(traces.iter().rev()) {
+            let (mut first, mut second) = (vec![0.0; dff.len()], vec![1.0; dff.len()]);
+            ensemble_rate(config, members, dff, &mut shared, &mut first);
+            ensemble_rate(config, members, dff, &mut Scratch::new(), &mut second);
+            assert_eq!(bits(&first), bits(&second));
+        }
+    }
+}

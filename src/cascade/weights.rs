@@ -1,0 +1,146 @@
+//! One member's weights in one layout, whatever file they come from.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{LayerShape, ModelConfig};
+use super::error::ModelError;
+
+/// An affine layer: `outputs = inputs · kernel + bias`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Row-major (taps, inputs, outputs): Keras' order, and that of a product with channels-last frames.
+    pub kernel: Vec<f32>,
+    /// (outputs).
+    pub bias: Vec<f32>,
+}
+
+/// The weights of one network: `conv1`, `conv2`, `conv3`, `dense1`, `dense2` of [`ModelConfig::layers`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weights {
+    pub layers: [Layer; 5],
+}
+
+impl Weights {
+    /// Collects the five layers that `read` finds for their shapes, in order.
+    ///
+    /// # Errors
+    /// The first error of `read`.
+    pub(super) fn try_from_layers(
+        config: &ModelConfig,
+        mut read: impl FnMut(usize, LayerShape) -> Result<Layer, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let [conv1, conv2, conv3, dense1, dense2] = config.layers();
+        let layers = [
+            read(0, conv1)?,
+            read(1, conv2)?,
+            read(2, conv3)?,
+            read(3, dense1)?,
+            read(4, dense2)?,
+        ];
+        Ok(Self { layers })
+    }
+
+    /// The weights as PyTorch and candle name and lay them out: `conv1.weight` (outputs, inputs, taps), `conv1.bias`
+    /// (outputs), …, `dense2.weight` (1, positions · dense outputs), `dense2.bias` (1).
+    pub fn state_dict(&self, config: &ModelConfig) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let shapes = config.layers();
+        let pairs = shapes.iter().zip(&self.layers);
+        pairs
+            .flat_map(|(shape, layer)| {
+                let kernel = transpose_to_outputs_first(&layer.kernel, *shape);
+                [
+                    (
+                        format!("{}.weight", shape.name),
+                        shape.state_dict_axes(),
+                        kernel,
+                    ),
+                    (
+                        format!("{}.bias", shape.name),
+                        vec![shape.outputs],
+                        layer.bias.clone(),
+                    ),
+                ]
+            })
+            .collect()
+    }
+}
+
+impl LayerShape {
+    /// Axes of the kernel in a Keras file: (taps, inputs, outputs) or (inputs, outputs).
+    pub(super) fn keras_axes(&self) -> Vec<usize> {
+        match self.convolution {
+            true => vec![self.taps, self.inputs, self.outputs],
+            false => vec![self.depth(), self.outputs],
+        }
+    }
+
+    /// Axes of the kernel in a PyTorch or safetensors file: (outputs, inputs, taps) or (outputs, inputs).
+    pub(super) fn state_dict_axes(&self) -> Vec<usize> {
+        match self.convolution {
+            true => vec![self.outputs, self.inputs, self.taps],
+            false => vec![self.outputs, self.depth()],
+        }
+    }
+}
+
+/// Kernel (outputs, inputs, taps) of a convolution, or (outputs, inputs) of a dense layer, to (taps, inputs, outputs).
+pub(super) fn transpose_from_outputs_first(kernel: &[f32], shape: LayerShape) -> Vec<f32> {
+    let mut ours = vec![0.0; kernel.len()];
+    for (index, &weight) in kernel.iter().enumerate() {
+        ours[position(index, shape)] = weight;
+    }
+    ours
+}
+
+fn transpose_to_outputs_first(kernel: &[f32], shape: LayerShape) -> Vec<f32> {
+    (0..kernel.len())
+        .map(|index| kernel[position(index, shape)])
+        .collect()
+}
+
+/// Where element `index` of an outputs-first kernel stands in ours.
+fn position(index: usize, shape: LayerShape) -> usize {
+    let (output, rest) = (index / shape.depth(), index % shape.depth());
+    let row = match shape.convolution {
+        true => (rest % shape.taps) * shape.inputs + rest / shape.taps,
+        false => rest,
+    };
+    row * shape.outputs + output
+}
+
+/// Refuses a tensor whose shape in the file is not the one that `config.yaml` implies.
+pub(super) fn check_shape(
+    path: &Path,
+    tensor: &str,
+    expected: &[usize],
+    found: &[usize],
+) -> Result<(), ModelError> {
+    if expected == found {
+        return Ok(());
+    }
+    let (expected, found) = (expected.to_vec(), found.to_vec());
+    Err(ModelError::Shape {
+        path: path.into(),
+        tensor: tensor.into(),
+        expected,
+        found,
+    })
+}
+
+/// Refuses a tensor with NaN or infinite weights.
+pub(super) fn check_finite(path: &Path, tensor: &str, weights: &[f32]) -> Result<(), ModelError> {
+    match weights.iter().position(|weight| !weight.is_finite()) {
+        None => Ok(()),
+        Some(index) => {
+            let found = weights[index];
+            Err(ModelError::NotFinite {
+                path: path.into(),
+                tensor: tensor.into(),
+                found,
+                index,
+            })
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What can be wrong with a subject, in words for the person who recorded it.
+
+use std::path::PathBuf;
+
+use super::matlab::MatError;
+
+/// Why the input folder or one subject cannot be read. Every message is one line and says which file, what was expected
+/// and what was found.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The input folder is missing or cannot be listed (rule 2.1).
+    #[error("{path}: cannot read the input folder: {reason}; give the folder that holds subject_1, subject_2, … as --input_dir", path = path.display())]
+    Folder {
+        /// The input folder.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The input folder has no subject in it (rule 2.1).
+    #[error("{path}: expected folders named subject_* directly in it, found none; give their parent folder as --input_dir", path = path.display())]
+    NoSubjects {
+        /// The input folder.
+        path: PathBuf,
+    },
+    /// A subject folder whose name cannot be written into the outputs.
+    #[error(
+        "{path:?}: expected a subject folder name in UTF-8, found other bytes; rename the folder"
+    )]
+    SubjectName {
+        /// The subject folder.
+        path: PathBuf,
+    },
+    /// A file of the subject is not there, or not a file.
+    #[error("{path}: expected {what}, found {found}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the file should hold.
+        what: &'static str,
+        /// What is there instead: the system's reason, or "a folder".
+        found: String,
+    },
+    /// The HDF5 library cannot open or read the file.
+    #[error("{path}: expected a complete HDF5 file with {what}, found one that cannot be read ({reason}){advice}", path = path.display())]
+    Hdf5 {
+        /// The file.
+        path: PathBuf,
+        /// What was to be read.
+        what: String,
+        /// The library's short reason.
+        reason: String,
+        /// What may help, beginning with "; ", or empty.
+        advice: &'static str,
+    },
+    /// The dataset with the traces is not in the file.
+    #[error("{path}: expected a dataset {dataset}, found {found}; name the dataset with --calcium_dataset", path = path.display())]
+    NoDataset {
+        /// The file.
+        path: PathBuf,
+        /// The dataset asked for.
+        dataset: String,
+        /// What is in the file.
+        found: String,
+    },
+    /// A dataset has a type or shape that the pipeline cannot use (rules 2.2, 2.4).
+    #[error("{path}: dataset {dataset}: expected {expected}, found {found}", path = path.display())]
+    Dataset {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        dataset: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// `data_full.mat` cannot be read, or lacks what rule 2.3 asks for.
+    #[error("{path}: {error}", path = path.display())]
+    Mat {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        error: MatError,
+    },
+    /// The number of cells with a position differs from the number of neurons with a trace (rule 2.4).
+    #[error(
+        "{path}: dataset {dataset} is ({rows}, {columns}), and {counted} gives {cells} cells: \
+         expected (frames, neurons) with {cells} neurons, or its transpose; the two files must describe the same cells",
+        path = path.display()
+    )]
+    Counts {
+        /// `TimeSeries.h5`.
+        path: PathBuf,
+        /// The dataset with the traces.
+        dataset: String,
+        /// Its first extent.
+        rows: usize,
+        /// Its second extent.
+        columns: usize,
+        /// Where the number of cells comes from.
+        counted: String,
+        /// The number of cells.
+        cells: usize,
+    },
+    /// An entry of `absIX` or `IX_inval_anat` is not the number of a row of `CellXYZ` (rule 2.4).
+    #[error(
+        "{path}: entry {place} of {field}: expected a whole row number of CellXYZ, 1 to {rows}, found {value}",
+        path = path.display()
+    )]
+    RowNumber {
+        /// The file with the index.
+        path: PathBuf,
+        /// `absIX` or `IX_inval_anat`.
+        field: &'static str,
+        /// 1-based place in the index.
+        place: usize,
+        /// The entry.
+        value: f64,
+        /// The number of rows of `CellXYZ`.
+        rows: usize,
+    },
+    /// An infinite coordinate of a cell that is used (rule 2.4).
+    #[error(
+        "{path}: field CellXYZ, row {row}: expected finite coordinates (or NaN where unknown), found ({x}, {y}, {z}); \
+         correct the row or list it in IX_inval_anat",
+        path = path.display()
+    )]
+    Infinite {
+        /// `data_full.mat`.
+        path: PathBuf,
+        /// 1-based row of `CellXYZ`.
+        row: usize,
+        /// First coordinate.
+        x: f64,
+        /// Second coordinate.
+        y: f64,
+        /// Third coordinate.
+        z: f64,
+    },
+    /// A request for neurons that the dataset does not have, or a buffer that does not fit them.
+    #[error(
+        "{path}: dataset {dataset} has {neurons} neurons of {frames} frames; neurons {start} to {end} (not included) were asked for \
+         into {buffer} values",
+        path = path.display()
+    )]
+    Range {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        dataset: String,
+        /// Its neurons.
+        neurons: usize,
+        /// Its frames.
+        frames: usize,
+        /// First neuron asked for.
+        start: usize,
+        /// One past the last neuron asked for.
+        end: usize,
+        /// Length of the buffer.
+        buffer: usize,
+    },
+}

@@ -1,0 +1,121 @@
+//! Opening HDF5 files of a subject and reading small numeric datasets, with the library's errors in a few words.
+
+use std::path::Path;
+
+use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
+use hdf5::{Container, Dataset, Error, File, Group};
+
+/// How the numbers of a dataset are stored, as far as exact conversion needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NumberKind {
+    /// 32-bit floating point.
+    F32,
+    /// A signed integer of 64 bits.
+    I64,
+    /// An unsigned integer of 64 bits.
+    U64,
+    /// Whatever an f64 holds exactly (and extended precision, rounded).
+    F64,
+}
+
+/// Opens a file read-only, without MPI.
+pub(super) fn open(path: &Path) -> Result<File, Error> {
+    File::open(path)
+}
+
+/// Opens a file whose dataset has rows of `row_bytes` and, if chunked, chunks of `chunk_bytes`.
+///
+/// The chunk cache holds one whole chunk, so that reading a large chunk piece by piece inflates it once. Where rows are
+/// long, the sieve buffer is off: it would fetch 64 KiB for each short piece of a row.
+pub(super) fn open_tuned(
+    path: &Path,
+    row_bytes: usize,
+    chunk_bytes: Option<usize>,
+) -> Result<File, Error> {
+    const DEFAULT_CACHE: usize = 1 << 20;
+    const SIEVE_ROWS: usize = 32 << 10;
+    File::with_options()
+        .with_fapl(|fapl| {
+            let fapl = fapl.chunk_cache(521, chunk_bytes.unwrap_or(0).max(DEFAULT_CACHE), 0.75);
+            if row_bytes > SIEVE_ROWS {
+                fapl.sieve_buf_size(1)
+            } else {
+                fapl
+            }
+        })
+        .open(path)
+}
+
+/// The library's reason without the names of its functions: "unable to open file: file signature not found".
+pub(super) fn reason(error: &Error) -> String {
+    let text = match error.stack() {
+        Some(stack) => match (stack.first(), stack.last()) {
+            (Some(first), Some(last)) if stack.len() > 1 => {
+                format!("{}: {}", first.desc(), last.desc())
+            }
+            (Some(only), _) => only.desc().to_owned(),
+            _ => error.to_string(),
+        },
+        None => error.to_string(),
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Advice for a library error, beginning with "; ", or nothing.
+pub(super) fn advice(reason: &str) -> &'static str {
+    if reason.contains("lock") {
+        "; close the programs that have it open, or set HDF5_USE_FILE_LOCKING=FALSE where the filesystem has no locks"
+    } else if reason.contains("filter") {
+        "; the file uses a compression filter that this HDF5 library lacks: set HDF5_PLUGIN_PATH or store it with gzip"
+    } else {
+        "; copy or save the file again"
+    }
+}
+
+/// How the numbers of `object` are stored, or what it holds instead.
+pub(super) fn number_kind(object: &Container) -> Result<NumberKind, String> {
+    let dtype = object.dtype().map_err(|e| reason(&e))?;
+    Ok(match dtype.to_descriptor() {
+        Ok(TypeDescriptor::Float(FloatSize::U4)) => NumberKind::F32,
+        Ok(TypeDescriptor::Integer(IntSize::U8)) => NumberKind::I64,
+        Ok(TypeDescriptor::Unsigned(IntSize::U8)) => NumberKind::U64,
+        Ok(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_)) => {
+            NumberKind::F64
+        }
+        Ok(other) => return Err(describe(&other).to_owned()),
+        // Numbers of other sizes (half, extended and 24-bit ones) have no descriptor, but the library converts them.
+        Err(_) if dtype.conv_to::<f64>().is_some() => NumberKind::F64,
+        Err(error) => return Err(format!("another type ({})", reason(&error))),
+    })
+}
+
+fn describe(descriptor: &TypeDescriptor) -> &'static str {
+    match descriptor {
+        TypeDescriptor::Boolean => "logical values",
+        TypeDescriptor::Enum(_) => "an enumeration",
+        TypeDescriptor::Compound(_) => "a compound type (complex numbers or records)",
+        TypeDescriptor::FixedArray(..) | TypeDescriptor::VarLenArray(_) => "arrays",
+        TypeDescriptor::Reference(_) => "references",
+        TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_) => {
+            "numbers"
+        }
+        _ => "text",
+    }
+}
+
+/// All numbers of a dataset, in the order of the file.
+pub(super) fn read_f64(dataset: &Dataset) -> Result<Vec<f64>, Error> {
+    if dataset.space()?.size() == 0 {
+        Ok(Vec::new())
+    } else {
+        dataset.read_raw::<f64>()
+    }
+}
+
+/// Names of the datasets and groups directly in `group`, for messages.
+pub(super) fn member_list(group: &Group) -> String {
+    super::matlab::name_list(
+        group.member_names().unwrap_or_default().into_iter(),
+        "nothing",
+    )
+}

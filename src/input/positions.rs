@@ -1,0 +1,252 @@
+//! Where the cell of each trace is (rules 2.4 and 2.5).
+
+use std::path::Path;
+
+use super::error::InputError;
+use super::matlab::Anatomy;
+
+/// Positions of the neurons, in the order of the traces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Positions {
+    /// x, y, z of each neuron in the units of `CellXYZ`, NaN kept (rule 2.5 counts it as 0 in the grid).
+    pub xyz: Vec<[f64; 3]>,
+    /// 0-based row of `CellXYZ` of each neuron.
+    pub source_row: Vec<i64>,
+    /// What the user should know, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// The two files that an index can come from, for messages.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) time_series: &'a Path,
+    pub(super) data_full: &'a Path,
+}
+
+/// Picks the row of `CellXYZ` for each neuron: by `absIX` if there is one, else all rows but those in `IX_inval_anat`.
+///
+/// # Errors
+/// If an index value is not a row number of `CellXYZ`, or a picked coordinate is infinite.
+pub(super) fn positions(
+    anatomy: &Anatomy,
+    abs_ix: Option<&[f64]>,
+    sources: Sources,
+) -> Result<Positions, InputError> {
+    let total = anatomy.cell_xyz.len();
+    let mut warnings = Vec::new();
+    let remaining = match &anatomy.invalid {
+        Some(invalid) => Some(rows_without(
+            &rows_of(invalid, total, "IX_inval_anat", sources.data_full)?,
+            total,
+        )),
+        None => None,
+    };
+    let rows = match (abs_ix, remaining) {
+        (Some(values), remaining) => {
+            let rows = rows_of(values, total, "absIX", sources.time_series)?;
+            if let Some(remaining) = remaining.filter(|remaining| *remaining != rows) {
+                warnings.push(disagreement(&rows, &remaining));
+            }
+            rows
+        }
+        (None, Some(remaining)) => remaining,
+        (None, None) => (0..total).collect(),
+    };
+    let xyz = finite_or_nan(anatomy, &rows, sources.data_full)?;
+    warnings.extend(nan_warning(&xyz));
+    let source_row = rows.into_iter().map(|row| row as i64).collect();
+    Ok(Positions {
+        xyz,
+        source_row,
+        warnings,
+    })
+}
+
+/// Checks 1-based row numbers and turns them into 0-based rows.
+fn rows_of(
+    values: &[f64],
+    total: usize,
+    field: &'static str,
+    path: &Path,
+) -> Result<Vec<usize>, InputError> {
+    let row = |(place, &value): (usize, &f64)| {
+        if value.fract() == 0.0 && value >= 1.0 && value <= total as f64 {
+            return Ok(value as usize - 1);
+        }
+        Err(InputError::RowNumber {
+            path: path.to_owned(),
+            field,
+            place: place + 1,
+            value,
+            rows: total,
+        })
+    };
+    values.iter().enumerate().map(row).collect()
+}
+
+/// All rows below `total` but the given ones, which may repeat.
+fn rows_without(invalid: &[usize], total: usize) -> Vec<usize> {
+    let mut kept = vec![true; total];
+    for &row in invalid {
+        if let Some(keep) = kept.get_mut(row) {
+            *keep = false;
+        }
+    }
+    (0..total)
+        .zip(kept)
+        .filter_map(|(row, keep)| keep.then_some(row))
+        .collect()
+}
+
+fn disagreement(rows: &[usize], remaining: &[usize]) -> String {
+    let how = if rows.len() == remaining.len() {
+        let different = rows.iter().zip(remaining).filter(|(a, b)| a != b).count();
+        format!("they differ for {different} of {} neurons", rows.len())
+    } else {
+        format!(
+            "it names {} cells, they leave {}",
+            rows.len(),
+            remaining.len()
+        )
+    };
+    format!(
+        "absIX in TimeSeries.h5 disagrees with the rows of CellXYZ that IX_inval_anat leaves ({how}); absIX is used"
+    )
+}
+
+fn finite_or_nan(
+    anatomy: &Anatomy,
+    rows: &[usize],
+    path: &Path,
+) -> Result<Vec<[f64; 3]>, InputError> {
+    let mut xyz = Vec::with_capacity(rows.len());
+    for &row in rows {
+        let [x, y, z] = anatomy.cell_xyz.get(row).copied().unwrap_or([f64::NAN; 3]);
+        if x.is_infinite() || y.is_infinite() || z.is_infinite() {
+            return Err(InputError::Infinite {
+                path: path.to_owned(),
+                row: row + 1,
+                x,
+                y,
+                z,
+            });
+        }
+        xyz.push([x, y, z]);
+    }
+    Ok(xyz)
+}
+
+fn nan_warning(xyz: &[[f64; 3]]) -> Option<String> {
+    let coordinates = xyz.iter().flatten().filter(|v| v.is_nan()).count();
+    let neurons = xyz.iter().filter(|p| p.iter().any(|v| v.is_nan())).count();
+    (coordinates > 0).then(|| {
+        format!("{coordinates} NaN coordinates (of {neurons} neurons) in CellXYZ are counted as 0")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row `i` (0-based) is at (10 i, 10 i + 1, 10 i + 2).
+    fn anatomy(rows: usize, invalid: Option<&[f64]>) -> Anatomy {
+        let cell_xyz = (0..rows)
+            .map(|i| [0.0, 1.0, 2.0].map(|k| 10.0 * i as f64 + k))
+            .collect();
+        Anatomy {
+            cell_xyz,
+            invalid: invalid.map(<[f64]>::to_vec),
+        }
+    }
+
+    fn join(anatomy: &Anatomy, abs_ix: Option<&[f64]>) -> Result<Positions, InputError> {
+        let sources = Sources {
+            time_series: Path::new("subject_1/TimeSeries.h5"),
+            data_full: Path::new("subject_1/data_full.mat"),
+        };
+        positions(anatomy, abs_ix, sources)
+    }
+
+    fn joined(anatomy: &Anatomy, abs_ix: Option<&[f64]>) -> Positions {
+        join(anatomy, abs_ix).expect("positions")
+    }
+
+    #[test]
+    fn rule_2_4_abs_ix_picks_the_rows() {
+        let found = joined(&anatomy(5, None), Some(&[4.0, 1.0, 4.0]));
+        assert_eq!(found.source_row, [3, 0, 3]);
+        assert_eq!(found.xyz[0], [30.0, 31.0, 32.0]);
+        assert_eq!(found.warnings, [""; 0]);
+    }
+
+    #[test]
+    fn rule_2_4_without_abs_ix_the_invalid_rows_are_left_out() {
+        let found = joined(&anatomy(5, Some(&[2.0, 5.0, 2.0])), None);
+        assert_eq!(found.source_row, [0, 2, 3]);
+        assert_eq!(joined(&anatomy(3, Some(&[])), None).source_row, [0, 1, 2]);
+        assert_eq!(joined(&anatomy(3, None), None).source_row, [0, 1, 2]);
+    }
+
+    #[test]
+    fn rule_2_4_abs_ix_wins_with_a_warning() {
+        let agreeing = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 3.0, 4.0]));
+        assert_eq!(agreeing.warnings, [""; 0]);
+        let other = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 2.0, 4.0]));
+        assert_eq!(other.source_row, [0, 1, 3]);
+        assert_eq!(other.warnings.len(), 1);
+        assert!(
+            other.warnings[0].contains("they differ for 1 of 3 neurons")
+                && other.warnings[0].ends_with("absIX is used")
+        );
+        let fewer = joined(&anatomy(4, Some(&[])), Some(&[1.0]));
+        assert!(fewer.warnings[0].contains("it names 1 cells, they leave 4"));
+    }
+
+    #[test]
+    fn rule_2_4_an_index_value_must_be_a_row_number() {
+        for bad in [0.0, 6.0, -1.0, 1.5, f64::NAN, f64::INFINITY, 1e300] {
+            let message = join(&anatomy(5, None), Some(&[1.0, bad]))
+                .expect_err("absIX")
+                .to_string();
+            assert!(
+                message.contains("TimeSeries.h5: entry 2 of absIX")
+                    && message.contains("1 to 5")
+                    && message.contains(&format!("found {bad}")),
+                "{message}"
+            );
+            let message = join(&anatomy(5, Some(&[bad])), Some(&[1.0]))
+                .expect_err("IX_inval_anat")
+                .to_string();
+            assert!(
+                message.contains("data_full.mat: entry 1 of IX_inval_anat"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn rule_2_4_an_infinite_coordinate_of_a_used_cell_fails() {
+        let mut cells = anatomy(3, None);
+        cells.cell_xyz[1][2] = f64::NEG_INFINITY;
+        let message = join(&cells, None).expect_err("infinite").to_string();
+        assert!(
+            message.contains("row 2") && message.contains("(10, 11, -inf)"),
+            "{message}"
+        );
+        cells.invalid = Some(vec![2.0]);
+        assert_eq!(joined(&cells, None).source_row, [0, 2]);
+    }
+
+    #[test]
+    fn rule_2_5_nan_coordinates_are_kept_and_counted() {
+        let mut cells = anatomy(3, None);
+        cells.cell_xyz[0] = [f64::NAN, 1.0, f64::NAN];
+        cells.cell_xyz[2][1] = f64::NAN;
+        let found = joined(&cells, None);
+        assert!(found.xyz[0][0].is_nan() && found.xyz[0][1] == 1.0);
+        assert_eq!(
+            found.warnings,
+            ["3 NaN coordinates (of 2 neurons) in CellXYZ are counted as 0"]
+        );
+    }
+}

@@ -1,0 +1,429 @@
+//! The raw calcium traces of a subject (rule 2.2).
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use hdf5::{Dataset, File, H5Type, LocationType};
+use serde::{Deserialize, Serialize};
+
+use super::error::InputError;
+use super::hdf5_access::{self, NumberKind, reason};
+use super::matlab::shape_text;
+
+/// What the two axes of the dataset are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Orientation {
+    /// (T, N), as rule 2.2 has it.
+    FramesByNeurons,
+    /// (N, T), recognised when only it fits the number of cells.
+    NeuronsByFrames,
+}
+
+/// Numbers held at a time while a block is turned from the file's order into neuron-major order: 4 MiB of f32.
+const BLOCK: usize = 1 << 20;
+
+/// The open dataset of raw fluorescence.
+#[derive(Debug)]
+pub struct Traces {
+    path: PathBuf,
+    name: String,
+    dataset: Dataset,
+    _file: File,
+    kind: NumberKind,
+    shape: [usize; 2],
+    chunk: Option<[usize; 2]>,
+    orientation: Orientation,
+}
+
+impl Traces {
+    /// Opens `dataset` of the file `time_series` (read-only, without MPI).
+    ///
+    /// # Errors
+    /// If the file or dataset is missing or damaged, or is not a non-empty two-dimensional dataset of numbers.
+    pub fn open(
+        time_series: &Path,
+        dataset: &str,
+        orientation: Orientation,
+    ) -> Result<Traces, InputError> {
+        Traces::open_found(
+            time_series,
+            dataset,
+            orientation,
+            &Found::probe(time_series, dataset)?,
+        )
+    }
+
+    /// Opens a dataset that was just looked at.
+    pub(super) fn open_found(
+        time_series: &Path,
+        dataset: &str,
+        orientation: Orientation,
+        found: &Found,
+    ) -> Result<Traces, InputError> {
+        // The settings belong to the open file: it is opened again with those that suit the dataset.
+        let row_bytes = found.shape[1].saturating_mul(found.value_bytes);
+        let chunk_bytes = found
+            .chunk
+            .map(|[a, b]| a.saturating_mul(b).saturating_mul(found.value_bytes));
+        let failed = |error: hdf5::Error| hdf5_error(time_series, dataset, &error);
+        let file = hdf5_access::open_tuned(time_series, row_bytes, chunk_bytes).map_err(failed)?;
+        let open = file.dataset(dataset).map_err(failed)?;
+        Ok(Traces {
+            path: time_series.to_owned(),
+            name: dataset.to_owned(),
+            dataset: open,
+            _file: file,
+            kind: found.kind,
+            shape: found.shape,
+            chunk: found.chunk,
+            orientation,
+        })
+    }
+
+    /// Number of frames, T.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.shape[self.frame_axis()]
+    }
+
+    /// Number of neurons, N.
+    #[must_use]
+    pub fn neurons(&self) -> usize {
+        self.shape[1 - self.frame_axis()]
+    }
+
+    /// What the two axes of the dataset are.
+    #[must_use]
+    pub fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// Neurons in one chunk of the file, if it is stored in chunks: work units that begin at multiples of it read no chunk
+    /// twice.
+    #[must_use]
+    pub fn chunk_width(&self) -> Option<usize> {
+        self.chunk
+            .map(|chunk| chunk[1 - self.frame_axis()].min(self.neurons()).max(1))
+    }
+
+    /// Reads the traces of `neurons` into `out`, neuron-major: `out[(n - neurons.start) * T + t]`, in the file's units,
+    /// rounded to f32.
+    ///
+    /// Beside `out`, holds a block of a few MiB, and one chunk of the file where that is larger. No chunk is inflated more
+    /// than once.
+    ///
+    /// # Errors
+    /// If the range or the length of `out` does not fit, or the file cannot be read.
+    pub fn read(&self, neurons: Range<usize>, out: &mut [f32]) -> Result<(), InputError> {
+        let frames = self.frames();
+        let fits = neurons.start <= neurons.end && neurons.end <= self.neurons();
+        if !fits || neurons.len().checked_mul(frames) != Some(out.len()) {
+            return Err(InputError::Range {
+                path: self.path.clone(),
+                dataset: self.name.clone(),
+                neurons: self.neurons(),
+                frames,
+                start: neurons.start,
+                end: neurons.end,
+                buffer: out.len(),
+            });
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (first, second) = match self.orientation {
+            Orientation::FramesByNeurons => (0..frames, neurons.clone()),
+            Orientation::NeuronsByFrames => (neurons.clone(), 0..frames),
+        };
+        let mut target = Target {
+            out,
+            frames,
+            first_neuron: neurons.start,
+            orientation: self.orientation,
+        };
+        for [rows, columns] in blocks(first, second, self.chunk) {
+            self.read_block(&rows, &columns, &mut target)
+                .map_err(|e| hdf5_error(&self.path, &self.name, &e))?;
+        }
+        Ok(())
+    }
+
+    /// Reads in a type that holds every stored value exactly, then rounds to f32 once.
+    fn read_block(
+        &self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        target: &mut Target,
+    ) -> Result<(), hdf5::Error> {
+        match self.kind {
+            NumberKind::F32 => self.read_block_as(rows, columns, target, |v: f32| v),
+            NumberKind::F64 => self.read_block_as(rows, columns, target, |v: f64| v as f32),
+            NumberKind::I64 => self.read_block_as(rows, columns, target, |v: i64| v as f32),
+            NumberKind::U64 => self.read_block_as(rows, columns, target, |v: u64| v as f32),
+        }
+    }
+
+    fn read_block_as<V: H5Type + Copy>(
+        &self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        target: &mut Target,
+        round: impl Fn(V) -> f32,
+    ) -> Result<(), hdf5::Error> {
+        let block = self
+            .dataset
+            .read_slice_2d::<V, _>((rows.clone(), columns.clone()))?;
+        let values = block
+            .as_slice()
+            .ok_or_else(|| hdf5::Error::from("a block that is not contiguous"))?;
+        target.put(rows.start, columns, values, round);
+        Ok(())
+    }
+
+    fn frame_axis(&self) -> usize {
+        match self.orientation {
+            Orientation::FramesByNeurons => 0,
+            Orientation::NeuronsByFrames => 1,
+        }
+    }
+}
+
+/// The neuron-major buffer that blocks are put into.
+struct Target<'a> {
+    out: &'a mut [f32],
+    frames: usize,
+    first_neuron: usize,
+    orientation: Orientation,
+}
+
+impl Target<'_> {
+    /// Puts a block, row-major as in the file, whose first row and columns are given in the file's indices.
+    fn put<V: Copy>(
+        &mut self,
+        first_row: usize,
+        columns: &Range<usize>,
+        values: &[V],
+        round: impl Fn(V) -> f32,
+    ) {
+        /// Neurons turned together, so that their lines of `out` stay in the cache.
+        const TILE: usize = 32;
+        let width = columns.len();
+        match self.orientation {
+            Orientation::NeuronsByFrames => {
+                for (row, line) in values.chunks_exact(width).enumerate() {
+                    let start = (first_row + row - self.first_neuron) * self.frames + columns.start;
+                    for (to, &from) in self.out[start..start + width].iter_mut().zip(line) {
+                        *to = round(from);
+                    }
+                }
+            }
+            Orientation::FramesByNeurons => {
+                for tile in (0..width).step_by(TILE) {
+                    for (row, line) in values.chunks_exact(width).enumerate() {
+                        let frame = first_row + row;
+                        for (column, &from) in line.iter().enumerate().skip(tile).take(TILE) {
+                            self.out[(columns.start + column - self.first_neuron) * self.frames
+                                + frame] = round(from);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Cuts a part of a dataset into blocks of about [`BLOCK`] numbers. No chunk lies in two blocks unless it is larger than a
+/// block, and then its blocks follow each other.
+fn blocks(
+    rows: Range<usize>,
+    columns: Range<usize>,
+    chunk: Option<[usize; 2]>,
+) -> Vec<[Range<usize>; 2]> {
+    let [chunk_rows, chunk_columns] = chunk
+        .unwrap_or([1, columns.len()])
+        .map(|extent| extent.max(1));
+    // As many whole chunks side by side as a block holds, then as many below each other; of a chunk only what is asked for
+    // counts.
+    let used_rows = chunk_rows.min(rows.len());
+    let across = (BLOCK / (used_rows * chunk_columns.min(columns.len()))).max(1);
+    let wide = chunk_columns.saturating_mul(across);
+    let used_columns = wide.min(columns.len());
+    let high = chunk_rows.saturating_mul((BLOCK / (used_rows * used_columns)).max(1));
+    // Without chunks any column may begin a block.
+    let origin = if chunk.is_some() { 0 } else { columns.start };
+    let mut blocks = Vec::new();
+    for rows in cuts(rows, high, 0) {
+        for columns in cuts(columns.clone(), wide, origin) {
+            let step = (BLOCK / columns.len()).max(1);
+            let start = rows.start;
+            blocks.extend(cuts(rows.clone(), step, start).map(|rows| [rows, columns.clone()]));
+        }
+    }
+    blocks
+}
+
+/// Cuts a range at `origin` plus every multiple of `step`.
+fn cuts(range: Range<usize>, step: usize, origin: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = range.start;
+    std::iter::from_fn(move || {
+        if start >= range.end {
+            return None;
+        }
+        let next = (start - origin) / step;
+        let end = origin
+            .saturating_add((next + 1).saturating_mul(step))
+            .min(range.end);
+        let cut = start..end;
+        start = end;
+        Some(cut)
+    })
+}
+
+/// What the dataset is, before it is known which axis is which.
+pub(super) struct Found {
+    pub(super) shape: [usize; 2],
+    chunk: Option<[usize; 2]>,
+    kind: NumberKind,
+    value_bytes: usize,
+    /// Values of `absIX` as stored, if the file has it (rule 2.4).
+    pub(super) abs_ix: Option<AbsIx>,
+}
+
+/// The dataset `absIX`: read only if its length can be right.
+pub(super) enum AbsIx {
+    /// The values, in the order of the file.
+    Values(Vec<f64>),
+    /// A number of values that fits neither axis of the traces.
+    Count(usize),
+}
+
+impl Found {
+    /// Looks at the dataset and at `absIX` beside it.
+    pub(super) fn probe(time_series: &Path, dataset: &str) -> Result<Found, InputError> {
+        require_file(time_series, "the HDF5 file with the traces")?;
+        let failed = |error: hdf5::Error| hdf5_error(time_series, dataset, &error);
+        let file = hdf5_access::open(time_series).map_err(failed)?;
+        let open = existing_dataset(&file, time_series, dataset)?.ok_or_else(|| {
+            InputError::NoDataset {
+                path: time_series.to_owned(),
+                dataset: dataset.to_owned(),
+                found: hdf5_access::member_list(&file),
+            }
+        })?;
+        let wrong = |found: String| InputError::Dataset {
+            path: time_series.to_owned(),
+            dataset: dataset.to_owned(),
+            expected: "a (frames, neurons) dataset of integers or floating-point numbers"
+                .to_owned(),
+            found,
+        };
+        let kind = hdf5_access::number_kind(&open)
+            .map_err(|kind| wrong(format!("{kind} in shape {}", shape_text(&open.shape()))))?;
+        let shape = match open.shape()[..] {
+            [rows, columns] if rows > 0 && columns > 0 => [rows, columns],
+            [_, _] => {
+                return Err(wrong(format!(
+                    "an empty one, {}",
+                    shape_text(&open.shape())
+                )));
+            }
+            _ => {
+                return Err(wrong(format!(
+                    "{} dimensions, shape {}",
+                    open.ndim(),
+                    shape_text(&open.shape())
+                )));
+            }
+        };
+        let chunk = match open.chunk().as_deref() {
+            Some(&[rows, columns]) => Some([rows, columns]),
+            _ => None,
+        };
+        let value_bytes = open.dtype().map_err(failed)?.size();
+        let abs_ix = abs_ix(&file, time_series, shape)?;
+        Ok(Found {
+            shape,
+            chunk,
+            kind,
+            value_bytes,
+            abs_ix,
+        })
+    }
+}
+
+/// The index `absIX` beside the traces, if there is one.
+fn abs_ix(file: &File, path: &Path, shape: [usize; 2]) -> Result<Option<AbsIx>, InputError> {
+    let name = "absIX";
+    let Some(dataset) = existing_dataset(file, path, name)? else {
+        return Ok(None);
+    };
+    hdf5_access::number_kind(&dataset).map_err(|kind| InputError::Dataset {
+        path: path.to_owned(),
+        dataset: name.to_owned(),
+        expected: "row numbers of CellXYZ, 1-based, one for each neuron".to_owned(),
+        found: kind,
+    })?;
+    let count = dataset.size();
+    if !shape.contains(&count) {
+        return Ok(Some(AbsIx::Count(count)));
+    }
+    let values = hdf5_access::read_f64(&dataset).map_err(|error| hdf5_error(path, name, &error))?;
+    Ok(Some(AbsIx::Values(values)))
+}
+
+/// Opens a dataset, or `None` where the file has nothing of that name.
+fn existing_dataset(file: &File, path: &Path, name: &str) -> Result<Option<Dataset>, InputError> {
+    if !file.link_exists(name) {
+        return Ok(None);
+    }
+    if let Ok(kind @ (LocationType::Group | LocationType::NamedDatatype)) =
+        file.loc_type_by_name(name)
+    {
+        let found = if kind == LocationType::Group {
+            "a group"
+        } else {
+            "a datatype"
+        };
+        let (path, dataset) = (path.to_owned(), name.to_owned());
+        return Err(InputError::Dataset {
+            path,
+            dataset,
+            expected: "a dataset".to_owned(),
+            found: found.to_owned(),
+        });
+    }
+    file.dataset(name)
+        .map(Some)
+        .map_err(|error| hdf5_error(path, name, &error))
+}
+
+/// Checks that `path` is a readable file.
+pub(super) fn require_file(path: &Path, what: &'static str) -> Result<(), InputError> {
+    let wrong = |found: String| InputError::File {
+        path: path.to_owned(),
+        what,
+        found,
+    };
+    match std::fs::File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_dir() => Err(wrong("a folder".to_owned())),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(wrong("no such file".to_owned()))
+        }
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+fn hdf5_error(path: &Path, dataset: &str, error: &hdf5::Error) -> InputError {
+    let reason = reason(error);
+    let advice = hdf5_access::advice(&reason);
+    InputError::Hdf5 {
+        path: path.to_owned(),
+        what: format!("the dataset {dataset}"),
+        reason,
+        advice,
+    }
+}
+
+#[cfg(test)]
+mod tests;

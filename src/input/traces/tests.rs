@@ -1,0 +1,271 @@
+//! Rule 2.2, on the file that `tests/fixtures/make_traces.py` writes and on files written here.
+
+use super::*;
+
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/traces.h5");
+
+fn open_fixture(dataset: &str) -> Result<Traces, InputError> {
+    Traces::open(Path::new(FIXTURE), dataset, Orientation::FramesByNeurons)
+}
+
+fn read(traces: &Traces, neurons: Range<usize>) -> Vec<f32> {
+    let mut out = vec![f32::NAN; neurons.len() * traces.frames()];
+    traces.read(neurons, &mut out).expect("traces");
+    out
+}
+
+/// Neuron-major values of the fixture.
+fn expected(neurons: Range<usize>, offset: f32) -> Vec<f32> {
+    neurons
+        .flat_map(|n| (0..10).map(move |t| (10 * n + t) as f32 - offset))
+        .collect()
+}
+
+#[test]
+fn rule_2_2_every_number_type_in_either_byte_order() {
+    let file = File::open(FIXTURE).expect("the fixture");
+    let mut types = 0;
+    for name in file.member_names().expect("datasets") {
+        let numeric =
+            name.starts_with("int") || name.starts_with("uint") || name.starts_with("float");
+        if !(numeric || name == "extended" || name == "chunked_be") {
+            continue;
+        }
+        let traces = open_fixture(&name).expect("traces");
+        assert_eq!((traces.frames(), traces.neurons()), (10, 7), "{name}");
+        let offset = if name.starts_with('u') { 0.0 } else { 20.0 };
+        assert_eq!(read(&traces, 0..7), expected(0..7, offset), "{name}");
+        assert_eq!(read(&traces, 3..5), expected(3..5, offset), "{name}");
+        types += 1;
+    }
+    assert_eq!(types, 22);
+}
+
+#[test]
+fn rule_2_2_values_are_rounded_to_f32_once() {
+    // Through f64 this would become a tie and then round down.
+    let traces = open_fixture("large_i8").expect("traces");
+    assert_eq!(
+        read(&traces, 0..1)[0],
+        ((1i64 << 62) + (1 << 38) + 1) as f32
+    );
+    assert_eq!(read(&traces, 0..1)[0], 4611686568183201792.0);
+}
+
+#[test]
+fn rule_2_2_what_are_no_traces_says_what_was_expected_and_found() {
+    for (dataset, found) in [
+        ("one_axis", "1 dimensions, shape (10,)"),
+        ("three_axes", "3 dimensions, shape (10, 7, 1)"),
+        ("scalar", "0 dimensions"),
+        ("no_frames", "an empty one, (0, 7)"),
+        ("text", "text in shape (10, 7)"),
+        ("variable_text", "text in shape (10, 7)"),
+        ("complex", "a compound type"),
+        ("records", "a compound type"),
+        ("logical", "logical values"),
+        ("nothing", "dimensions"),
+        ("group", "a group"),
+    ] {
+        let message = open_fixture(dataset).expect_err(dataset).to_string();
+        assert!(
+            message.contains(&format!("dataset {dataset}: expected")) && message.contains(found),
+            "{dataset}: {message}"
+        );
+    }
+    let message = open_fixture("CellResp").expect_err("missing").to_string();
+    assert!(
+        message.contains("expected a dataset CellResp, found chunked_be, complex"),
+        "{message}"
+    );
+    assert!(message.contains("--calcium_dataset"), "{message}");
+}
+
+#[test]
+fn rule_2_2_a_damaged_file_gives_the_librarys_short_reason() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let whole = std::fs::read(FIXTURE).expect("the fixture");
+    for (content, reason) in [
+        (&whole[..whole.len() / 2], "truncated"),
+        (&whole[1..], "signature"),
+        (&[], "signature"),
+    ] {
+        std::fs::write(&path, content).expect("a file");
+        let message = Traces::open(&path, "CellResp", Orientation::FramesByNeurons)
+            .expect_err("damaged")
+            .to_string();
+        assert!(
+            message.contains(reason)
+                && message.contains("TimeSeries.h5")
+                && !message.contains('\n'),
+            "{message}"
+        );
+    }
+    let missing = Traces::open(&dir.path().join("no.h5"), "x", Orientation::FramesByNeurons)
+        .expect_err("missing")
+        .to_string();
+    assert!(missing.contains("no such file"), "{missing}");
+    let folder = Traces::open(dir.path(), "x", Orientation::FramesByNeurons)
+        .expect_err("folder")
+        .to_string();
+    assert!(folder.contains("found a folder"), "{folder}");
+}
+
+/// A file with (rows, columns) values `row * 1000 + column`, in chunks if asked for.
+fn write(path: &Path, [rows, columns]: [usize; 2], chunk: Option<(usize, usize)>) {
+    let values = ndarray::Array2::from_shape_fn((rows, columns), |(r, c)| (r * 1000 + c) as f32);
+    let file = File::create(path).expect("a file");
+    let builder = file.new_dataset::<f32>().shape((rows, columns));
+    let dataset = match chunk {
+        Some(chunk) => builder.chunk(chunk).deflate(1).create("CellResp"),
+        None => builder.create("CellResp"),
+    };
+    dataset.expect("a dataset").write(&values).expect("values");
+}
+
+#[test]
+fn rule_2_2_any_layout_and_orientation_gives_neuron_major_traces() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    for chunk in [
+        None,
+        Some((1, 1)),
+        Some((7, 5)),
+        Some((53, 1)),
+        Some((1, 41)),
+        Some((53, 41)),
+    ] {
+        write(&path, [53, 41], chunk);
+        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
+            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
+            let (frames, neurons) = (traces.frames(), traces.neurons());
+            for range in [0..neurons, 3..neurons - 2, 10..11, 5..5] {
+                let out = read(&traces, range.clone());
+                for (place, value) in out.into_iter().enumerate() {
+                    let (n, t) = (range.start + place / frames, place % frames);
+                    let (row, column) = if orientation == Orientation::FramesByNeurons {
+                        (t, n)
+                    } else {
+                        (n, t)
+                    };
+                    assert_eq!(
+                        value,
+                        (row * 1000 + column) as f32,
+                        "{chunk:?} {orientation:?} {range:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rule_2_2_traces_larger_than_a_block() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    // 2.4 million values: three blocks, with a chunk larger than a block in the last case.
+    for chunk in [None, Some((100, 300)), Some((3000, 800))] {
+        write(&path, [3000, 800], chunk);
+        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
+            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
+            let frames = traces.frames();
+            let range = 1..traces.neurons() - 1;
+            let wrong = read(&traces, range)
+                .into_iter()
+                .enumerate()
+                .position(|(place, value)| {
+                    let (n, t) = (1 + place / frames, place % frames);
+                    let (row, column) = if orientation == Orientation::FramesByNeurons {
+                        (t, n)
+                    } else {
+                        (n, t)
+                    };
+                    value != (row * 1000 + column) as f32
+                });
+            assert_eq!(wrong, None, "{chunk:?} {orientation:?}");
+        }
+    }
+}
+
+#[test]
+fn rule_2_2_one_frame_or_one_neuron() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    for shape in [[1, 5], [5, 1], [1, 1]] {
+        write(&path, shape, None);
+        let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
+        assert_eq!([traces.frames(), traces.neurons()], shape);
+        assert_eq!(read(&traces, 0..shape[1]).len(), shape[0] * shape[1]);
+    }
+}
+
+#[test]
+fn a_range_or_buffer_that_does_not_fit_is_an_error() {
+    let traces = open_fixture("float32_le").expect("traces");
+    assert!(traces.read(0..8, &mut [0.0; 80]).is_err());
+    assert!(traces.read(0..2, &mut [0.0; 19]).is_err());
+    let reversed = Range { start: 3, end: 2 };
+    assert!(traces.read(reversed, &mut []).is_err());
+}
+
+#[test]
+fn chunk_width_is_the_extent_along_the_neurons() {
+    let width = |orientation| {
+        Traces::open(Path::new(FIXTURE), "chunked_be", orientation)
+            .expect("traces")
+            .chunk_width()
+    };
+    assert_eq!(width(Orientation::FramesByNeurons), Some(2));
+    assert_eq!(width(Orientation::NeuronsByFrames), Some(3));
+    assert_eq!(
+        open_fixture("float32_le").expect("traces").chunk_width(),
+        None
+    );
+}
+
+#[test]
+fn blocks_cover_everything_once_and_touch_no_chunk_again() {
+    for chunk in [
+        None,
+        Some([1, 1]),
+        Some([64, 64]),
+        Some([1, 5000]),
+        Some([9000, 1]),
+        Some([9000, 700]),
+        Some([500, 3000]),
+    ] {
+        for (rows, columns) in [(0..8000, 100..900), (10..5000, 0..5000), (3..4, 7..8)] {
+            let blocks = blocks(rows.clone(), columns.clone(), chunk);
+            let mut covered = 0;
+            let mut last_seen = std::collections::HashMap::new();
+            for (place, [block_rows, block_columns]) in blocks.iter().enumerate() {
+                assert!(rows.start <= block_rows.start && block_rows.end <= rows.end);
+                assert!(columns.start <= block_columns.start && block_columns.end <= columns.end);
+                assert!(block_rows.len() * block_columns.len() <= BLOCK.max(block_columns.len()));
+                covered += block_rows.len() * block_columns.len();
+                let Some([high, wide]) = chunk else { continue };
+                if high * wide < 100 {
+                    continue;
+                }
+                for row in block_rows.start / high..=(block_rows.end - 1) / high {
+                    for column in block_columns.start / wide..=(block_columns.end - 1) / wide {
+                        if let Some(before) = last_seen.insert((row, column), place) {
+                            assert!(
+                                before + 1 == place && high * wide > BLOCK,
+                                "{chunk:?}: chunk ({row}, {column})"
+                            );
+                        }
+                    }
+                }
+            }
+            assert_eq!(covered, rows.len() * columns.len(), "{chunk:?}");
+            assert!(
+                chunk.is_some_and(|[h, w]| h * w > BLOCK)
+                    || blocks.len() <= 2 + 4 * covered.div_ceil(BLOCK),
+                "{chunk:?}: {}",
+                blocks.len()
+            );
+        }
+    }
+}
