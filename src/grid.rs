@@ -71,6 +71,15 @@ impl Layout {
         self.z_values.len()
     }
 
+    /// Neurons in each plane, (Z,).
+    pub fn neurons_per_plane(&self) -> Vec<usize> {
+        let starts = std::iter::once(0).chain(self.plane_ends.iter().copied());
+        starts
+            .zip(&self.plane_ends)
+            .map(|(start, &end)| (end - start) as usize)
+            .collect()
+    }
+
     /// Draws the grids of some `frames` and `planes` into `out`, (frames, planes, 256, 128), which is overwritten whole.
     ///
     /// `spikes` is neuron-major: `row_bytes` bytes per neuron, bit-packed as [`crate::spikes::sample`] packs them.

@@ -10,15 +10,35 @@
 //! Axes, always in this order: `T` frames, `N` neurons, `Z` z-planes. Rates are spikes per frame, times are seconds,
 //! frequencies Hz. The modules below stand in the order of the data.
 
+pub mod cli;
+pub mod config;
+pub mod setup;
+
 pub mod input;
+pub mod subject;
 
 pub mod baseline;
 pub mod cascade;
 pub mod spikes;
 
+pub mod pipeline;
+
+pub mod comm;
+pub mod schedule;
+
+pub mod rank;
+pub mod root;
+pub mod run;
+
+pub mod exchange;
+
 pub mod grid;
 pub mod split;
 
+pub mod output;
 pub mod plot;
+
+pub mod progress;
+pub mod report;
 
 pub mod demo;

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Installs, checks formatting, lints and documentation, and runs every test.
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+install_packages poppler-utils python3-venv
+
+echo "== formatting, lints, documentation"
+cargo fmt --check
+cargo clippy --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+
+echo "== readers for the outputs: h5py"
+python=target/python/bin/python
+if ! "$python" -c "import h5py, numpy, scipy" 2>/dev/null; then
+    python3 -m venv target/python
+    target/python/bin/pip install --quiet numpy h5py scipy
+fi
+export SPIKEGRID_TEST_PYTHON="$PWD/$python"
+
+echo "== tests"
+cargo test

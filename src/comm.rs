@@ -1,0 +1,382 @@
+//! The ranks and what they say to each other: the one module that knows MPI.
+//!
+//! Two kinds of talk, each on a communicator of its own: typed messages between any rank and rank 0 (small, polled,
+//! never blocking), and collective operations that all ranks enter together. A rank that waits sleeps between polls,
+//! so that waiting costs no core.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::time::Duration;
+
+use mpi::collective::SystemOperation;
+use mpi::datatype::{Partition, PartitionMut};
+use mpi::environment::Universe;
+use mpi::point_to_point::MatchedReceiveVec;
+use mpi::request::{Request, StaticScope};
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::*;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::pipeline::UnitSummary;
+use crate::subject::SubjectPlan;
+
+const POLL: Duration = Duration::from_millis(1);
+
+/// Why the ranks could not start together.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("MPI was initialised twice in one process")]
+    Initialised,
+    #[error(
+        "MPI grants no thread support (\"{granted}\"), but at least \"Funneled\" is needed; \
+         use an MPI library that was built with threads"
+    )]
+    Threads { granted: String },
+    #[error(
+        "{variable} says that {expected} ranks were started, but MPI sees {found}: the launcher belongs to another MPI \
+         library than this program ({library}). Use that library's mpirun, or srun with the --mpi type that it supports"
+    )]
+    WrongLauncher {
+        variable: &'static str,
+        expected: usize,
+        found: usize,
+        library: String,
+    },
+}
+
+/// One rank's failure, made known to all ranks.
+#[derive(Debug, Clone, Error, Serialize, Deserialize)]
+#[error("rank {rank}: {message}")]
+pub struct RankFailure {
+    pub rank: usize,
+    pub message: String,
+}
+
+/// What rank 0 tells a rank.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Order {
+    /// What there is to know of a subject, before its first unit.
+    Subject(SubjectPlan),
+    /// Compute this unit and hold its spikes.
+    Compute { subject: usize, unit: usize },
+    /// All ranks write the subject together.
+    Write { subject: usize },
+    /// Drop what is held of the subject.
+    Forget { subject: usize },
+    /// End, with this exit status.
+    Finish { status: u8 },
+}
+
+/// What a rank tells rank 0.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Reply {
+    /// The unit's spikes are held here.
+    Done {
+        subject: usize,
+        unit: usize,
+        summary: Box<UnitSummary>,
+    },
+    /// The unit could not be computed.
+    Failed { subject: usize, message: String },
+    /// This rank was asked by a signal to end.
+    Signalled { signal: i32 },
+}
+
+/// A message between ranks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Message {
+    Order(Order),
+    Reply(Reply),
+}
+
+/// A message on its way: MPI reads `bytes` until `request` is complete.
+struct Outgoing {
+    request: Request<'static, [u8], StaticScope>,
+    bytes: *mut [u8],
+}
+
+/// All ranks, seen from this one.
+pub struct World {
+    messages: SimpleCommunicator,
+    collectives: SimpleCommunicator,
+    /// Messages of rank 0 to itself.
+    loopback: VecDeque<Message>,
+    outgoing: Vec<Outgoing>,
+}
+
+/// The rank that the launcher gave this process, known before MPI starts; 0 without a launcher.
+pub fn launched_rank() -> usize {
+    let variables = [
+        "OMPI_COMM_WORLD_RANK",
+        "PMIX_RANK",
+        "PMI_RANK",
+        "SLURM_PROCID",
+    ];
+    variables
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .unwrap_or(0)
+}
+
+impl World {
+    /// Starts MPI and installs the hook by which a panic anywhere ends the whole job.
+    ///
+    /// # Errors
+    /// MPI without thread support, or a launcher of another MPI library, under which every process is alone.
+    pub fn start() -> Result<(Universe, Self), StartError> {
+        let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
+            .ok_or(StartError::Initialised)?;
+        if granted < mpi::Threading::Funneled {
+            return Err(StartError::Threads {
+                granted: format!("{granted:?}"),
+            });
+        }
+        abort_on_panic();
+        let world = universe.world();
+        check_launcher(world.size() as usize)?;
+        let world = Self {
+            messages: world.duplicate(),
+            collectives: world.duplicate(),
+            loopback: VecDeque::new(),
+            outgoing: Vec::new(),
+        };
+        Ok((universe, world))
+    }
+
+    /// This rank, from 0.
+    pub fn rank(&self) -> usize {
+        self.messages.rank() as usize
+    }
+
+    /// The number of ranks.
+    pub fn size(&self) -> usize {
+        self.messages.size() as usize
+    }
+
+    /// Whether this is rank 0, which schedules and speaks.
+    pub fn is_root(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// The communicator of collective operations, for parallel HDF5.
+    pub fn communicator(&self) -> mpi::ffi::MPI_Comm {
+        self.collectives.as_raw()
+    }
+
+    /// Sends a message; returns at once.
+    pub fn send(&mut self, to: usize, message: Message) {
+        if to == self.rank() {
+            self.loopback.push_back(message);
+            return;
+        }
+        self.reap();
+        let bytes = Box::into_raw(encode(&message).into_boxed_slice());
+        // SAFETY: `bytes` comes from `Box::into_raw` and is freed only in `reap`, after MPI has completed the request;
+        // until then nobody writes to it.
+        let buffer: &'static [u8] = unsafe { &*bytes };
+        let request = self
+            .messages
+            .process_at_rank(to as i32)
+            .immediate_send(StaticScope, buffer);
+        self.outgoing.push(Outgoing { request, bytes });
+    }
+
+    /// The next message that has arrived, with its sender.
+    pub fn receive(&mut self) -> Option<(usize, Message)> {
+        if let Some(message) = self.loopback.pop_front() {
+            return Some((self.rank(), message));
+        }
+        self.reap();
+        let matched = self.messages.any_process().immediate_matched_probe()?;
+        let (bytes, status) = matched.matched_receive_vec::<u8>();
+        Some((status.source_rank() as usize, decode(&bytes)))
+    }
+
+    /// Waits until all messages sent from here have left.
+    pub fn flush(&mut self) {
+        while !self.outgoing.is_empty() {
+            self.reap();
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn reap(&mut self) {
+        for outgoing in std::mem::take(&mut self.outgoing) {
+            match outgoing.request.test() {
+                Ok(_) => {
+                    // SAFETY: MPI has completed the request, the only reader of these bytes; see `send`.
+                    drop(unsafe { Box::from_raw(outgoing.bytes) });
+                }
+                Err(request) => self.outgoing.push(Outgoing {
+                    request,
+                    bytes: outgoing.bytes,
+                }),
+            }
+        }
+    }
+
+    /// Waits, asleep, until all ranks are here. Collective.
+    fn gather_at_door(&self) {
+        let mut request = self.collectives.immediate_barrier();
+        while let Err(pending) = request.test() {
+            request = pending;
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Goes on only where all ranks can: everyone's outcome, or the failure of the lowest rank that failed. Collective;
+    /// to be called before every collective operation that a rank might not be able to enter.
+    ///
+    /// # Errors
+    /// The failure of the lowest failing rank, the same on all ranks.
+    pub fn agree<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
+        self.gather_at_door();
+        let failing = if outcome.is_err() {
+            self.rank() as u64
+        } else {
+            u64::MAX
+        };
+        let mut first = u64::MAX;
+        self.collectives
+            .all_reduce_into(&failing, &mut first, SystemOperation::min());
+        match outcome {
+            Ok(value) if first == u64::MAX => Ok(value),
+            outcome => {
+                let message = outcome.err().map(|error| error.to_string());
+                let failure = message.map(|message| RankFailure {
+                    rank: self.rank(),
+                    message,
+                });
+                Err(self.broadcast_from(first as usize, failure))
+            }
+        }
+    }
+
+    /// Rank 0's value on every rank. Collective.
+    pub fn broadcast<T: Serialize + for<'a> Deserialize<'a>>(&self, value: Option<T>) -> T {
+        self.gather_at_door();
+        self.broadcast_from(0, value)
+    }
+
+    /// The value of rank `root`, which is the only one to give one, on every rank.
+    fn broadcast_from<T: Serialize + for<'a> Deserialize<'a>>(
+        &self,
+        root: usize,
+        value: Option<T>,
+    ) -> T {
+        let root = self.collectives.process_at_rank(root as i32);
+        let mut bytes = value.as_ref().map(encode).unwrap_or_default();
+        let mut length = bytes.len() as u64;
+        root.broadcast_into(&mut length);
+        bytes.resize(length as usize, 0);
+        for piece in bytes.chunks_mut(1 << 30) {
+            root.broadcast_into(piece);
+        }
+        value.unwrap_or_else(|| decode(&bytes))
+    }
+
+    /// Every rank's number on rank 0, in the order of ranks; empty elsewhere. Collective.
+    pub fn gather(&self, value: u64) -> Vec<u64> {
+        self.gather_at_door();
+        let root = self.collectives.process_at_rank(0);
+        if self.is_root() {
+            let mut all = vec![0; self.size()];
+            root.gather_into_root(&value, &mut all);
+            all
+        } else {
+            root.gather_into(&value);
+            Vec::new()
+        }
+    }
+
+    /// The element-wise sum over ranks on rank 0; empty elsewhere. Collective.
+    pub fn sum(&self, values: &[u32]) -> Vec<u32> {
+        self.gather_at_door();
+        let root = self.collectives.process_at_rank(0);
+        if self.is_root() {
+            let mut sums = vec![0; values.len()];
+            root.reduce_into_root(values, &mut sums, SystemOperation::sum());
+            sums
+        } else {
+            root.reduce_into(values, SystemOperation::sum());
+            Vec::new()
+        }
+    }
+
+    /// Gives each rank its part of `send` and gets the parts of `receive` from each; `*_counts` are the bytes to and
+    /// from each rank, in the order of ranks. Collective.
+    pub fn exchange(
+        &self,
+        send: &[u8],
+        send_counts: &[i32],
+        receive: &mut [u8],
+        receive_counts: &[i32],
+    ) {
+        let outgoing = Partition::new(send, send_counts, offsets(send_counts));
+        let mut incoming = PartitionMut::new(receive, receive_counts, offsets(receive_counts));
+        self.collectives
+            .all_to_all_varcount_into(&outgoing, &mut incoming);
+    }
+}
+
+fn offsets(counts: &[i32]) -> Vec<i32> {
+    counts
+        .iter()
+        .scan(0, |next, &count| {
+            let offset = *next;
+            *next += count;
+            Some(offset)
+        })
+        .collect()
+}
+
+/// Messages are plain data of this program's own types: encoding them cannot fail, and decoding only if the ranks run
+/// different versions, which ends the job.
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("a message can be encoded")
+}
+
+fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> T {
+    postcard::from_bytes(bytes).expect("all ranks run the same version of this program")
+}
+
+/// Lets a panic on any thread end all ranks with its reason, where an unwinding rank would leave the others waiting.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        if mpi::environment::is_initialized() && !mpi::environment::is_finalized() {
+            // SAFETY: MPI is initialised and not finalised; MPI_Abort takes the predefined world and does not return.
+            unsafe { mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, 1) };
+        }
+        std::process::abort();
+    }));
+}
+
+/// Notices processes that were started together but are each alone in an MPI world of one.
+fn check_launcher(size: usize) -> Result<(), StartError> {
+    for variable in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
+        let expected = std::env::var(variable)
+            .ok()
+            .and_then(|value| value.parse().ok());
+        if let Some(expected) = expected
+            && expected != size
+            && size == 1
+        {
+            let library = mpi::environment::library_version().unwrap_or_default();
+            return Err(StartError::WrongLauncher {
+                variable,
+                expected,
+                found: size,
+                library: library
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_string(),
+            });
+        }
+    }
+    Ok(())
+}

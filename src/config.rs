@@ -1,0 +1,292 @@
+//! The configuration of a run: resolved, validated, and written out with the results (rules 1.2, 1.3, 8.1, 8.7).
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::baseline::Baseline;
+use crate::cascade::Threshold;
+use crate::cli::{Device, MemorySize, RunArgs};
+use crate::input::InputIdentity;
+
+/// Why nothing can start.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("{flag} is {found}, expected {expected}")]
+    OutOfRange {
+        flag: &'static str,
+        found: String,
+        expected: &'static str,
+    },
+    #[error("{flag} names {names}, which {input_dir} does not hold; it holds {present}")]
+    NoSuchSubject {
+        flag: &'static str,
+        names: String,
+        input_dir: PathBuf,
+        present: String,
+    },
+    #[error("--only and --skip leave no subject to process")]
+    NothingLeft,
+    #[error("the output folder {folder} cannot be written: {source}")]
+    OutputFolder {
+        folder: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("--device cuda: this program was built without GPU support; use --device auto or cpu")]
+    NoGpuBuild,
+    #[error(
+        "no CASCADE model \"{name}\" in {searched}; found there: {found}. \
+         Name one of them with --cascade_model, or the folder that holds it with --model_dir"
+    )]
+    NoModel {
+        name: String,
+        searched: String,
+        found: String,
+    },
+}
+
+/// A run's settings that need no file to be checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Config {
+    pub input_dir: PathBuf,
+    pub output_dir: PathBuf,
+    pub only: Vec<String>,
+    pub skip: Vec<String>,
+    pub calcium_dataset: String,
+    pub save_traces: bool,
+    pub overwrite: bool,
+    pub num_neurons: usize,
+    pub cascade_model: String,
+    pub sampling_rate: Option<f64>,
+    pub baseline: Baseline,
+    pub window_sec: f64,
+    pub percentile: f64,
+    pub threshold: Threshold,
+    pub shift_frames: i64,
+    pub seed: u32,
+    pub split_ratio: f64,
+    pub workers: usize,
+    pub batch_size: usize,
+    pub device: Device,
+    pub memory_limit: MemorySize,
+}
+
+impl Config {
+    /// Checks the flags.
+    ///
+    /// # Errors
+    /// The first flag whose value makes no sense, with what was expected.
+    pub fn resolve(flags: RunArgs) -> Result<Self, ConfigError> {
+        let expect = |flag, ok: bool, found: &dyn std::fmt::Display, expected| match ok {
+            true => Ok(()),
+            false => Err(ConfigError::OutOfRange {
+                flag,
+                found: found.to_string(),
+                expected,
+            }),
+        };
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let ratio = flags.split_ratio;
+        expect(
+            "--split_ratio",
+            (0.0..=1.0).contains(&ratio),
+            &ratio,
+            "a number from 0 to 1",
+        )?;
+        expect(
+            "--batch_size",
+            flags.batch_size > 0,
+            &flags.batch_size,
+            "at least 1 neuron",
+        )?;
+        let threads = 1..=1024;
+        expect(
+            "--workers",
+            threads.contains(&flags.workers),
+            &flags.workers,
+            "1 to 1024 threads",
+        )?;
+        let percentile = flags.percentile;
+        expect(
+            "--percentile",
+            (0.0..=100.0).contains(&percentile),
+            &percentile,
+            "a number from 0 to 100",
+        )?;
+        expect(
+            "--window_sec",
+            positive(flags.window_sec),
+            &flags.window_sec,
+            "a positive number of seconds",
+        )?;
+        if let Some(rate) = flags.sampling_rate {
+            expect(
+                "--sampling_rate",
+                positive(rate),
+                &rate,
+                "a positive rate in Hz",
+            )?;
+        }
+        let name = &flags.cascade_model;
+        let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains('/');
+        expect(
+            "--cascade_model",
+            is_name,
+            name,
+            "the name of a folder in the model folder (see --model_dir)",
+        )?;
+        expect(
+            "--calcium_dataset",
+            !flags.calcium_dataset.is_empty(),
+            &"empty",
+            "a dataset's name",
+        )?;
+        let limit = flags.memory_limit;
+        expect(
+            "--memory_limit",
+            limit.0 >= 64 << 20,
+            &limit,
+            "at least 64 MiB",
+        )?;
+        if flags.device == Device::Cuda {
+            return Err(ConfigError::NoGpuBuild);
+        }
+        Ok(Self {
+            input_dir: flags.input_dir,
+            output_dir: flags.output_dir,
+            only: flags.only,
+            skip: flags.skip,
+            calcium_dataset: flags.calcium_dataset,
+            save_traces: flags.save_traces,
+            overwrite: flags.overwrite,
+            num_neurons: flags.num_neurons,
+            cascade_model: flags.cascade_model,
+            sampling_rate: flags.sampling_rate,
+            baseline: flags.baseline,
+            window_sec: flags.window_sec,
+            percentile: flags.percentile,
+            threshold: flags.threshold,
+            shift_frames: flags.shift_frames,
+            seed: flags.seed,
+            split_ratio: flags.split_ratio,
+            workers: flags.workers,
+            batch_size: flags.batch_size,
+            device: flags.device,
+            memory_limit: flags.memory_limit,
+        })
+    }
+}
+
+/// Finds the folder of a model: in `model_dir` if given, else in `./models`, in `models` beside the program, or in
+/// `<prefix>/share/spikegrid-mpi/models` (rule 1.3).
+///
+/// # Errors
+/// Names the folders searched and the models that are there.
+pub fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let searched = match model_dir {
+        Some(folder) => vec![folder.to_path_buf()],
+        None => {
+            let mut folders = vec![PathBuf::from("models")];
+            if let Some(bin) = std::env::current_exe()
+                .ok()
+                .as_deref()
+                .and_then(Path::parent)
+            {
+                folders.push(bin.join("models"));
+                if let Some(prefix) = bin.parent() {
+                    folders.push(prefix.join("share/spikegrid-mpi/models"));
+                }
+            }
+            folders
+        }
+    };
+    if let Some(found) = searched
+        .iter()
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_dir())
+    {
+        return Ok(found);
+    }
+    let mut present: Vec<String> = searched
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join("config.yaml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    present.sort();
+    present.dedup();
+    Err(ConfigError::NoModel {
+        name: name.to_string(),
+        searched: searched
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", "),
+        found: if present.is_empty() {
+            "none".to_string()
+        } else {
+            present.join(", ")
+        },
+    })
+}
+
+/// Everything that decides a subject's results: written with them, and compared before they are taken as done
+/// (rule 8.7). What only changes how they are computed (ranks, threads, memory) is not part of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub cascade_model: String,
+    pub model_sha256: String,
+    pub sampling_rate: f64,
+    pub window_sec: f64,
+    pub percentile: f64,
+    pub baseline: Baseline,
+    pub threshold: Threshold,
+    pub shift_frames: i64,
+    pub calcium_dataset: String,
+    pub seed: u32,
+    pub split_ratio: f64,
+    /// Which input files; none before a subject is opened.
+    pub input: Option<InputIdentity>,
+}
+
+impl Provenance {
+    /// The settings in which `self` differs from what an earlier run wrote as its `config` attribute: name, value
+    /// there, value here.
+    pub fn differences(&self, earlier: &serde_json::Value) -> Vec<(String, String, String)> {
+        let mut differences = Vec::new();
+        if let Ok(now) = serde_json::to_value(self) {
+            compare("", earlier, &now, &mut differences);
+        }
+        differences
+    }
+}
+
+fn compare(
+    prefix: &str,
+    earlier: &serde_json::Value,
+    now: &serde_json::Value,
+    differences: &mut Vec<(String, String, String)>,
+) {
+    match now {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                let path = if prefix.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{prefix}.{name}")
+                };
+                compare(
+                    &path,
+                    earlier.get(name).unwrap_or(&serde_json::Value::Null),
+                    value,
+                    differences,
+                );
+            }
+        }
+        value if value == earlier => {}
+        value => differences.push((prefix.to_string(), earlier.to_string(), value.to_string())),
+    }
+}

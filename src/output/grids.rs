@@ -1,0 +1,192 @@
+//! `preaugmented_grids.h5` (rule 8.1): all ranks rasterise and write their frames together.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use hdf5::{Dataset, File};
+
+use super::collective::{Block, write_bytes};
+use super::{OutputError, partial, provenance};
+use crate::comm::{RankFailure, World};
+use crate::config::{Config, Provenance};
+use crate::exchange::{Exchange, Rounds};
+use crate::grid::{COLUMNS, Layout, PLANE_BYTES, ROWS};
+use crate::subject::SubjectPlan;
+
+/// The dataset of the grids, u8 (T, Z, 256, 128), one chunk per frame and plane.
+pub const GRIDS: &str = "grids";
+const GZIP_LEVEL: u8 = 1;
+
+/// Bytes of grids that a rank hands to one collective write, at most (but always a whole plane).
+const WRITE_BYTES: usize = 8 << 20;
+
+/// Writes the dataset `grids` of the file's temporary name. Collective.
+///
+/// # Errors
+/// The first rank's failure, the same on all ranks.
+pub fn write(
+    world: &World,
+    path: &Path,
+    plan: &SubjectPlan,
+    layout: &Layout,
+    owners: &[usize],
+    held: &BTreeMap<usize, Vec<u8>>,
+) -> Result<(), RankFailure> {
+    let path = partial(path);
+    // Parallel HDF5 does not survive a file that some ranks cannot open: rank 0 tries alone first.
+    let trial = match world.is_root() {
+        true => std::fs::File::create(&path)
+            .map(drop)
+            .map_err(OutputError::io(&path, "cannot be created")),
+        false => Ok(()),
+    };
+    world.agree(trial)?;
+    let created = create(world, &path, plan.frames, layout.z_values.len());
+    let (file, dataset) =
+        world.agree(created.map_err(OutputError::hdf5(&path, "cannot be created")))?;
+    let written = write_rounds(world, &dataset, &path, plan, layout, owners, held);
+    let closed = dataset.flush().and_then(|()| {
+        drop(dataset);
+        file.close()
+    });
+    world.agree(closed.map_err(OutputError::hdf5(&path, "cannot be closed")))?;
+    written
+}
+
+fn create(
+    world: &World,
+    path: &Path,
+    frames: usize,
+    planes: usize,
+) -> hdf5::Result<(File, Dataset)> {
+    let file = File::with_options()
+        .with_fapl(|access| access.mpio(world.communicator(), None))
+        .create(path)?;
+    let dataset = file
+        .new_dataset::<u8>()
+        .shape((frames, planes, ROWS, COLUMNS))
+        .chunk((1, 1, ROWS, COLUMNS))
+        .deflate(GZIP_LEVEL)
+        .create(GRIDS)?;
+    Ok((file, dataset))
+}
+
+fn write_rounds(
+    world: &World,
+    dataset: &Dataset,
+    path: &Path,
+    plan: &SubjectPlan,
+    layout: &Layout,
+    owners: &[usize],
+    held: &BTreeMap<usize, Vec<u8>>,
+) -> Result<(), RankFailure> {
+    let planes = layout.z_values.len();
+    let rounds = Rounds::new(plan.frames, plan.neurons, world.size());
+    let mut exchange = Exchange::new(rounds, plan, held, owners);
+    let tiles = tiles(rounds.slab_frames(), planes);
+    let mut volume = Vec::new();
+    for round in 0..rounds.count() {
+        let slab = rounds.slab(round, world.rank());
+        let (rows, row_bytes) = exchange.slab(world, round);
+        let mut outcome = Ok(());
+        for (frames, planes) in &tiles {
+            let frames = frames.start.min(slab.len())..frames.end.min(slab.len());
+            let block = (!frames.is_empty() && outcome.is_ok()).then(|| Block {
+                start: [
+                    (slab.start + frames.start) as u64,
+                    planes.start as u64,
+                    0,
+                    0,
+                ],
+                count: [
+                    frames.len() as u64,
+                    planes.len() as u64,
+                    ROWS as u64,
+                    COLUMNS as u64,
+                ],
+            });
+            volume.resize(
+                block.map_or(0, |_| frames.len() * planes.len() * PLANE_BYTES),
+                0,
+            );
+            if block.is_some() {
+                layout.rasterise(rows, row_bytes, frames, planes.clone(), &mut volume);
+            }
+            let written = write_bytes(dataset, block, &volume);
+            outcome = outcome.and(written);
+        }
+        world.agree(outcome.map_err(OutputError::hdf5(path, "cannot be written")))?;
+    }
+    Ok(())
+}
+
+/// Cuts a slab of frames into rectangles of frames and planes, each small enough for one collective write.
+fn tiles(frames: usize, planes: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let tile_planes = planes.clamp(1, WRITE_BYTES / PLANE_BYTES);
+    let tile_frames = (WRITE_BYTES / PLANE_BYTES / tile_planes).clamp(1, frames.max(1));
+    let mut tiles = Vec::new();
+    for frame in (0..frames).step_by(tile_frames) {
+        for plane in (0..planes).step_by(tile_planes) {
+            tiles.push((
+                frame..(frame + tile_frames).min(frames),
+                plane..(plane + tile_planes).min(planes),
+            ));
+        }
+    }
+    tiles
+}
+
+/// Adds everything but the grids to the file of the temporary name. For one rank, after [`write`].
+///
+/// # Errors
+/// HDF5's reason.
+pub fn complete(
+    path: &Path,
+    plan: &SubjectPlan,
+    planes: usize,
+    is_train: &[u8],
+    provenance: &Provenance,
+    config: &Config,
+) -> Result<(), OutputError> {
+    let path = partial(path);
+    let add = || {
+        let file = File::open_rw(&path)?;
+        let timepoints: Vec<i32> = (0..plan.frames as i32).collect();
+        file.new_dataset_builder()
+            .with_data(&timepoints)
+            .create("timepoint_indices")?;
+        file.new_dataset_builder()
+            .with_data(is_train)
+            .create("is_train")?;
+        provenance::write(&file, &plan.name, plan.frames, planes, provenance, config)?;
+        file.close()
+    };
+    add().map_err(OutputError::hdf5(&path, "cannot be completed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_a_slab_once_and_stay_small() {
+        for frames in [1, 8, 64, 512] {
+            for planes in [1, 3, 29, 181, 256, 257, 5000] {
+                let mut seen = vec![0_u8; frames * planes];
+                for (f, p) in tiles(frames, planes) {
+                    assert!(f.len() * p.len() * PLANE_BYTES <= WRITE_BYTES);
+                    for frame in f {
+                        for plane in p.clone() {
+                            seen[frame * planes + plane] += 1;
+                        }
+                    }
+                }
+                assert!(
+                    seen.iter().all(|&count| count == 1),
+                    "{frames} frames, {planes} planes"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The attributes of `preaugmented_grids.h5` (rule 8.1), and what they say of a file that is there already (rule 8.7).
+
+use std::path::Path;
+use std::str::FromStr;
+
+use hdf5::File;
+use hdf5::types::VarLenUnicode;
+
+use super::OutputError;
+use super::grids::GRIDS;
+use crate::config::{Config, Provenance};
+
+const CONFIG: &str = "config";
+
+/// Writes the attributes of a grids file of `T` frames and `Z` planes.
+///
+/// # Errors
+/// HDF5's reason.
+pub fn write(
+    file: &File,
+    subject: &str,
+    frames: usize,
+    planes: usize,
+    provenance: &Provenance,
+    config: &Config,
+) -> hdf5::Result<()> {
+    let integer = |name, value: i64| file.new_attr::<i64>().create(name)?.write_scalar(&value);
+    let float = |name, value: f64| file.new_attr::<f64>().create(name)?.write_scalar(&value);
+    let string = |name, value: &str| {
+        let value =
+            VarLenUnicode::from_str(value).map_err(|error| hdf5::Error::from(error.to_string()))?;
+        file.new_attr::<VarLenUnicode>()
+            .create(name)?
+            .write_scalar(&value)
+    };
+    integer("num_timepoints", frames as i64)?;
+    integer("num_z_planes", planes as i64)?;
+    string("subject", subject)?;
+    string("cascade_model", &provenance.cascade_model)?;
+    float("sampling_rate", provenance.sampling_rate)?;
+    float("window_sec", provenance.window_sec)?;
+    match provenance.percentile {
+        whole if whole.fract() == 0.0 => integer("percentile", whole as i64)?,
+        broken => float("percentile", broken)?,
+    }
+    integer("seed", i64::from(provenance.seed))?;
+    float("split_ratio", provenance.split_ratio)?;
+    string("baseline", &provenance.baseline.to_string())?;
+    string("threshold", &provenance.threshold.to_string())?;
+    string("model_sha256", &provenance.model_sha256)?;
+    string("software_version", env!("CARGO_PKG_VERSION"))?;
+    string(CONFIG, &configuration(provenance, config))
+}
+
+/// The resolved configuration as JSON: what decides the results, and what the run was asked.
+fn configuration(provenance: &Provenance, config: &Config) -> String {
+    let mut all = serde_json::to_value(config).unwrap_or_default();
+    if let (Some(all), Ok(serde_json::Value::Object(decisive))) =
+        (all.as_object_mut(), serde_json::to_value(provenance))
+    {
+        all.extend(decisive);
+    }
+    all.to_string()
+}
+
+/// Checks that the complete grids file at `path` has this shape and was made with these settings.
+///
+/// # Errors
+/// A file that cannot be read, that is not ours, or that was made with other settings, which are named with both
+/// values.
+pub fn check(path: &Path, shape: [usize; 4], provenance: &Provenance) -> Result<(), OutputError> {
+    let unreadable = |source| OutputError::Hdf5 {
+        path: path.to_path_buf(),
+        action: "is there but cannot be read; write it again with --overwrite",
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let foreign = |missing| OutputError::Foreign {
+        path: path.to_path_buf(),
+        missing,
+    };
+    let text = file.attr(CONFIG).map_err(|_| foreign(CONFIG))?;
+    let text: VarLenUnicode = text.read_scalar().map_err(|_| foreign(CONFIG))?;
+    let earlier: serde_json::Value = serde_json::from_str(&text).map_err(|_| foreign(CONFIG))?;
+    let mut differences = provenance.differences(&earlier);
+    let found = file
+        .dataset(GRIDS)
+        .map(|grids| grids.shape())
+        .unwrap_or_default();
+    if differences.is_empty() && found != shape {
+        differences.push((
+            "the shape of its grids".into(),
+            format!("{found:?}"),
+            format!("{shape:?}"),
+        ));
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let differences: Vec<String> = differences
+        .iter()
+        .map(|(name, there, here)| format!("{name} {there} (now {here})"))
+        .collect();
+    Err(OutputError::Different {
+        path: path.to_path_buf(),
+        differences: differences.join(", "),
+    })
+}

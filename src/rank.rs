@@ -1,0 +1,197 @@
+//! What every rank does with its orders: read a unit's traces, have them computed, hold the spikes.
+//!
+//! The thread that owns MPI and HDF5 reads and talks; compute threads touch neither. The next unit is read while the
+//! one before is computed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::comm::{Message, Reply, World};
+use crate::input::InputError;
+use crate::input::traces::Traces;
+use crate::pipeline::{DrawnNeuron, Pipeline, UnitOutput, Workers};
+use crate::spikes::row_bytes;
+use crate::subject::SubjectPlan;
+
+/// A subject as this rank holds it.
+pub struct Held {
+    pub plan: SubjectPlan,
+    /// The spikes of the units computed here, (n, ceil(T / 8)) each.
+    pub spikes: BTreeMap<usize, Vec<u8>>,
+    traces: Option<Traces>,
+}
+
+struct Computed {
+    subject: usize,
+    unit: usize,
+    output: UnitOutput,
+}
+
+/// This rank's share of the work.
+pub struct RankState {
+    pipeline: Arc<Pipeline>,
+    workers: Arc<Workers>,
+    subjects: HashMap<usize, Held>,
+    finished: Receiver<Computed>,
+    finish: Sender<Computed>,
+}
+
+impl RankState {
+    pub fn new(pipeline: Pipeline, workers: Workers) -> Self {
+        let (finish, finished) = channel();
+        Self {
+            pipeline: Arc::new(pipeline),
+            workers: Arc::new(workers),
+            subjects: HashMap::new(),
+            finished,
+            finish,
+        }
+    }
+
+    /// Learns of a subject.
+    pub fn meet(&mut self, plan: SubjectPlan) {
+        let held = Held {
+            plan,
+            spikes: BTreeMap::new(),
+            traces: None,
+        };
+        self.subjects.insert(held.plan.index, held);
+    }
+
+    /// Lets go of a subject.
+    pub fn take(&mut self, subject: usize) -> Option<Held> {
+        self.subjects.remove(&subject)
+    }
+
+    /// Reads a unit and has it computed; a failure goes to rank 0.
+    pub fn compute(&mut self, world: &mut World, subject: usize, unit: usize) {
+        if let Err(error) = self.start(subject, unit) {
+            let message = error.to_string();
+            world.send(0, Message::Reply(Reply::Failed { subject, message }));
+        }
+    }
+
+    fn start(&mut self, subject: usize, unit: usize) -> Result<(), InputError> {
+        let Some(held) = self.subjects.get_mut(&subject) else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        let plan = &held.plan;
+        let traces = match &held.traces {
+            Some(traces) => traces,
+            None => held.traces.insert(Traces::open(
+                &plan.traces_path,
+                &plan.dataset,
+                plan.orientation,
+            )?),
+        };
+        let neurons = plan.unit(unit);
+        let mut samples = vec![0.0; neurons.len() * plan.frames];
+        traces.read(neurons.clone(), &mut samples)?;
+        let read_sec = start.elapsed().as_secs_f64();
+        let keep_rates =
+            plan.traces_file.is_some() || plan.drawn.iter().any(|neuron| neurons.contains(neuron));
+        let name = plan.name.clone();
+        let (pipeline, workers, finish) = (
+            self.pipeline.clone(),
+            self.workers.clone(),
+            self.finish.clone(),
+        );
+        self.workers.spawn(move || {
+            let mut output = pipeline.compute(&workers, &name, neurons, samples, keep_rates);
+            output.summary.read_sec = read_sec;
+            // The receiver is gone only when the run was stopped.
+            let _ = finish.send(Computed {
+                subject,
+                unit,
+                output,
+            });
+        });
+        Ok(())
+    }
+
+    /// Takes in the units that are computed; returns whether there were any.
+    pub fn collect(&mut self, world: &mut World) -> bool {
+        let mut any = false;
+        while let Ok(computed) = self.finished.try_recv() {
+            self.accept(world, computed);
+            any = true;
+        }
+        any
+    }
+
+    /// Sleeps until a unit is computed, but no longer than `limit`.
+    pub fn wait(&mut self, world: &mut World, limit: Duration) {
+        if let Ok(computed) = self.finished.recv_timeout(limit) {
+            self.accept(world, computed);
+        }
+    }
+
+    fn accept(&mut self, world: &mut World, computed: Computed) {
+        let Computed {
+            subject,
+            unit,
+            mut output,
+        } = computed;
+        let Some(held) = self.subjects.get_mut(&subject) else {
+            return;
+        };
+        let frames = held.plan.frames;
+        let filled = held
+            .plan
+            .traces_file
+            .as_ref()
+            .map_or(Ok(()), |file| file.fill(frames, &output));
+        output.summary.drawn = drawn(&held.plan, &output);
+        held.spikes.insert(unit, output.spikes);
+        let reply = match filled {
+            Ok(()) => Reply::Done {
+                subject,
+                unit,
+                summary: Box::new(output.summary),
+            },
+            Err(error) => Reply::Failed {
+                subject,
+                message: error.to_string(),
+            },
+        };
+        world.send(0, Message::Reply(reply));
+    }
+}
+
+/// Cuts the traces of the neurons to be drawn out of a unit.
+fn drawn(plan: &SubjectPlan, output: &UnitOutput) -> Vec<DrawnNeuron> {
+    let (frames, bytes) = (plan.frames, row_bytes(plan.frames));
+    let chosen = plan
+        .drawn
+        .iter()
+        .filter(|neuron| output.neurons.contains(neuron));
+    chosen
+        .map(|&neuron| {
+            let row = neuron - output.neurons.start;
+            DrawnNeuron {
+                neuron,
+                dff: output.dff[row * frames..][..frames].to_vec(),
+                rate: output.rate[row * frames..][..frames].to_vec(),
+                spikes: output.spikes[row * bytes..][..bytes].to_vec(),
+            }
+        })
+        .collect()
+}
+
+impl Held {
+    /// Spikes per frame of the units held here, (T,).
+    pub fn spikes_per_frame(&self) -> Vec<u32> {
+        let mut counts = vec![0_u32; self.plan.frames];
+        for rows in self.spikes.values() {
+            for row in rows.chunks_exact(row_bytes(self.plan.frames)) {
+                for (count, frame) in counts.iter_mut().zip(0..) {
+                    *count += u32::from(crate::spikes::is_set(row, frame));
+                }
+            }
+        }
+        counts
+    }
+}

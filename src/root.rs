@@ -1,0 +1,551 @@
+//! Rank 0's own part: it opens subjects, hands out their units, has them written, and keeps the record.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::comm::{Message, Order, RankFailure, Reply, World};
+use crate::config::{Config, Provenance};
+use crate::grid::Layout;
+use crate::input::discovery::Subject;
+use crate::input::{self, SubjectInput};
+use crate::output::metadata::Metadata;
+use crate::output::traces::TracesFile;
+use crate::output::{self, OutputError, SubjectFiles, combined, partial, provenance};
+use crate::pipeline::{DrawnNeuron, UnitSummary};
+use crate::plot::{self, NeuronTraces};
+use crate::progress::Progress;
+use crate::report::{Outcome, SubjectReport};
+use crate::schedule::{Scheduler, Step};
+use crate::setup::Setup;
+use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
+use crate::{spikes, split};
+
+/// Which of a subject's files are to be written.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    grids: bool,
+    metadata: bool,
+    figures: bool,
+    traces: bool,
+}
+
+impl Wanted {
+    fn names(self, files: &SubjectFiles) -> Vec<String> {
+        let wanted = [self.grids, self.metadata, self.figures, self.traces];
+        let names = files.all().map(|path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        });
+        names
+            .into_iter()
+            .zip(wanted)
+            .filter(|(_, wanted)| *wanted)
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
+/// What all ranks need to write a subject together.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WriteJob {
+    pub layout: Layout,
+    /// The rank that holds each unit's spikes.
+    pub owners: Vec<usize>,
+    /// The grids file, if it is wanted.
+    pub grids: Option<PathBuf>,
+}
+
+/// A subject between its plan and its end.
+struct Open {
+    plan: SubjectPlan,
+    files: SubjectFiles,
+    wanted: Wanted,
+    provenance: Provenance,
+    layout: Layout,
+    xyz: Vec<[f64; 3]>,
+    metadata: Metadata,
+    noise_level: Vec<f32>,
+    model_noise_level: Vec<i32>,
+    neurons_with_gaps: usize,
+    drawn: Vec<DrawnNeuron>,
+    owners: Vec<usize>,
+    failure: Option<String>,
+    start: Instant,
+}
+
+/// The state of the run on rank 0.
+pub struct Root {
+    config: Config,
+    provenance: Provenance,
+    windowsize: usize,
+    subjects: Vec<Subject>,
+    scheduler: Scheduler,
+    open: HashMap<usize, Open>,
+    pub progress: Progress,
+    pub reports: Vec<SubjectReport>,
+    pub neuron_frames: u64,
+    finished: bool,
+}
+
+impl Root {
+    pub fn new(setup: &Setup, subjects: Vec<Subject>, ranks: usize, progress: Progress) -> Self {
+        // One unit in work and one being read; without the memory for that, one at a time.
+        let depth = if setup.config.memory_limit.0 >= 512 << 20 {
+            2
+        } else {
+            1
+        };
+        Self {
+            config: setup.config.clone(),
+            provenance: setup.provenance(),
+            windowsize: setup.model.config.windowsize,
+            scheduler: Scheduler::new(subjects.len(), ranks, depth),
+            reports: subjects
+                .iter()
+                .map(|subject| SubjectReport::new(&subject.name))
+                .collect(),
+            subjects,
+            open: HashMap::new(),
+            progress,
+            neuron_frames: 0,
+            finished: false,
+        }
+    }
+
+    /// Does what can be done now.
+    pub fn advance(&mut self, world: &mut World) {
+        while !self.finished
+            && let Some(step) = self.scheduler.next()
+        {
+            match step {
+                Step::Plan { subject } => self.plan(world, subject),
+                Step::Compute {
+                    rank,
+                    subject,
+                    unit,
+                } => {
+                    world.send(rank, Message::Order(Order::Compute { subject, unit }));
+                }
+                Step::Write { subject, owners } => {
+                    if let Some(open) = self.open.get_mut(&subject) {
+                        open.owners = owners;
+                    }
+                    order_all(world, &Order::Write { subject });
+                }
+                Step::Forget { subject } => {
+                    order_all(world, &Order::Forget { subject });
+                    let failure = self
+                        .open
+                        .get_mut(&subject)
+                        .and_then(|open| open.failure.take());
+                    self.fail(subject, failure.unwrap_or_default());
+                }
+                Step::Finish => self.finish(world, None),
+            }
+        }
+    }
+
+    /// Ends the run: everywhere, once.
+    pub fn finish(&mut self, world: &mut World, signal: Option<i32>) {
+        if self.finished {
+            return;
+        }
+        self.finished = true;
+        self.progress.clear();
+        for open in self.open.values() {
+            open.files.remove_partial();
+        }
+        let mut status = u8::from(
+            self.reports
+                .iter()
+                .any(|report| report.outcome == Outcome::Failed),
+        );
+        match combined::write(&self.config.output_dir) {
+            Ok(warnings) => warnings
+                .iter()
+                .for_each(|warning| self.progress.warn(warning)),
+            Err(error) => {
+                self.progress.error(&error.to_string());
+                status = 1;
+            }
+        }
+        if let Some(signal) = signal {
+            self.progress.error(&format!(
+                "stopped by signal {signal}; run the same command again to continue"
+            ));
+            status = 3;
+        }
+        order_all(world, &Order::Finish { status });
+    }
+
+    /// Takes in what a rank reports.
+    pub fn hear(&mut self, world: &mut World, rank: usize, reply: Reply) {
+        match reply {
+            Reply::Done {
+                subject,
+                unit,
+                summary,
+            } => {
+                self.scheduler.unit_done(rank, subject, unit);
+                self.take_in(subject, unit, *summary);
+            }
+            Reply::Failed { subject, message } => {
+                self.scheduler.unit_failed(rank, subject);
+                if let Some(open) = self.open.get_mut(&subject) {
+                    open.failure.get_or_insert(message);
+                }
+            }
+            Reply::Signalled { signal } => self.finish(world, Some(signal)),
+        }
+    }
+
+    fn take_in(&mut self, subject: usize, unit: usize, summary: UnitSummary) {
+        let Some(open) = self.open.get_mut(&subject) else {
+            return;
+        };
+        let neurons = open.plan.unit(unit);
+        let report = &mut self.reports[subject];
+        report.spikes += summary.spikes;
+        report.stage_sec.read += summary.read_sec;
+        report.stage_sec.compute += summary.compute_sec;
+        open.neurons_with_gaps += summary.neurons_with_gaps;
+        open.drawn.extend(summary.drawn);
+        self.progress.computed(
+            &open.plan.name,
+            open.plan.neurons,
+            open.plan.frames,
+            neurons.len(),
+        );
+        open.noise_level[neurons.clone()].copy_from_slice(&summary.noise_level);
+        open.model_noise_level[neurons].copy_from_slice(&summary.model_noise_level);
+    }
+
+    fn plan(&mut self, world: &mut World, subject: usize) {
+        let start = Instant::now();
+        match self.open_subject(subject, start) {
+            Ok(Some(open)) => {
+                order_all(world, &Order::Subject(open.plan.clone()));
+                let wanted = open.wanted;
+                let compute = wanted.grids || wanted.figures || wanted.traces;
+                let units = if compute { open.plan.units() } else { 0 };
+                self.open.insert(subject, open);
+                self.scheduler.planned(subject, units);
+            }
+            Ok(None) => {
+                self.reports[subject].outcome = Outcome::Skipped;
+                self.progress.line(&format!(
+                    "{}: complete, skipped",
+                    self.subjects[subject].name
+                ));
+                self.scheduler.ended(subject);
+            }
+            Err(message) => self.fail(subject, message),
+        }
+    }
+
+    /// Opens a subject and finds what is to be done; none if nothing is.
+    fn open_subject(&mut self, index: usize, start: Instant) -> Result<Option<Open>, String> {
+        let subject = self.subjects[index].clone();
+        let config = &self.config;
+        let SubjectInput {
+            traces,
+            positions,
+            identity,
+        } = input::open(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
+        let (neurons, frames) = (traces.neurons(), traces.frames());
+        let layout = Layout::new(&positions.xyz);
+        let planes = layout.z_values.len();
+        let provenance = Provenance {
+            input: Some(identity),
+            ..self.provenance.clone()
+        };
+        let files = SubjectFiles::new(&config.output_dir, &subject.name);
+        let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];
+        let wanted =
+            wanted(config, &files, shape, &provenance).map_err(|error| error.to_string())?;
+        let report = &mut self.reports[index];
+        (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
+        report.files_written = wanted.names(&files);
+        if report.files_written.is_empty() {
+            return Ok(None);
+        }
+        report.warnings = positions.warnings;
+        if frames < self.windowsize {
+            report.warnings.push(format!(
+                "{frames} frames are fewer than the model's window of {}: no frame has a spike rate, and there are no spikes",
+                self.windowsize
+            ));
+        }
+        for warning in &report.warnings {
+            self.progress.warn(&format!("{}: {warning}", subject.name));
+        }
+        let traces_file = prepare_folder(
+            &files,
+            wanted,
+            frames,
+            &positions.xyz,
+            &positions.source_row,
+        )
+        .map_err(|error| error.to_string())?;
+        let train = split::train_mask(frames, config.split_ratio, config.seed);
+        let plan = SubjectPlan {
+            index,
+            name: subject.name.clone(),
+            traces_path: subject.time_series(),
+            dataset: config.calcium_dataset.clone(),
+            orientation: traces.orientation(),
+            frames,
+            neurons,
+            unit_neurons: unit_neurons(neurons, frames, traces.chunk_width(), config.batch_size),
+            drawn: if wanted.figures {
+                drawn_neurons(neurons, config.num_neurons, config.seed.into())
+            } else {
+                vec![]
+            },
+            traces_file,
+        };
+        self.progress.line(&format!(
+            "{}: {neurons} neurons, {frames} frames, {planes} z-planes; writing {}",
+            subject.name,
+            report.files_written.join(", ")
+        ));
+        let metadata = Metadata {
+            z_values: layout.z_values.clone(),
+            is_train: train.into_iter().map(u8::from).collect(),
+        };
+        Ok(Some(Open {
+            files,
+            wanted,
+            provenance,
+            layout,
+            xyz: positions.xyz,
+            metadata,
+            noise_level: vec![f32::NAN; neurons],
+            model_noise_level: vec![0; neurons],
+            neurons_with_gaps: 0,
+            drawn: Vec::new(),
+            owners: Vec::new(),
+            failure: None,
+            start,
+            plan,
+        }))
+    }
+
+    /// What all ranks need to write the subject.
+    pub fn write_job(&mut self, subject: usize) -> Option<WriteJob> {
+        let open = self.open.get(&subject)?;
+        self.progress.writing(&open.plan.name);
+        Some(WriteJob {
+            layout: open.layout.clone(),
+            owners: open.owners.clone(),
+            grids: open.wanted.grids.then(|| open.files.grids.clone()),
+        })
+    }
+
+    /// Writes what rank 0 writes alone, and gives the files their final names.
+    pub fn close_subject(
+        &mut self,
+        subject: usize,
+        written: Result<(), RankFailure>,
+        spikes_per_frame: &[u32],
+        start: Instant,
+    ) {
+        self.progress.clear();
+        let completed = match written {
+            Ok(()) => self
+                .complete(subject, spikes_per_frame)
+                .map_err(|error| error.to_string()),
+            Err(failure) => Err(failure.to_string()),
+        };
+        if let Err(message) = completed {
+            self.fail(subject, message);
+            return;
+        }
+        let Some(open) = self.open.remove(&subject) else {
+            return;
+        };
+        let report = &mut self.reports[subject];
+        report.outcome = Outcome::Processed;
+        report.stage_sec.write = start.elapsed().as_secs_f64();
+        report.stage_sec.total = open.start.elapsed().as_secs_f64();
+        if !open.owners.is_empty() {
+            self.neuron_frames += (open.plan.neurons * open.plan.frames) as u64;
+        }
+        self.progress.line(&format!(
+            "{}: done in {:.1} s",
+            report.name, report.stage_sec.total
+        ));
+        self.scheduler.ended(subject);
+    }
+
+    fn complete(&mut self, subject: usize, spikes_per_frame: &[u32]) -> Result<(), OutputError> {
+        let Some(open) = self.open.get_mut(&subject) else {
+            return Ok(());
+        };
+        let report = &mut self.reports[subject];
+        if open.neurons_with_gaps > 0 {
+            let warning = format!(
+                "{} of {} neurons have frames without a spike rate besides those at the ends (NaN in their ΔF/F)",
+                open.neurons_with_gaps, open.plan.neurons
+            );
+            self.progress.warn(&format!("{}: {warning}", report.name));
+            report.warnings.push(warning);
+        }
+        let wanted = open.wanted;
+        if wanted.metadata {
+            open.metadata.write(&open.files.metadata)?;
+        }
+        if wanted.figures {
+            draw(open, &self.config, &report.warnings, spikes_per_frame)?;
+        }
+        let files = &open.files;
+        if wanted.grids {
+            let planes = open.layout.z_values.len();
+            let train = &open.metadata.is_train;
+            output::grids::complete(
+                &files.grids,
+                &open.plan,
+                planes,
+                train,
+                &open.provenance,
+                &self.config,
+            )?;
+            // What belongs to other grids must not stand beside these, not even after an interruption here.
+            for stale in [&files.metadata, &files.figures, &files.traces] {
+                if stale.exists() {
+                    std::fs::remove_file(stale)
+                        .map_err(OutputError::io(stale, "cannot be replaced"))?;
+                }
+            }
+            output::finish(&files.grids)?;
+        }
+        for (path, wanted) in [
+            (&files.metadata, wanted.metadata),
+            (&files.figures, wanted.figures),
+            (&files.traces, wanted.traces),
+        ] {
+            if wanted {
+                output::finish(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, subject: usize, message: String) {
+        self.progress.error(&format!(
+            "{} failed: {message}",
+            self.subjects[subject].name
+        ));
+        let report = &mut self.reports[subject];
+        report.outcome = Outcome::Failed;
+        report.error = Some(message);
+        report.files_written.clear();
+        if let Some(open) = self.open.remove(&subject) {
+            open.files.remove_partial();
+        }
+        self.scheduler.ended(subject);
+    }
+}
+
+fn order_all(world: &mut World, order: &Order) {
+    for rank in 0..world.size() {
+        world.send(rank, Message::Order(order.clone()));
+    }
+}
+
+/// Which files are missing, or all with `--overwrite`.
+fn wanted(
+    config: &Config,
+    files: &SubjectFiles,
+    shape: [usize; 4],
+    provenance: &Provenance,
+) -> Result<Wanted, OutputError> {
+    let grids = config.overwrite || !files.grids.exists();
+    if !grids {
+        provenance::check(&files.grids, shape, provenance)?;
+    }
+    Ok(Wanted {
+        grids,
+        metadata: grids || !files.metadata.exists(),
+        figures: grids || !files.figures.exists(),
+        traces: config.save_traces && (grids || !files.traces.exists()),
+    })
+}
+
+/// Makes the subject's folder, clears away what an interrupted run left, and lays out the traces file.
+fn prepare_folder(
+    files: &SubjectFiles,
+    wanted: Wanted,
+    frames: usize,
+    xyz: &[[f64; 3]],
+    source_row: &[i64],
+) -> Result<Option<TracesFile>, OutputError> {
+    files.remove_partial();
+    std::fs::create_dir_all(&files.folder)
+        .map_err(OutputError::io(&files.folder, "cannot be made"))?;
+    match wanted.traces {
+        true => TracesFile::create(&files.traces, frames, xyz, source_row).map(Some),
+        false => Ok(None),
+    }
+}
+
+fn draw(
+    open: &mut Open,
+    config: &Config,
+    warnings: &[String],
+    spikes_per_frame: &[u32],
+) -> Result<(), OutputError> {
+    let frames = open.plan.frames;
+    open.drawn.sort_by_key(|drawn| drawn.neuron);
+    let neurons: Vec<NeuronTraces> = std::mem::take(&mut open.drawn)
+        .into_iter()
+        .map(|drawn| {
+            let mut unpacked = vec![0; frames];
+            spikes::unpack(&drawn.spikes, &mut unpacked);
+            NeuronTraces {
+                neuron: drawn.neuron,
+                noise_level: open.noise_level[drawn.neuron],
+                model_noise_level: open.model_noise_level[drawn.neuron],
+                dff: drawn.dff,
+                rate: drawn.rate,
+                spikes: unpacked,
+            }
+        })
+        .collect();
+    let positions: Vec<[f64; 3]> = open
+        .xyz
+        .iter()
+        .map(|xyz| xyz.map(|value| if value.is_nan() { 0.0 } else { value }))
+        .collect();
+    let provenance = &open.provenance;
+    let summary = plot::Summary {
+        subject: &open.plan.name,
+        cascade_model: &provenance.cascade_model,
+        neurons: open.plan.neurons,
+        frames,
+        sampling_rate_hz: provenance.sampling_rate,
+        window_sec: provenance.window_sec,
+        percentile: provenance.percentile,
+        baseline: &provenance.baseline.to_string(),
+        threshold: &provenance.threshold.to_string(),
+        seed: config.seed.into(),
+        is_train: &open.metadata.is_train,
+        z_values: &open.layout.z_values,
+        neurons_per_plane: &open.layout.neurons_per_plane(),
+        positions: &positions,
+        noise_levels: &open.noise_level,
+        spikes_per_frame,
+        software_version: env!("CARGO_PKG_VERSION"),
+        warnings,
+    };
+    let path = &open.files.figures;
+    plot::write_pdf(&partial(path), &summary, &neurons).map_err(|source| OutputError::Plot {
+        path: path.clone(),
+        source,
+    })
+}

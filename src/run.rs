@@ -1,0 +1,207 @@
+//! The main job: all ranks from start to exit status.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+
+use crate::cli::RunArgs;
+use crate::comm::{Message, Order, RankFailure, Reply, World};
+use crate::output::{OutputError, grids};
+use crate::pipeline::Workers;
+use crate::progress::Progress;
+use crate::rank::{Held, RankState};
+use crate::report::{Report, peak_resident_bytes};
+use crate::root::{Root, WriteJob};
+use crate::setup::{Prepared, Setup};
+
+/// Nothing could start.
+pub const NOTHING_STARTED: u8 = 2;
+
+const POLL: Duration = Duration::from_millis(1);
+
+/// Processes the subjects; the exit status (rule 1.4) is the same on every rank. Collective.
+pub fn run(world: &mut World, flags: RunArgs) -> u8 {
+    let start = Instant::now();
+    let prepared = world
+        .is_root()
+        .then(|| Setup::prepare(flags).map_err(|error| error.to_string()));
+    let (answer, rest) = match prepared {
+        Some(Ok(Prepared {
+            setup,
+            subjects,
+            warnings,
+        })) => (Some(Ok(setup)), Some((subjects, warnings))),
+        Some(Err(message)) => (Some(Err(message)), None),
+        None => (None, None),
+    };
+    let setup = match world.broadcast::<Result<Setup, String>>(answer) {
+        Ok(setup) => setup,
+        Err(message) => {
+            if world.is_root() {
+                eprintln!("error: {message}");
+            }
+            return NOTHING_STARTED;
+        }
+    };
+    let resources = Workers::new(setup.config.workers)
+        .map_err(|error| format!("--workers {}: {error}", setup.config.workers))
+        .and_then(|workers| {
+            Ok((
+                workers,
+                catch_signals().map_err(|error| format!("signals: {error}"))?,
+            ))
+        });
+    let (workers, signal) = match world.agree(resources) {
+        Ok(resources) => resources,
+        Err(failure) => {
+            if world.is_root() {
+                eprintln!("error: {failure}");
+            }
+            return NOTHING_STARTED;
+        }
+    };
+    let root = rest.map(|(subjects, warnings)| {
+        let progress = Progress::new();
+        progress.line(&greeting(world, &setup, subjects.len()));
+        warnings.iter().for_each(|warning| progress.warn(warning));
+        (
+            Root::new(&setup, subjects, world.size(), progress),
+            warnings,
+        )
+    });
+    let (mut root, warnings) = root.unzip();
+    let for_report = world.is_root().then(|| {
+        (
+            setup.config.clone(),
+            setup.model.sha256.clone(),
+            setup.sampling_rate,
+        )
+    });
+    let mut rank = RankState::new(setup.pipeline(), workers);
+    let status = work(world, &mut rank, &mut root, &signal);
+    world.flush();
+    let peaks = world.gather(peak_resident_bytes());
+    if let (Some(root), Some((configuration, model_sha256, sampling_rate))) = (root, for_report) {
+        let output_dir = configuration.output_dir.clone();
+        let report = Report {
+            software_version: env!("CARGO_PKG_VERSION"),
+            exit_status: status,
+            configuration,
+            model_sha256,
+            sampling_rate,
+            ranks: world.size(),
+            warnings: warnings.unwrap_or_default(),
+            subjects: root.reports,
+            neuron_frames: root.neuron_frames,
+            wall_sec: start.elapsed().as_secs_f64(),
+            peak_resident_bytes_per_rank: peaks,
+        };
+        if let Err(error) = report.write(&output_dir) {
+            eprintln!("warning: {error}");
+        }
+        println!("{}", report.last_lines());
+    }
+    status
+}
+
+/// Handles messages until rank 0 says how it ended.
+fn work(
+    world: &mut World,
+    rank: &mut RankState,
+    root: &mut Option<Root>,
+    signal: &AtomicUsize,
+) -> u8 {
+    loop {
+        let mut idle = true;
+        if let Some(root) = root {
+            root.advance(world);
+        }
+        while let Some((from, message)) = world.receive() {
+            idle = false;
+            match message {
+                Message::Order(Order::Subject(plan)) => rank.meet(plan),
+                Message::Order(Order::Compute { subject, unit }) => {
+                    rank.compute(world, subject, unit)
+                }
+                Message::Order(Order::Forget { subject }) => drop(rank.take(subject)),
+                Message::Order(Order::Write { subject }) => {
+                    write(world, rank, root.as_mut(), subject)
+                }
+                Message::Order(Order::Finish { status }) => return status,
+                Message::Reply(reply) => {
+                    if let Some(root) = root {
+                        root.hear(world, from, reply);
+                        root.advance(world);
+                    }
+                }
+            }
+            rank.collect(world);
+        }
+        match signal.swap(0, Ordering::Relaxed) {
+            0 => {}
+            number => world.send(
+                0,
+                Message::Reply(Reply::Signalled {
+                    signal: number as i32,
+                }),
+            ),
+        }
+        if !rank.collect(world) && idle {
+            rank.wait(world, POLL);
+        }
+    }
+}
+
+/// Writes a subject, all ranks together. Collective.
+fn write(world: &mut World, rank: &mut RankState, mut root: Option<&mut Root>, subject: usize) {
+    let start = Instant::now();
+    let job =
+        world.broadcast::<Option<WriteJob>>(root.as_mut().map(|root| root.write_job(subject)));
+    let (Some(job), Some(held)) = (job, rank.take(subject)) else {
+        return;
+    };
+    let spikes_per_frame = world.sum(&held.spikes_per_frame());
+    let written = write_grids(world, &job, &held);
+    if let Some(root) = root {
+        root.close_subject(subject, written, &spikes_per_frame, start);
+    }
+}
+
+fn write_grids(world: &World, job: &WriteJob, held: &Held) -> Result<(), RankFailure> {
+    match &job.grids {
+        Some(path) => grids::write(
+            world,
+            path,
+            &held.plan,
+            &job.layout,
+            &job.owners,
+            &held.spikes,
+        ),
+        None => world.agree(Ok::<(), OutputError>(())),
+    }
+}
+
+fn greeting(world: &World, setup: &Setup, subjects: usize) -> String {
+    let config = &setup.config;
+    format!(
+        "spikegrid-mpi {}: {subjects} subjects, model {} ({} Hz), {} ranks of {} threads, {} -> {}",
+        env!("CARGO_PKG_VERSION"),
+        config.cascade_model,
+        setup.model.config.sampling_rate,
+        world.size(),
+        config.workers,
+        config.input_dir.display(),
+        config.output_dir.display()
+    )
+}
+
+/// Notes the last signal that asks this process to end.
+fn catch_signals() -> std::io::Result<Arc<AtomicUsize>> {
+    let signal = Arc::new(AtomicUsize::new(0));
+    for number in [SIGINT, SIGTERM, SIGUSR1] {
+        signal_hook::flag::register_usize(number, signal.clone(), number as usize)?;
+    }
+    Ok(signal)
+}

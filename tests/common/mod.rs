@@ -1,0 +1,272 @@
+//! What the tests of the whole program share: demo data, an untrained model, and runs under a time limit.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spikegrid-mpi");
+pub const MODEL: &str = "Untrained_2Hz_smoothing500ms";
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The outcome of a run: exit status, stdout, stderr.
+pub struct Run {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    /// The run ended with this status.
+    pub fn expect(self, status: i32) -> Self {
+        assert_eq!(
+            self.status, status,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self
+    }
+
+    /// stderr says all of these.
+    pub fn says(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "no \"{word}\" in stderr:\n{}",
+                self.stderr
+            );
+        }
+        self
+    }
+}
+
+/// Runs the program alone.
+pub fn alone(arguments: &[&str]) -> Run {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments);
+    finish(command)
+}
+
+/// Runs the program on some ranks.
+pub fn mpirun(ranks: usize, arguments: &[&str]) -> Run {
+    finish(mpirun_command(ranks, arguments))
+}
+
+pub fn mpirun_command(ranks: usize, arguments: &[&str]) -> Command {
+    let mut command = Command::new("mpirun");
+    command
+        .args(["-n", &ranks.to_string(), PROGRAM])
+        .args(arguments);
+    for (name, value) in [
+        ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
+        ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
+        ("OMPI_MCA_rmaps_base_oversubscribe", "1"),
+        ("OMPI_MCA_hwloc_base_binding_policy", "none"),
+    ] {
+        command.env(name, value);
+    }
+    command
+}
+
+fn finish(mut command: Command) -> Run {
+    command
+        .env_remove("SPIKEGRID_MODEL_DIR")
+        .stdin(Stdio::null());
+    let out = tempfile::tempfile().unwrap();
+    let err = tempfile::tempfile().unwrap();
+    command
+        .stdout(out.try_clone().unwrap())
+        .stderr(err.try_clone().unwrap());
+    let start = Instant::now();
+    let mut child = command.spawn().expect("the program can be started");
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if start.elapsed() > LIMIT {
+            let _ = child.kill();
+            panic!("{command:?} hangs: not done after {LIMIT:?}\n{}", text(err));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    Run {
+        status: status.code().unwrap_or(-1),
+        stdout: text(out),
+        stderr: text(err),
+    }
+}
+
+fn text(mut file: std::fs::File) -> String {
+    use std::io::{Read, Seek};
+    let mut text = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut text).unwrap();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A folder with demo subjects and an untrained model, made once per test program.
+pub struct Workbench {
+    folder: tempfile::TempDir,
+}
+
+impl Workbench {
+    pub fn get() -> &'static Self {
+        static WORKBENCH: OnceLock<Workbench> = OnceLock::new();
+        WORKBENCH.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+            let (raw, models) = (path("raw"), path("models"));
+            let demo = [
+                "--subjects",
+                "2",
+                "--neurons",
+                "90",
+                "--frames",
+                "700",
+                "--output",
+                &raw,
+            ];
+            alone(&[&["demo-data"], &demo[..]].concat()).expect(0);
+            alone(&["untrained-model", "--output", &models]).expect(0);
+            Workbench { folder }
+        })
+    }
+
+    pub fn raw(&self) -> PathBuf {
+        self.folder.path().join("raw")
+    }
+
+    pub fn models(&self) -> PathBuf {
+        self.folder.path().join("models")
+    }
+
+    /// Flags for a run on the demo subjects into `output`, with more flags.
+    pub fn flags<'a>(&self, input: &Path, output: &Path, more: &[&'a str]) -> Vec<String> {
+        let mut flags: Vec<String> = vec!["--input_dir".into(), input.to_str().unwrap().into()];
+        flags.extend(["--output_dir".into(), output.to_str().unwrap().into()]);
+        flags.extend(["--model_dir".into(), self.models().to_str().unwrap().into()]);
+        flags.extend(["--cascade_model".into(), MODEL.into()]);
+        flags.extend(more.iter().map(|flag| flag.to_string()));
+        flags
+    }
+
+    /// A run on `input` into `output` on some ranks.
+    pub fn run(&self, ranks: usize, input: &Path, output: &Path, more: &[&str]) -> Run {
+        let flags = self.flags(input, output, more);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        mpirun(ranks, &flags)
+    }
+}
+
+/// Every dataset of every HDF5 file of a folder and its subjects: type, shape and bytes.
+pub fn datasets(folder: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "h5") {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                collect(&hdf5::File::open(&path).unwrap(), &name, &mut all);
+            }
+        }
+    }
+    assert!(!all.is_empty());
+    all
+}
+
+fn collect(
+    group: &hdf5::Group,
+    prefix: &str,
+    all: &mut BTreeMap<String, (String, Vec<usize>, Vec<u8>)>,
+) {
+    for name in group.member_names().unwrap() {
+        let path = format!("{prefix}:{name}");
+        if let Ok(dataset) = group.dataset(&name) {
+            let descriptor = dataset.dtype().unwrap().to_descriptor().unwrap();
+            let bytes = match descriptor.to_string().as_str() {
+                "uint8" => dataset.read_raw::<u8>().unwrap(),
+                "int32" => dataset
+                    .read_raw::<i32>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+                "int64" => dataset
+                    .read_raw::<i64>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+                "float32" => dataset
+                    .read_raw::<f32>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+                "float64" => dataset
+                    .read_raw::<f64>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+                other => panic!("{path} is {other}"),
+            };
+            all.insert(path, (descriptor.to_string(), dataset.shape(), bytes));
+        } else {
+            collect(&group.group(&name).unwrap(), &path, all);
+        }
+    }
+}
+
+/// Runs a Python script with NumPy and h5py; `SPIKEGRID_TEST_PYTHON` names the interpreter.
+pub fn python(script: &str, arguments: &[&str]) {
+    let interpreter = std::env::var("SPIKEGRID_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(&interpreter)
+        .arg(&script)
+        .args(arguments)
+        .output()
+        .expect("Python can be started");
+    assert!(
+        status.success(),
+        "{interpreter} {} {arguments:?} (scripts/test.sh makes a Python with h5py and sets SPIKEGRID_TEST_PYTHON):\n{}{}",
+        script.display(),
+        String::from_utf8_lossy(&stdout),
+        String::from_utf8_lossy(&stderr)
+    );
+}
+
+/// The reference material, where it is at hand.
+pub fn reference() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
+    if !path.is_dir() {
+        eprintln!(
+            "NOT RUN: the checks against the reference material, which is not at {}",
+            path.display()
+        );
+        return None;
+    }
+    Some(path)
+}
+
+/// Copies a subject folder, to be damaged.
+pub fn copy_subject(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for name in ["TimeSeries.h5", "data_full.mat"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+        let mut permissions = std::fs::metadata(to.join(name)).unwrap().permissions();
+        #[allow(clippy::permissions_set_readonly_false)]
+        permissions.set_readonly(false);
+        std::fs::set_permissions(to.join(name), permissions).unwrap();
+    }
+}

@@ -1,0 +1,202 @@
+//! The whole program on demo data: from a folder of subjects to grids and plots, on any number of ranks.
+
+mod common;
+
+use common::{Workbench, datasets, python};
+
+#[test]
+fn rule_8_6_datasets_are_the_same_bytes_for_any_ranks_threads_and_units() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("1");
+    bench
+        .run(1, &bench.raw(), &first, &["--save_traces"])
+        .expect(0);
+    let expected = datasets(&first);
+    assert!(expected.contains_key("subject_2/preaugmented_grids.h5:grids"));
+    let spikes: usize = expected["subject_1/traces.h5:spikes"]
+        .2
+        .iter()
+        .map(|&spike| usize::from(spike))
+        .sum();
+    assert!(
+        spikes > 100,
+        "only {spikes} spikes: the comparison would show little"
+    );
+    for (ranks, more) in [
+        (2, &["--batch_size", "7"][..]),
+        (3, &["--workers", "2"]),
+        (4, &[]),
+        (8, &["--batch_size", "1"]),
+        (1, &["--workers", "3", "--memory_limit", "64MiB"]),
+    ] {
+        let output = folder.path().join(format!("{ranks} {}", more.join(" ")));
+        bench
+            .run(
+                ranks,
+                &bench.raw(),
+                &output,
+                &[&["--save_traces"], more].concat(),
+            )
+            .expect(0);
+        let found = datasets(&output);
+        assert!(found.keys().eq(expected.keys()));
+        for (name, dataset) in &expected {
+            assert!(
+                found[name] == *dataset,
+                "{name} differs at {ranks} ranks with {more:?}"
+            );
+        }
+    }
+    python("tests/check_outputs.py", &[first.to_str().unwrap()]);
+    python(
+        "scripts/replay_spikes.py",
+        &[first.join("subject_1").to_str().unwrap()],
+    );
+}
+
+#[test]
+fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = |more: &[&str]| bench.run(2, &bench.raw(), &out, more);
+    run(&[]).expect(0);
+    let before = datasets(&out);
+    let grids = out.join("subject_1/preaugmented_grids.h5");
+    let written = std::fs::metadata(&grids).unwrap().modified().unwrap();
+
+    let again = run(&["--workers", "2", "--batch_size", "5"]).expect(0);
+    assert!(
+        again.stdout.contains("0 processed, 2 skipped, 0 failed"),
+        "{}",
+        again.stdout
+    );
+
+    for name in ["metadata.h5", "subject_1_visualization.pdf"] {
+        std::fs::remove_file(out.join("subject_1").join(name)).unwrap();
+        let added = run(&[]).expect(0);
+        assert!(
+            added.stdout.contains("1 processed, 1 skipped, 0 failed"),
+            "{}",
+            added.stdout
+        );
+        assert!(out.join("subject_1").join(name).is_file());
+    }
+    run(&["--save_traces"]).expect(0);
+    assert!(out.join("subject_2/traces.h5").is_file());
+    assert_eq!(
+        std::fs::metadata(&grids).unwrap().modified().unwrap(),
+        written,
+        "the grids were written again"
+    );
+    let after = datasets(&out);
+    assert!(before.iter().all(|(name, dataset)| after[name] == *dataset));
+    python("tests/check_outputs.py", &[out.to_str().unwrap()]);
+
+    let other = run(&["--seed", "7", "--percentile", "10.5"]).expect(1);
+    other.says(&[
+        "subject_1 failed",
+        "seed 42 (now 7)",
+        "percentile 8.0 (now 10.5)",
+        "--overwrite",
+    ]);
+    assert!(datasets(&out) == after, "a refused run changed something");
+
+    let overwritten = run(&["--seed", "7", "--overwrite"]).expect(0);
+    assert!(
+        overwritten
+            .stdout
+            .contains("2 processed, 0 skipped, 0 failed"),
+        "{}",
+        overwritten.stdout
+    );
+    assert!(
+        !out.join("subject_2/traces.h5").exists(),
+        "traces of the old seed stand beside new grids"
+    );
+    python("tests/check_outputs.py", &[out.to_str().unwrap()]);
+}
+
+#[test]
+fn rule_8_7_a_changed_input_file_is_noticed() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, out) = (folder.path().join("raw"), folder.path().join("out"));
+    common::copy_subject(&bench.raw().join("subject_1"), &raw.join("subject_1"));
+    bench.run(1, &raw, &out, &[]).expect(0);
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(raw.join("subject_1/TimeSeries.h5"))
+        .unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    bench
+        .run(1, &raw, &out, &[])
+        .expect(1)
+        .says(&["subject_1 failed", "input."]);
+}
+
+#[test]
+fn rule_8_7_grids_of_another_program_are_not_touched() {
+    let bench = Workbench::get();
+    let out = tempfile::tempdir().unwrap();
+    let grids = out.path().join("subject_1/preaugmented_grids.h5");
+    std::fs::create_dir(out.path().join("subject_1")).unwrap();
+    hdf5::File::create(&grids).unwrap().close().unwrap();
+    let before = std::fs::read(&grids).unwrap();
+    bench
+        .run(2, &bench.raw(), out.path(), &[])
+        .expect(1)
+        .says(&["subject_1 failed", "--overwrite"]);
+    assert_eq!(std::fs::read(&grids).unwrap(), before);
+    assert!(out.path().join("subject_2/preaugmented_grids.h5").is_file());
+    bench
+        .run(2, &bench.raw(), out.path(), &["--overwrite"])
+        .expect(0);
+}
+
+#[test]
+fn rule_1_1_the_program_runs_without_mpirun() {
+    let bench = Workbench::get();
+    let out = tempfile::tempdir().unwrap();
+    let flags = bench.flags(&bench.raw(), out.path(), &["--only", "subject_2"]);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let run = common::alone(&flags).expect(0);
+    assert!(
+        run.stdout.contains("1 processed, 0 skipped, 0 failed"),
+        "{}",
+        run.stdout
+    );
+    assert!(!out.path().join("subject_1").exists());
+}
+
+#[test]
+fn rule_1_5_the_report_says_what_the_last_lines_say() {
+    let bench = Workbench::get();
+    let out = tempfile::tempdir().unwrap();
+    let run = bench
+        .run(2, &bench.raw(), out.path(), &["--skip", "subject_1"])
+        .expect(0);
+    let last = run.stdout.trim_end().lines().last().unwrap();
+    assert_eq!(last, "subjects: 1 processed, 0 skipped, 0 failed");
+    assert!(
+        run.stdout.contains("neuron-frames/s") && run.stdout.contains("peak memory"),
+        "{}",
+        run.stdout
+    );
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out.path().join("report.json")).unwrap())
+            .unwrap();
+    assert_eq!(report["subjects"][0]["outcome"], "processed");
+    assert_eq!(report["subjects"][0]["neurons"], 90);
+    assert_eq!(report["neuron_frames"], 90 * 700);
+    assert_eq!(
+        report["peak_resident_bytes_per_rank"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(report["configuration"]["skip"][0], "subject_1");
+}
