@@ -60,8 +60,9 @@ fn create(
     frames: usize,
     planes: usize,
 ) -> hdf5::Result<(File, Dataset)> {
+    // Without collective metadata writes HDF5 1.10 crashes on files of many chunks (HDFGroup/hdf5#265).
     let file = File::with_options()
-        .with_fapl(|access| access.mpio(world.communicator(), None))
+        .with_fapl(|access| access.mpio(world.communicator(), None).coll_metadata_write(true))
         .create(path)?;
     let dataset = file
         .new_dataset::<u8>()
