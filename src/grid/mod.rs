@@ -197,3 +197,6 @@ impl Scale {
         (index as usize).min(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests;
