@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Ix4, s};
 use spikegrid_mpi::baseline::{Baseline, SlidingPercentile, Window, dff};
-use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
+use spikegrid_mpi::grid::{COLUMNS, Layout, PLANE_BYTES, ROWS};
 use spikegrid_mpi::split::train_mask;
 
 const SUBJECTS: [&str; 5] = [
@@ -18,8 +18,8 @@ const SUBJECTS: [&str; 5] = [
     "subject_5",
 ];
 
-/// Frames compared at a time: few enough for memory, and no multiple of the 8 that share a byte.
-const SLAB_FRAMES: usize = 13;
+/// Frames and planes compared at a time: as the reference's chunks lie, so that each is inflated once.
+const SLAB: (usize, usize) = (64, 8);
 
 fn reference() -> Option<PathBuf> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference"));
@@ -164,19 +164,24 @@ fn rule_7_3_bit_identical_to_the_grids_of_the_reference() {
         for ((neuron, t), &spike) in spikes.indexed_iter() {
             packed[neuron * row_bytes + t / 8] |= spike << (t % 8);
         }
-        let (grids, planes) = (dataset("grids"), layout.planes());
-        let mut slab = vec![0u8; SLAB_FRAMES.min(frames) * planes * PLANE_BYTES];
-        for begin in (0..frames).step_by(SLAB_FRAMES) {
-            let end = frames.min(begin + SLAB_FRAMES);
-            let slab = &mut slab[..(end - begin) * planes * PLANE_BYTES];
-            layout.rasterise(&packed, row_bytes, begin..end, 0..planes, slab);
-            let expected = grids
-                .read_slice::<u8, _, Ix4>(s![begin..end, .., .., ..])
-                .expect("grids");
-            assert!(
-                expected.as_slice() == Some(&*slab),
-                "{subject}, frames {begin}..{end}"
-            );
+        let grids = dataset("grids");
+        assert_eq!(
+            grids.shape(),
+            [frames, layout.planes(), ROWS, COLUMNS],
+            "{subject}"
+        );
+        for first_frame in (0..frames).step_by(SLAB.0) {
+            for first_plane in (0..layout.planes()).step_by(SLAB.1) {
+                let t = first_frame..frames.min(first_frame + SLAB.0);
+                let z = first_plane..layout.planes().min(first_plane + SLAB.1);
+                let expected = grids
+                    .read_slice::<u8, _, Ix4>(s![t.clone(), z.clone(), .., ..])
+                    .expect("grids");
+                let mut found = vec![0xff; t.len() * z.len() * PLANE_BYTES];
+                layout.rasterise(&packed, row_bytes, t.clone(), z.clone(), &mut found);
+                let same = expected.as_slice() == Some(&found);
+                assert!(same, "{subject}, frames {t:?}, planes {z:?}");
+            }
         }
     }
 }
