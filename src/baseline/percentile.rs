@@ -152,7 +152,7 @@ impl Place {
         } else {
             high - step * (1.0 - self.weight)
         };
-        value as f32
+        value as f32 + 0.0 // one zero, whichever came first: -0.0 + 0.0 is 0.0
     }
 }
 
