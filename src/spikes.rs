@@ -91,3 +91,129 @@ fn uniform(rng: &mut impl Rng) -> f64 {
     const STEP: f64 = 1.0 / (1u64 << 53) as f64;
     (rng.next_u64() >> 11) as f64 * STEP
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        seed: u64,
+        subject: String,
+        neuron: u64,
+        rate: Vec<u32>,
+        first_draws: Vec<u64>,
+        spikes: Vec<u8>,
+    }
+
+    fn draw(rate: &[f32], seed: u64, subject: &str, neuron: u64) -> (u32, Vec<u8>) {
+        let mut packed = vec![0xff; row_bytes(rate.len())];
+        let count = sample(rate, &mut generator(seed, subject, neuron), &mut packed);
+        let mut spikes = vec![0xff; rate.len()];
+        unpack(&packed, &mut spikes);
+        (count, spikes)
+    }
+
+    #[test]
+    fn rule_5_2_equals_the_documented_generator_written_in_python() {
+        let golden: Vec<Golden> =
+            serde_json::from_str(include_str!("../tests/fixtures/pure/spikes.json")).unwrap();
+        for Golden {
+            seed,
+            subject,
+            neuron,
+            rate,
+            first_draws,
+            spikes,
+        } in golden
+        {
+            let mut rng = generator(seed, &subject, neuron);
+            for expected in first_draws {
+                assert_eq!(
+                    uniform(&mut rng),
+                    f64::from_bits(expected),
+                    "{subject} {neuron}"
+                );
+            }
+            let rate: Vec<f32> = rate.into_iter().map(f32::from_bits).collect();
+            let (count, found) = draw(&rate, seed, &subject, neuron);
+            assert_eq!(found, spikes, "{subject} {neuron}");
+            assert_eq!(
+                count,
+                spikes.iter().map(|&spike| u32::from(spike)).sum::<u32>()
+            );
+        }
+    }
+
+    #[test]
+    fn rule_5_1_nan_never_spikes_and_rates_are_clipped() {
+        let frames = 10_000;
+        for never in [f32::NAN, 0.0, -0.0, -1.0, f32::NEG_INFINITY] {
+            assert_eq!(draw(&vec![never; frames], 1, "s", 0).0, 0, "rate {never}");
+        }
+        for always in [1.0, 1.5, f32::INFINITY] {
+            assert_eq!(
+                draw(&vec![always; frames], 1, "s", 0).0,
+                frames as u32,
+                "rate {always}"
+            );
+        }
+    }
+
+    #[test]
+    fn rule_5_1_spikes_are_as_frequent_as_their_probability() {
+        let frames = 1_000_000;
+        for probability in [0.01f32, 0.3, 0.9] {
+            let (count, _) = draw(&vec![probability; frames], 7, "subject_1", 5);
+            let expected = f64::from(probability) * frames as f64;
+            let deviation = (expected * (1.0 - f64::from(probability))).sqrt();
+            assert!(
+                (f64::from(count) - expected).abs() < 5.0 * deviation,
+                "{count} spikes at {probability}"
+            );
+        }
+    }
+
+    #[test]
+    fn rule_5_2_one_draw_per_frame_whatever_the_probability() {
+        let rate = [0.5; 64];
+        let mut holes = rate;
+        for frame in (0..64).step_by(3) {
+            holes[frame] = [f32::NAN, 0.0, 1.0][frame % 2];
+        }
+        let (_, whole) = draw(&rate, 3, "s", 9);
+        let (_, with_holes) = draw(&holes, 3, "s", 9);
+        for frame in (0..64).filter(|frame| frame % 3 != 0) {
+            assert_eq!(whole[frame], with_holes[frame], "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn rule_5_2_neurons_subjects_and_seeds_are_independent() {
+        let rate = [0.5; 256];
+        let given = draw(&rate, 42, "subject_1", 0).1;
+        assert_eq!(given, draw(&rate, 42, "subject_1", 0).1);
+        for (seed, subject, neuron) in [
+            (43, "subject_1", 0),
+            (42, "subject_2", 0),
+            (42, "subject_1", 1),
+        ] {
+            let other = draw(&rate, seed, subject, neuron).1;
+            let equal = given.iter().zip(&other).filter(|(a, b)| a == b).count();
+            assert!((80..176).contains(&equal), "{equal} of 256 frames equal");
+        }
+    }
+
+    #[test]
+    fn packed_spikes_are_lsb_first_and_end_in_zero_bits() {
+        let mut packed = [0xff; 2];
+        let rate = [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0];
+        assert_eq!(sample(&rate, &mut generator(0, "", 0), &mut packed), 4);
+        assert_eq!(packed, [0b1000_0101, 0b10]);
+        assert!(is_set(&packed, 9) && !is_set(&packed, 8) && !is_set(&packed, 1000));
+        assert_eq!(
+            (row_bytes(0), row_bytes(1), row_bytes(8), row_bytes(9)),
+            (0, 1, 1, 2)
+        );
+    }
+}

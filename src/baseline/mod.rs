@@ -134,3 +134,6 @@ pub fn dff(
 fn finite_or_nan(value: f32) -> f32 {
     if value.is_finite() { value } else { f32::NAN }
 }
+
+#[cfg(test)]
+mod tests;

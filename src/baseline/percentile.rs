@@ -12,7 +12,7 @@ use super::Window;
 use super::ranks::RankSet;
 
 /// Fewest frames that share one sort, enough to make its fixed costs and the overlap of blocks small.
-const BLOCK_FRAMES: usize = 1024;
+const BLOCK_FRAMES: usize = 2048;
 
 /// A block is at least this many half-windows long. Longer ones overlap less but spread the window's bits thinner.
 const BLOCK_HALVES: usize = 8;
@@ -152,7 +152,7 @@ impl Place {
         } else {
             high - step * (1.0 - self.weight)
         };
-        value as f32
+        value as f32 + 0.0 // one zero, whichever came first: -0.0 + 0.0 is 0.0
     }
 }
 

@@ -206,3 +206,6 @@ impl Scale {
         (index as usize).min(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests;
