@@ -17,7 +17,9 @@ const RISE_SEC: f32 = 0.2;
 const DECAY_SEC: f32 = 1.6;
 /// Transients of this many spikes at once reach half of the indicator's range.
 const SATURATION_SPIKES: f32 = 15.0;
-/// Median length of a burst, in seconds.
+/// Highest firing rate, in Hz.
+const HIGHEST_HZ: f32 = 15.0;
+/// Mean length of a burst, in seconds.
 const BURST_SEC: f32 = 1.5;
 
 /// Log-rate modulation that neurons share: signal `s` of frame `t` at `drive[t][s]`.
@@ -74,6 +76,8 @@ struct Traits {
     /// Spikes per frame outside and inside of bursts.
     lambda: f32,
     burst_lambda: f32,
+    /// However strong the shared activity.
+    highest_lambda: f32,
     /// Probability that a burst begins, ends, in a frame.
     burst_begins: f32,
     burst_ends: f32,
@@ -140,7 +144,8 @@ impl Neuron {
             traits.lambda
         };
         let shared = (traits.gain * drive[traits.signal]).exp();
-        self.random.poisson((lambda * shared).min(60.0))
+        self.random
+            .poisson((lambda * shared).min(traits.highest_lambda))
     }
 
     /// Fluorescence of the next frame: transients, bleaching and drift, shot noise.
@@ -170,7 +175,7 @@ impl Traits {
         let peak = (-peak_sec / DECAY_SEC).exp() - (-peak_sec / RISE_SEC).exp();
         let left_after = |sec: f32| [(-sec / DECAY_SEC).exp(), (-sec / RISE_SEC).exp()];
         // CASCADE's noise level is 100 median|ΔF/F[t+1] - ΔF/F[t]| / sqrt(rate); of white noise, 95.4 sd / sqrt(rate).
-        let noise_level = random.log_normal(3.8, 0.35).clamp(1.8, 9.0);
+        let noise_level = random.log_normal(3.5, 0.35).clamp(1.8, 9.0);
         let silent = random.uniform() < 0.15;
         let follows_stimulus = random.uniform() < 0.2;
         let per_sec = if silent {
@@ -182,6 +187,7 @@ impl Traits {
         Traits {
             lambda: per_sec * frame_sec,
             burst_lambda: random.log_normal(4.0, 0.4) * frame_sec,
+            highest_lambda: (HIGHEST_HZ * frame_sec).min(60.0),
             burst_begins: if silent {
                 0.0
             } else {

@@ -117,9 +117,9 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Passes over everything up to `end`, at most [`STEP`] bytes in memory.
+    /// Passes over everything up to `end`, a little at a time.
     pub(super) fn skip_to(&mut self, end: u64) -> Result<(), MatError> {
-        let mut scratch = [0u8; 4096];
+        let mut scratch = [0u8; 16 * 1024];
         while self.position < end {
             let step = (end - self.position).min(scratch.len() as u64) as usize;
             if let Some(part) = scratch.get_mut(..step) {
@@ -234,10 +234,8 @@ fn decode(word: &[u8], storage: Storage, order: ByteOrder) -> f64 {
     for (to, from) in wide.iter_mut().zip(word) {
         *to = *from;
     }
-    if order == ByteOrder::Big {
-        if let Some(used) = wide.get_mut(..word.len()) {
-            used.reverse();
-        }
+    if let (ByteOrder::Big, Some(used)) = (order, wide.get_mut(..word.len())) {
+        used.reverse();
     }
     let bits = u64::from_le_bytes(wide);
     match storage {

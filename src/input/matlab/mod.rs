@@ -174,12 +174,18 @@ pub struct Anatomy {
 const CELL_XYZ: &str = "CellXYZ";
 const INVALID: &str = "IX_inval_anat";
 
+/// Bytes read from the disk at a time.
+const BUFFER: usize = 256 << 10;
+
 /// Reads `CellXYZ` and `IX_inval_anat` of the struct `data`, passing over everything else (rule 2.3).
 ///
 /// # Errors
 /// If the file cannot be read, is no MAT-file 5 or 7.3, or if the struct or its fields are not as rule 2.3 says.
 pub fn read_anatomy(path: &Path) -> Result<Anatomy, MatError> {
-    let mut file = BufReader::new(File::open(path).map_err(|e| MatError::Io(e.to_string()))?);
+    let mut file = BufReader::with_capacity(
+        BUFFER,
+        File::open(path).map_err(|e| MatError::Io(e.to_string()))?,
+    );
     let data = match detect(&mut file)? {
         Format::Mat5 => mat5::read_variable(&mut file, "data", &|field| {
             field == CELL_XYZ || field == INVALID
