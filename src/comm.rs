@@ -313,6 +313,9 @@ impl World {
         receive: &mut [u8],
         receive_counts: &[i32],
     ) {
+        // An empty slice may point to 1, which is MPI_IN_PLACE in Open MPI: give it a place of its own.
+        const NOTHING: &[u8] = &[0];
+        let send = if send.is_empty() { &NOTHING[..0] } else { send };
         let outgoing = Partition::new(send, send_counts, offsets(send_counts));
         let mut incoming = PartitionMut::new(receive, receive_counts, offsets(receive_counts));
         self.collectives
