@@ -8,6 +8,8 @@ use super::error::ModelError;
 
 /// Largest accepted `windowsize`, in frames; CASCADE's own models use 64.
 pub const MAX_WINDOW: usize = 4096;
+/// Most channels of a layer; CASCADE's own have 50.
+pub const MAX_CHANNELS: usize = 1024;
 /// Most weights that one member of an ensemble may have; CASCADE's own have fewer than 40,000.
 pub const MAX_WEIGHTS: usize = 4_000_000;
 
@@ -129,9 +131,9 @@ impl ModelConfig {
             let expected = format!("three sizes of 1 to {} frames", self.windowsize);
             return Some(("filter_sizes", expected, format!("{:?}", self.filter_sizes)));
         }
-        let bounded = |count: &usize| (1..=MAX_WEIGHTS).contains(count);
+        let bounded = |count: &usize| (1..=MAX_CHANNELS).contains(count);
         if !self.filter_numbers.iter().all(bounded) {
-            let expected = format!("three counts of 1 to {MAX_WEIGHTS} channels");
+            let expected = format!("three counts of 1 to {MAX_CHANNELS} channels");
             return Some((
                 "filter_numbers",
                 expected,
@@ -139,7 +141,7 @@ impl ModelConfig {
             ));
         }
         if !bounded(&self.dense_expansion) {
-            let expected = format!("1 to {MAX_WEIGHTS} outputs");
+            let expected = format!("1 to {MAX_CHANNELS} outputs");
             return Some((
                 "dense_expansion",
                 expected,

@@ -168,5 +168,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[path = "refusal_tests.rs"]
+mod refusals;
+#[cfg(test)]
 #[path = "folder_tests.rs"]
 mod tests;

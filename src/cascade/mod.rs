@@ -8,7 +8,8 @@
 //! - [`config`]: `config.yaml` and what follows from it; `folder`: a model folder to a [`Model`] (rule 4.1)
 //! - [`weights`]: one member's weights in one layout; `keras` and `state_dict` read it from files
 //! - [`network`]: the network on one window, by its definition (rule 4.2); the trainer's forward pass
-//! - [`trace`]: the same network for every frame of a trace at once (rules 4.2 and 4.4); what inference runs
+//! - [`trace`]: the same network for every frame of a trace at once (rules 4.2 and 4.4), which is what inference runs;
+//!   [`convolution`]: its kernel
 //! - [`noise`]: the noise level of a neuron (rule 4.3); [`threshold`]: from raw to final rates (rules 4.5, 4.6, 4.8)
 //! - [`model`]: all of it for one neuron; [`untrained`]: a stand-in model for demonstrations
 //!
@@ -16,6 +17,7 @@
 //! calcium imaging", Nature Neuroscience 24, 1324–1337 (2021).
 
 pub mod config;
+pub mod convolution;
 pub mod error;
 mod folder;
 mod keras;

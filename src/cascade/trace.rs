@@ -4,30 +4,29 @@
 //! rather than once per window. With `x` the trace, `R` the rectifier and `*` a convolution of stride 1:
 //!
 //! ```text
-//! a1[p] = R(x * k1)[p]          m1[p] = max(a2[p], a2[p+1])                                  pooled, stride 1
+//! a1[p] = R(x * k1)[p]          m1[p] = max(a2[p], a2[p+1])
 //! a2[p] = R(a1 * k2)[p]         a3[p] = R(m1 * k3)[p], taps 2 apart       m2[p] = max(a3[p], a3[p+2])
 //!                               d[p] = R(dense(m2[p]))                    rate of window p = Σ_j v_j · d[p+4j]
 //! ```
 //!
-//! **Polyphase.** A window sees every second `m1` and every fourth `m2`. `m1` is therefore stored as two sequences (even and
-//! odd frames) and `m2` as four (frames modulo 4): within a sequence all taps are neighbours.
-//!
-//! **Products.** Frames are rows, channels last. Row `p` of the matrix that a convolution multiplies with its kernel is the
-//! stretch `a[p..p+taps]` of the previous layer: a view of row stride `channels`, so every layer is one matrix product
-//! without a copy. Bias and rectifier commute with the maximum and are applied after pooling, to half the numbers.
+//! **Polyphase.** A window sees every second `m1` and every fourth `m2`. Each pooling therefore stores what it returns as two
+//! sequences (even and odd frames), of which there are then two and four: within a sequence all taps are neighbours, and all
+//! layers, the dense ones too, are convolutions of stride 1 by one [kernel](Convolution).
 //!
 //! **Tiles.** A trace passes through the layers in tiles of [`TILE`] frames, so that what lies between two layers stays in
-//! the second-level cache. Each layer keeps the few rows that its next tile still needs (`history`), nothing is computed
-//! twice: a tile goes in, and the rates of as many windows, some frames earlier, come out. A row's value does not depend on
-//! its place in a tile.
+//! the second-level cache. Each layer keeps the few frames that its next tile still needs (`history`), nothing is computed
+//! twice: a tile goes in, and the rates of as many windows, some frames earlier, come out.
+
+use pulp::Arch;
 
 use super::config::ModelConfig;
+use super::convolution::{Convolution, FRAME_STEP, Pooling};
 use super::weights::{Layer, Weights};
 
 /// Frames that pass through the network together: with 30 to 50 channels, 256 frames of all layers take about 250 KB.
 pub const TILE: usize = 256;
 
-/// Tiles are cut at multiples of this, so that each holds whole steps of all four phases.
+/// Sequences after the second pooling.
 const PHASES: usize = 4;
 
 /// Working memory for one thread; grows to what the longest trace and the largest network so far needed.
@@ -35,7 +34,7 @@ const PHASES: usize = 4;
 pub struct Scratch {
     /// The trace without NaN, with zeros after its end.
     padded: Vec<f32>,
-    layers: LayerBuffers,
+    layers: Layers,
     /// Differences of neighbouring frames.
     pub(super) differences: Vec<f32>,
     /// Frames near a spike.
@@ -76,29 +75,24 @@ fn ensemble_rate_in_tiles(
     let Some((first, last)) = valid_span(dff, config.windowsize) else {
         return;
     };
-    let frame_of_window = config.frames_before() - 1;
-    let windows = last - first + 1;
-    let sums = &mut rate[first + frame_of_window..][..windows];
+    let dff = &dff[first..last + config.windowsize];
+    let sums = &mut rate[first + config.frames_before() - 1..][..last - first + 1];
     sums.fill(0.0);
 
-    let plan = Plan::new(config, windows, tile);
-    plan.pad(&dff[first..last + config.windowsize], &mut scratch.padded);
+    let plan = Plan::new(config, sums.len(), tile);
+    plan.pad(dff, &mut scratch.padded);
+    scratch.layers.resize(&plan);
     for member in members {
-        scratch.layers.clear(&plan);
-        for tile in 0..plan.tiles {
+        for (start, frames) in plan.tiles() {
             scratch
                 .layers
-                .advance(&plan, member, &scratch.padded[tile * plan.frames..]);
-            scratch.layers.add_rates(&plan, member, tile, sums);
+                .advance(&plan, member, &scratch.padded[start..], frames);
+            scratch.layers.add_rates(&plan, start, frames, sums);
         }
     }
     let count = members.len() as f32;
     sums.iter_mut().for_each(|sum| *sum /= count);
-    blank_invalid(
-        &dff[first..last + config.windowsize],
-        config.windowsize,
-        sums,
-    );
+    blank_invalid(dff, config.windowsize, sums);
 }
 
 /// First and last window, by their first frame, without a missing value; None if every window has one.
@@ -132,18 +126,20 @@ fn blank_invalid(dff: &[f32], windowsize: usize, rate: &mut [f32]) {
 
 /// Sizes that follow from the network and the length of a trace.
 struct Plan {
-    /// Frames of a tile, and tiles.
-    frames: usize,
-    tiles: usize,
-    /// Rows that each layer keeps for the next tile, per phase. Rounded up so that every tile begins at phase 0.
-    history: History,
+    arch: Arch,
+    /// Frames of a tile but the last, and of all together.
+    tile: usize,
+    total: usize,
     /// Frames by which the windows that come out lag behind the samples that go in.
     lag: usize,
-    taps: [usize; 3],
+    history: History,
+    taps1: usize,
+    /// Outputs of the layers.
     channels: [usize; 4],
-    positions: usize,
 }
 
+/// Frames that are kept of each sequence for the next tile: the taps of the layer that reads it but one, rounded up so that
+/// every tile begins with the first phase.
 struct History {
     a1: usize,
     a2: usize,
@@ -156,28 +152,32 @@ impl Plan {
     fn new(config: &ModelConfig, windows: usize, tile: usize) -> Self {
         let [taps1, taps2, taps3] = config.filter_sizes;
         let [channels1, channels2, channels3] = config.filter_numbers;
-        let positions = config.positions();
         let history = History {
             a1: (taps2 - 1).next_multiple_of(PHASES),
             a2: PHASES,
             m1: (taps3 - 1).next_multiple_of(PHASES / 2),
             a3: PHASES / 2,
-            dense: positions - 1,
+            dense: config.positions() - 1,
         };
         let lag = history.a1 + history.a2 + 2 * (history.m1 + history.a3) + 4 * history.dense;
-        let tiles = (windows + lag).div_ceil(tile);
-        let frames = (windows + lag).div_ceil(tiles).next_multiple_of(PHASES);
-        let taps = [taps1, taps2, taps3];
+        let total = (windows + lag).next_multiple_of(PHASES * FRAME_STEP);
         let channels = [channels1, channels2, channels3, config.dense_expansion];
         Self {
-            frames,
-            tiles,
-            history,
+            arch: Arch::new(),
+            tile,
+            total,
             lag,
-            taps,
+            history,
+            taps1,
             channels,
-            positions,
         }
+    }
+
+    /// First frame and number of frames of each tile.
+    fn tiles(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.total)
+            .step_by(self.tile)
+            .map(|start| (start, self.tile.min(self.total - start)))
     }
 
     /// Copies the trace, with 0 for what is missing and after its end.
@@ -187,182 +187,168 @@ impl Plan {
             dff.iter()
                 .map(|&value| if value.is_finite() { value } else { 0.0 }),
         );
-        padded.resize(self.tiles * self.frames + self.taps[0] - 1, 0.0);
+        padded.resize(self.total + self.taps1 - 1, 0.0);
     }
 }
 
-/// What lies between the layers: for each phase `history` rows of the tile before, then those of this tile.
+/// A sequence of feature vectors between two layers: of each channel the history, then the frames of this tile.
 #[derive(Default)]
-struct LayerBuffers {
-    a1: Vec<f32>,
-    a2: Vec<f32>,
-    m1: [Vec<f32>; 2],
-    a3: [Vec<f32>; 2],
-    m2: Vec<f32>,
-    dense: [Vec<f32>; 4],
+struct Features {
+    /// (channels, stride).
+    values: Vec<f32>,
+    stride: usize,
+    history: usize,
 }
 
-impl LayerBuffers {
-    /// Empties the history; what then comes out before the first window is never used.
-    fn clear(&mut self, plan: &Plan) {
-        let [channels1, channels2, channels3, dense] = plan.channels;
-        let (history, frames) = (&plan.history, plan.frames);
-        let reset = |buffer: &mut Vec<f32>, rows: usize, channels: usize| {
-            buffer.clear();
-            buffer.resize(rows * channels, 0.0);
-        };
-        reset(&mut self.a1, history.a1 + frames, channels1);
-        reset(&mut self.a2, history.a2 + frames, channels2);
-        for phase in 0..2 {
-            reset(&mut self.m1[phase], history.m1 + frames / 2, channels2);
-            reset(&mut self.a3[phase], history.a3 + frames / 2, channels3);
+impl Features {
+    fn resize(&mut self, channels: usize, history: usize, frames: usize) {
+        (self.stride, self.history) = (history + frames, history);
+        self.values.clear();
+        self.values.resize(channels * self.stride, 0.0);
+    }
+
+    /// Moves the last frames of the tile before, which was a whole one, to the front; returns what this tile overwrites.
+    ///
+    /// Before the first tile they are another trace's. They only reach windows before the first, which are not used.
+    fn next_tile(&mut self) -> &mut [f32] {
+        for channel in self.values.chunks_exact_mut(self.stride) {
+            channel.copy_within(self.stride - self.history.., 0);
         }
-        reset(&mut self.m2, frames / 4, channels3);
+        &mut self.values[self.history..]
+    }
+}
+
+/// What lies between the layers, for one member and one tile.
+#[derive(Default)]
+struct Layers {
+    a1: Features,
+    a2: Features,
+    m1: [Features; 2],
+    a3: [Features; 2],
+    m2: [Features; PHASES],
+    dense: [Features; PHASES],
+    rate: [Features; PHASES],
+}
+
+impl Layers {
+    fn resize(&mut self, plan: &Plan) {
+        let [channels1, channels2, channels3, dense] = plan.channels;
+        let (history, tile) = (&plan.history, plan.tile);
+        self.a1.resize(channels1, history.a1, tile);
+        self.a2.resize(channels2, history.a2, tile);
+        self.m1
+            .iter_mut()
+            .for_each(|m1| m1.resize(channels2, history.m1, tile / 2));
+        self.a3
+            .iter_mut()
+            .for_each(|a3| a3.resize(channels3, history.a3, tile / 2));
+        self.m2
+            .iter_mut()
+            .for_each(|m2| m2.resize(channels3, 0, tile / 4));
         self.dense
             .iter_mut()
-            .for_each(|dense_phase| reset(dense_phase, history.dense + frames / 4, dense));
+            .for_each(|phase| phase.resize(dense, history.dense, tile / 4));
+        self.rate
+            .iter_mut()
+            .for_each(|phase| phase.resize(1, 0, tile / 4));
     }
 
-    /// Takes the next tile of samples (at least `frames + taps[0] - 1`) through all layers but the last.
-    fn advance(&mut self, plan: &Plan, member: &Weights, samples: &[f32]) {
-        let [channels1, channels2, channels3, dense] = plan.channels;
-        let (history, frames) = (&plan.history, plan.frames);
-        let [conv1, conv2, conv3, dense1, _] = &member.layers;
+    /// Takes the next `frames` samples (and `taps1 - 1` more) through all layers.
+    fn advance(&mut self, plan: &Plan, member: &Weights, samples: &[f32], frames: usize) {
+        let arch = plan.arch;
+        let [conv1, conv2, conv3, dense1, dense2] = &member.layers;
 
-        let a1 = next_rows(&mut self.a1, history.a1, channels1);
-        product(samples, 1, &conv1.kernel, a1, channels1);
-        add_bias_and_rectify(a1, &conv1.bias);
+        convolve(
+            arch,
+            samples,
+            samples.len(),
+            conv1,
+            &mut self.a1,
+            frames,
+            true,
+        );
+        convolve(
+            arch,
+            &self.a1.values,
+            self.a1.stride,
+            conv2,
+            &mut self.a2,
+            frames,
+            true,
+        );
+        let [even, odd] = &mut self.m1;
+        pool(arch, &self.a2, even, odd, frames / 2);
 
-        let a2 = next_rows(&mut self.a2, history.a2, channels2);
-        product(&self.a1, channels1, &conv2.kernel, a2, channels2);
-        let pairs = &self.a2[(history.a2 - PHASES) * channels2..];
-        for phase in 0..2 {
-            let m1 = next_rows(&mut self.m1[phase], history.m1, channels2);
-            pool(pairs, 1, phase, 2, &conv2.bias, m1);
+        for (m1, a3) in self.m1.iter().zip(&mut self.a3) {
+            convolve(arch, &m1.values, m1.stride, conv3, a3, frames / 2, true);
         }
+        let [phase0, phase1, phase2, phase3] = &mut self.m2;
+        pool(arch, &self.a3[0], phase0, phase2, frames / 4);
+        pool(arch, &self.a3[1], phase1, phase3, frames / 4);
 
-        for phase in 0..2 {
-            let a3 = next_rows(&mut self.a3[phase], history.a3, channels3);
-            product(&self.m1[phase], channels2, &conv3.kernel, a3, channels3);
-        }
-        for phase in 0..4 {
-            pool(
-                &self.a3[phase % 2],
-                1,
-                phase / 2,
-                2,
-                &conv3.bias,
-                &mut self.m2,
+        for ((m2, dense), rate) in self.m2.iter().zip(&mut self.dense).zip(&mut self.rate) {
+            convolve(arch, &m2.values, m2.stride, dense1, dense, frames / 4, true);
+            convolve(
+                arch,
+                &dense.values,
+                dense.stride,
+                dense2,
+                rate,
+                frames / 4,
+                false,
             );
-            let rows = next_rows(&mut self.dense[phase], history.dense, dense);
-            product(&self.m2, channels3, &dense1.kernel, rows, dense);
-            add_bias_and_rectify(rows, &dense1.bias);
         }
-        debug_assert_eq!(self.m2.len(), frames / 4 * channels3);
     }
 
-    /// Adds the last layer's output for the windows that are complete after `tile` to `sums`.
-    fn add_rates(&self, plan: &Plan, member: &Weights, tile: usize, sums: &mut [f32]) {
-        let Layer { kernel, bias } = &member.layers[4];
-        let channels = plan.channels[3];
-        for step in 0..plan.frames / 4 {
-            for phase in 0..4 {
-                let Some(window) = (tile * plan.frames + 4 * step + phase).checked_sub(plan.lag)
-                else {
-                    continue;
-                };
-                let Some(sum) = sums.get_mut(window) else {
-                    return;
-                };
-                let rows = &self.dense[phase][step * channels..][..plan.positions * channels];
-                *sum += dot(rows, kernel) + bias[0];
+    /// Adds the rates of the windows that the tile from `start` on completed to `sums`.
+    fn add_rates(&self, plan: &Plan, start: usize, frames: usize, sums: &mut [f32]) {
+        for step in 0..frames / PHASES {
+            for (phase, rate) in self.rate.iter().enumerate() {
+                let window = (start + step * PHASES + phase).checked_sub(plan.lag);
+                if let Some(sum) = window.and_then(|window| sums.get_mut(window)) {
+                    *sum += rate.values[step];
+                }
             }
         }
     }
 }
 
-/// Moves the last `history` rows to the front and returns the rows after them, to be overwritten.
-fn next_rows(buffer: &mut [f32], history: usize, channels: usize) -> &mut [f32] {
-    let kept = history * channels;
-    buffer.copy_within(buffer.len() - kept.., 0);
-    &mut buffer[kept..]
+/// Convolves (channels, stride) features with the layer's kernel to the next `frames` frames of `output`.
+fn convolve(
+    arch: Arch,
+    input: &[f32],
+    input_stride: usize,
+    layer: &Layer,
+    output: &mut Features,
+    frames: usize,
+    rectified: bool,
+) {
+    let output_stride = output.stride;
+    let output = output.next_tile();
+    arch.dispatch(Convolution {
+        input,
+        input_stride,
+        layer,
+        output,
+        output_stride,
+        frames,
+        rectified,
+    });
 }
 
-/// `values = max(0, values + bias)`, row by row.
-fn add_bias_and_rectify(values: &mut [f32], bias: &[f32]) {
-    for row in values.chunks_exact_mut(bias.len()) {
-        for (value, &bias) in row.iter_mut().zip(bias) {
-            *value = (*value + bias).max(0.0);
-        }
-    }
-}
-
-/// `pooled[q] = max(0, max(rows[p], rows[p + apart]) + bias)` with `p = first + q · step`, channel by channel.
-fn pool(rows: &[f32], apart: usize, first: usize, step: usize, bias: &[f32], pooled: &mut [f32]) {
-    let channels = bias.len();
-    for (q, pooled) in pooled.chunks_exact_mut(channels).enumerate() {
-        let p = first + q * step;
-        let (one, other) = (
-            &rows[p * channels..][..channels],
-            &rows[(p + apart) * channels..][..channels],
-        );
-        for (((pooled, &one), &other), &bias) in pooled.iter_mut().zip(one).zip(other).zip(bias) {
-            *pooled = (one.max(other) + bias).max(0.0);
-        }
-    }
-}
-
-/// Scalar product in eight independent sums, the same whatever the processor.
-fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let (left, right) = (left.chunks_exact(8), right.chunks_exact(8));
-    let tail: f32 = left
-        .remainder()
-        .iter()
-        .zip(right.remainder())
-        .map(|(l, r)| l * r)
-        .sum();
-    for (left, right) in left.zip(right) {
-        for lane in 0..8 {
-            sums[lane] += left[lane] * right[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + tail
-}
-
-/// `out = views · kernel`, where row `p` of `views` is `samples[p · stride..][..depth]`.
-///
-/// `kernel` is (depth, outputs), `out` (rows, outputs), both row-major.
-fn product(samples: &[f32], stride: usize, kernel: &[f32], out: &mut [f32], outputs: usize) {
-    let (rows, depth) = (out.len() / outputs, kernel.len() / outputs);
-    assert!(rows > 0 && out.len() == rows * outputs && kernel.len() == depth * outputs);
-    assert!((rows - 1) * stride + depth <= samples.len());
-    let (stride, width) = (stride as isize, outputs as isize);
-    // SAFETY: by the assertions above, row `rows - 1` and column `depth - 1` of the view, and the last elements of
-    // `kernel` and `out`, lie inside their slices; `out` is borrowed exclusively and so overlaps neither.
-    unsafe {
-        gemm::gemm(
-            rows,
-            outputs,
-            depth,
-            out.as_mut_ptr(),
-            1,
-            width,
-            false,
-            samples.as_ptr(),
-            1,
-            stride,
-            kernel.as_ptr(),
-            1,
-            width,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
+/// Pools `input` to the next `pairs` frames of the sequences of even and odd frames.
+fn pool(arch: Arch, input: &Features, even: &mut Features, odd: &mut Features, pairs: usize) {
+    let output_stride = even.stride;
+    let (input, input_stride) = (&input.values[..], input.stride);
+    let (even, odd) = (even.next_tile(), odd.next_tile());
+    arch.dispatch(Pooling {
+        input,
+        input_stride,
+        even,
+        odd,
+        output_stride,
+        pairs,
+    });
 }
 
 #[cfg(test)]

@@ -218,7 +218,7 @@ fn a_rate_does_not_depend_on_where_tiles_end() {
         let dff = random.values(900);
         let mut expected = vec![0.0; 900];
         ensemble_rate(&config, &members, &dff, &mut Scratch::new(), &mut expected);
-        for tile in [4, 12, 64, 100, 512, 4096] {
+        for tile in [128, 384, 512, 4096] {
             let mut rate = vec![0.0; 900];
             ensemble_rate_in_tiles(
                 &config,
@@ -228,11 +228,11 @@ fn a_rate_does_not_depend_on_where_tiles_end() {
                 &mut rate,
                 tile,
             );
-            assert_close(
-                &rate,
-                &expected,
-                1e-6,
-                &format!("{:?}, tiles of {tile}", config.filter_sizes),
+            assert_eq!(
+                bits(&rate),
+                bits(&expected),
+                "{:?}, tiles of {tile}",
+                config.filter_sizes
             );
         }
     }
