@@ -23,7 +23,8 @@ fn main() -> ExitCode {
             demo::write(&options, |line| println!("{line}")).map_err(Into::into)
         }
         Some(Command::UntrainedModel { output, seed }) => {
-            cascade::untrained::write(&output.join(cascade::untrained::NAME), seed).map_err(Into::into)
+            cascade::untrained::write(&output.join(cascade::untrained::NAME), seed)
+                .map_err(Into::into)
         }
     };
     match written {

@@ -71,7 +71,10 @@ pub fn write_bytes(dataset: &Dataset, block: Option<Block>, data: &[u8]) -> hdf5
         let file_space = Owned::new(H5Dget_space(dataset.id()), H5Sclose)?;
         // Of the same shape as the selection: otherwise HDF5 maps element by element, hundreds of times slower.
         let shape: [hsize_t; 4] = block.map_or([1; 4], |block| block.count);
-        let memory_space = Owned::new(H5Screate_simple(4, shape.as_ptr(), std::ptr::null()), H5Sclose)?;
+        let memory_space = Owned::new(
+            H5Screate_simple(4, shape.as_ptr(), std::ptr::null()),
+            H5Sclose,
+        )?;
         match block {
             Some(block) => {
                 h5check(H5Sselect_hyperslab(

@@ -62,7 +62,11 @@ fn create(
 ) -> hdf5::Result<(File, Dataset)> {
     // Without collective metadata writes HDF5 1.10 crashes on files of many chunks (HDFGroup/hdf5#265).
     let file = File::with_options()
-        .with_fapl(|access| access.mpio(world.communicator(), None).coll_metadata_write(true))
+        .with_fapl(|access| {
+            access
+                .mpio(world.communicator(), None)
+                .coll_metadata_write(true)
+        })
         .create(path)?;
     let dataset = file
         .new_dataset::<u8>()
