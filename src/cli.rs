@@ -157,7 +157,6 @@ pub struct RunArgs {
         long,
         value_name = "FRAMES",
         default_value_t = 0,
-        allow_negative_numbers = true,
         help_heading = "Computation"
     )]
     pub shift_frames: i64,
@@ -270,11 +269,13 @@ impl std::fmt::Display for MemorySize {
 pub fn command() -> clap::Command {
     fn flags(command: clap::Command) -> clap::Command {
         command
-            .mut_args(|argument| match argument.get_long().map(str::to_string) {
-                Some(long) if long.contains('-') => {
-                    argument.long(long.replace('-', "_")).alias(long)
+            .mut_args(|argument| {
+                let values = argument.get_action().takes_values();
+                let argument = argument.allow_negative_numbers(values);
+                match argument.get_long().map(str::to_string) {
+                    Some(long) => argument.long(long.replace('-', "_")).alias(long),
+                    None => argument,
                 }
-                _ => argument,
             })
             .mut_subcommands(flags)
     }

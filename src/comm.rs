@@ -314,8 +314,14 @@ impl World {
         receive_counts: &[i32],
     ) {
         // An empty slice may point to 1, which is MPI_IN_PLACE in Open MPI: give it a place of its own.
-        const NOTHING: &[u8] = &[0];
-        let send = if send.is_empty() { &NOTHING[..0] } else { send };
+        let mut nowhere = [0; 2];
+        let (nothing, nobody) = nowhere.split_at_mut(1);
+        let send = if send.is_empty() { &nothing[..0] } else { send };
+        let receive = if receive.is_empty() {
+            &mut nobody[..0]
+        } else {
+            receive
+        };
         let outgoing = Partition::new(send, send_counts, offsets(send_counts));
         let mut incoming = PartitionMut::new(receive, receive_counts, offsets(receive_counts));
         self.collectives

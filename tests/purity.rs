@@ -3,18 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files and folders under `src/` that hold numerics only; those not written yet are passed over.
+/// Files and folders under `src/` that hold numerics or decisions only.
 const PURE: &[&str] = &[
     "baseline",
-    "baseline.rs",
     "cascade",
-    "spikes",
     "spikes.rs",
     "grid",
-    "grid.rs",
-    "split",
     "split.rs",
-    "schedule",
     "schedule.rs",
 ];
 
@@ -50,7 +45,7 @@ fn rust_files(path: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(path).expect("a readable source folder") {
             rust_files(&entry.expect("a readable source folder").path(), found);
         }
-    } else if path.extension().is_some_and(|extension| extension == "rs") {
+    } else {
         found.push(path.to_path_buf());
     }
 }
@@ -125,13 +120,13 @@ fn names(code: &str, path: &str) -> bool {
 fn pure_modules_reach_no_files_no_mpi_no_hdf5_and_no_clock() {
     let mut files = Vec::new();
     for path in PURE {
-        let path = source().join(path);
-        if path.exists() {
-            rust_files(&path, &mut files);
-        }
+        rust_files(&source().join(path), &mut files);
     }
     files.retain(|path| !is_test_file(path) && !is_loader(path));
-    assert!(files.len() >= 4, "the pure modules have moved: {files:?}");
+    assert!(
+        files.iter().all(|file| file.is_file()),
+        "the pure modules have moved: {files:?}"
+    );
     for file in files {
         let text = fs::read_to_string(&file).expect("a readable source file");
         let code = paths(&code(&text));
