@@ -119,7 +119,7 @@ pub struct RunArgs {
         help_heading = "Computation"
     )]
     pub cascade_model: String,
-    /// Folder of model folders [default: ./models, models beside the program, or <prefix>/share/spikegrid-mpi/models]
+    /// Folder of model folders [default: ./models, models beside the program, or PREFIX/share/spikegrid-mpi/models]
     #[arg(
         long,
         value_name = "DIR",
@@ -273,8 +273,10 @@ pub fn command() -> clap::Command {
                 let values = argument.get_action().takes_values();
                 let argument = argument.allow_negative_numbers(values);
                 match argument.get_long().map(str::to_string) {
-                    Some(long) => argument.long(long.replace('-', "_")).alias(long),
-                    None => argument,
+                    Some(long) if long.contains('-') => {
+                        argument.long(long.replace('-', "_")).alias(long)
+                    }
+                    _ => argument,
                 }
             })
             .mut_subcommands(flags)

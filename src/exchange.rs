@@ -150,7 +150,7 @@ mod tests {
                         for rank in 0..ranks {
                             let slab = rounds.slab(round, rank);
                             assert_eq!(slab.start, next, "{frames} frames, {ranks} ranks");
-                            assert!(slab.is_empty() || slab.start % 8 == 0);
+                            assert!(slab.is_empty() || slab.start.is_multiple_of(8));
                             next = slab.end;
                         }
                     }

@@ -111,7 +111,7 @@ impl Report {
             }
         };
         format!(
-            "{} neuron-frames in {:.1} s: {} neuron-frames/s; peak memory {} MiB per rank\n\
+            "{} neuron-frames in {:.1} s: {} neuron-frames/s; peak memory at most {} MiB per rank\n\
              subjects: {} processed, {} skipped, {} failed{stopped}",
             self.neuron_frames,
             self.wall_sec,

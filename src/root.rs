@@ -266,10 +266,10 @@ impl Root {
         };
         let files = SubjectFiles::new(&config.output_dir, &subject.name);
         let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];
-        let wanted =
-            wanted(config, &files, shape, &provenance).map_err(|error| error.to_string())?;
         let report = &mut self.reports[index];
         (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
+        let wanted =
+            wanted(config, &files, shape, &provenance).map_err(|error| error.to_string())?;
         report.files_written = wanted.names(&files);
         if report.files_written.is_empty() {
             return Ok(None);

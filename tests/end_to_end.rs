@@ -200,3 +200,61 @@ fn rule_1_5_the_report_says_what_the_last_lines_say() {
     );
     assert_eq!(report["configuration"]["skip"][0], "subject_1");
 }
+
+#[test]
+fn rule_1_4_a_signal_ends_the_run_with_3_and_a_rerun_gives_the_same_bytes() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let raw = path("raw");
+    let demo = [
+        "demo-data",
+        "--subjects",
+        "2",
+        "--neurons",
+        "1500",
+        "--frames",
+        "2000",
+    ];
+    common::alone(&[&demo[..], &["--output", raw.to_str().unwrap()]].concat()).expect(0);
+    bench.run(2, &raw, &path("undisturbed"), &[]).expect(0);
+
+    let flags = bench.flags(&raw, &path("out"), &["--save_traces"]);
+    let mut run = std::process::Command::new(common::PROGRAM)
+        .args(&flags)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !path("out/subject_1/.traces.h5.partial").exists() {
+        assert!(
+            run.try_wait().unwrap().is_none(),
+            "the run ended before it was stopped"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let kill = std::process::Command::new("kill")
+        .args(["-TERM", &run.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let start = std::time::Instant::now();
+    let output = run.wait_with_output().unwrap();
+    assert!(
+        start.elapsed().as_secs() < 10,
+        "ended only after {:?}",
+        start.elapsed()
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("run the same command again to continue"),
+        "{said}"
+    );
+    assert!(
+        !path("out/subject_1").exists(),
+        "a half-written subject is left"
+    );
+
+    bench.run(2, &raw, &path("out"), &[]).expect(0);
+    assert!(datasets(&path("out")) == datasets(&path("undisturbed")));
+}

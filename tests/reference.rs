@@ -30,7 +30,11 @@ fn run(
         ["--cascade_model", model],
         ["--only", subject],
     ];
-    mpirun(ranks, &[&flags.concat()[..], &["--save_traces"], more].concat()).expect(0);
+    mpirun(
+        ranks,
+        &[&flags.concat()[..], &["--save_traces"], more].concat(),
+    )
+    .expect(0);
 }
 
 fn floats(path: &Path, name: &str) -> Vec<f32> {

@@ -142,7 +142,7 @@ fn tiles(frames: usize, planes: usize) -> Vec<(Range<usize>, Range<usize>)> {
     tiles
 }
 
-/// Adds everything but the grids to the file of the temporary name. For one rank, after [`write`].
+/// Adds everything but the grids to the file of the temporary name. For one rank, after [`write()`].
 ///
 /// # Errors
 /// HDF5's reason.

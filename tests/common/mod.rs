@@ -144,7 +144,7 @@ impl Workbench {
     }
 
     /// Flags for a run on the demo subjects into `output`, with more flags.
-    pub fn flags<'a>(&self, input: &Path, output: &Path, more: &[&'a str]) -> Vec<String> {
+    pub fn flags(&self, input: &Path, output: &Path, more: &[&str]) -> Vec<String> {
         let mut flags: Vec<String> = vec!["--input_dir".into(), input.to_str().unwrap().into()];
         flags.extend(["--output_dir".into(), output.to_str().unwrap().into()]);
         flags.extend(["--model_dir".into(), self.models().to_str().unwrap().into()]);
