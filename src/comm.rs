@@ -125,6 +125,11 @@ impl World {
     /// # Errors
     /// MPI without thread support, or a launcher of another MPI library, under which every process is alone.
     pub fn start() -> Result<(Universe, Self), StartError> {
+        // Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters.
+        if std::env::var_os("OMPI_MCA_sharedfp").is_none() {
+            // SAFETY: the process has one thread until MPI starts.
+            unsafe { std::env::set_var("OMPI_MCA_sharedfp", "^lockedfile") };
+        }
         let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
             .ok_or(StartError::Initialised)?;
         if granted < mpi::Threading::Funneled {

@@ -41,7 +41,9 @@ fn process(flags: cli::RunArgs) -> ExitCode {
     let (universe, mut world) = match World::start() {
         Ok(started) => started,
         Err(error) => {
-            eprintln!("error: {error}");
+            if launched_rank() == 0 {
+                eprintln!("error: {error}");
+            }
             return ExitCode::from(run::NOTHING_STARTED);
         }
     };

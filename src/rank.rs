@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::comm::{Message, Reply, World};
-use crate::input::InputError;
 use crate::input::traces::Traces;
 use crate::pipeline::{DrawnNeuron, Pipeline, UnitOutput, Workers};
 use crate::spikes::row_bytes;
@@ -67,29 +66,26 @@ impl RankState {
 
     /// Reads a unit and has it computed; a failure goes to rank 0.
     pub fn compute(&mut self, world: &mut World, subject: usize, unit: usize) {
-        if let Err(error) = self.start(subject, unit) {
-            let message = error.to_string();
+        if let Err(message) = self.start(subject, unit) {
             world.send(0, Message::Reply(Reply::Failed { subject, message }));
         }
     }
 
-    fn start(&mut self, subject: usize, unit: usize) -> Result<(), InputError> {
-        let Some(held) = self.subjects.get_mut(&subject) else {
-            return Ok(());
-        };
+    fn start(&mut self, subject: usize, unit: usize) -> Result<(), String> {
+        let held = self
+            .subjects
+            .get_mut(&subject)
+            .ok_or("a unit of a subject unknown here")?;
         let start = Instant::now();
         let plan = &held.plan;
         let traces = match &held.traces {
             Some(traces) => traces,
-            None => held.traces.insert(Traces::open(
-                &plan.traces_path,
-                &plan.dataset,
-                plan.orientation,
-            )?),
+            None => held.traces.insert(open_traces(plan)?),
         };
         let neurons = plan.unit(unit);
         let mut samples = vec![0.0; neurons.len() * plan.frames];
-        traces.read(neurons.clone(), &mut samples)?;
+        let read = traces.read(neurons.clone(), &mut samples);
+        read.map_err(|error| error.to_string())?;
         let read_sec = start.elapsed().as_secs_f64();
         let keep_rates =
             plan.traces_file.is_some() || plan.drawn.iter().any(|neuron| neurons.contains(neuron));
@@ -161,6 +157,24 @@ impl RankState {
     }
 }
 
+/// Opens the traces as rank 0 found them.
+fn open_traces(plan: &SubjectPlan) -> Result<Traces, String> {
+    let traces = Traces::open(&plan.traces_path, &plan.dataset, plan.orientation)
+        .map_err(|error| error.to_string())?;
+    let found = (traces.frames(), traces.neurons());
+    if found != (plan.frames, plan.neurons) {
+        return Err(format!(
+            "{} changed while it was processed: {} frames of {} neurons are now {} of {}",
+            plan.traces_path.display(),
+            plan.frames,
+            plan.neurons,
+            found.0,
+            found.1
+        ));
+    }
+    Ok(traces)
+}
+
 /// Cuts the traces of the neurons to be drawn out of a unit.
 fn drawn(plan: &SubjectPlan, output: &UnitOutput) -> Vec<DrawnNeuron> {
     let (frames, bytes) = (plan.frames, row_bytes(plan.frames));
@@ -185,10 +199,16 @@ impl Held {
     /// Spikes per frame of the units held here, (T,).
     pub fn spikes_per_frame(&self) -> Vec<u32> {
         let mut counts = vec![0_u32; self.plan.frames];
-        for rows in self.spikes.values() {
-            for row in rows.chunks_exact(row_bytes(self.plan.frames)) {
-                for (count, frame) in counts.iter_mut().zip(0..) {
-                    *count += u32::from(crate::spikes::is_set(row, frame));
+        for row in self
+            .spikes
+            .values()
+            .flat_map(|rows| rows.chunks_exact(row_bytes(self.plan.frames)))
+        {
+            for (byte, first) in row.iter().zip((0..).step_by(8)) {
+                let mut left = *byte;
+                while left != 0 {
+                    counts[first + left.trailing_zeros() as usize] += 1;
+                    left &= left - 1;
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::input::discovery::Subject;
 use crate::input::{self, SubjectInput};
 use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
-use crate::output::{self, OutputError, SubjectFiles, combined, partial, provenance};
+use crate::output::{self, Claim, OutputError, SubjectFiles, combined, partial, provenance};
 use crate::pipeline::{DrawnNeuron, UnitSummary};
 use crate::plot::{self, NeuronTraces};
 use crate::progress::Progress;
@@ -63,7 +63,7 @@ pub struct WriteJob {
 /// A subject between its plan and its end.
 struct Open {
     plan: SubjectPlan,
-    files: SubjectFiles,
+    claim: Claim,
     wanted: Wanted,
     provenance: Provenance,
     layout: Layout,
@@ -157,9 +157,7 @@ impl Root {
         }
         self.finished = true;
         self.progress.clear();
-        for open in self.open.values() {
-            open.files.remove_partial();
-        }
+        self.open.clear();
         let mut status = u8::from(
             self.reports
                 .iter()
@@ -264,13 +262,15 @@ impl Root {
             input: Some(identity),
             ..self.provenance.clone()
         };
-        let files = SubjectFiles::new(&config.output_dir, &subject.name);
+        let claim = SubjectFiles::new(&config.output_dir, &subject.name).claim();
+        let claim = claim.map_err(|error| error.to_string())?;
+        let files = &claim.files;
         let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];
         let report = &mut self.reports[index];
         (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
         let wanted =
-            wanted(config, &files, shape, &provenance).map_err(|error| error.to_string())?;
-        report.files_written = wanted.names(&files);
+            wanted(config, files, shape, &provenance).map_err(|error| error.to_string())?;
+        report.files_written = wanted.names(files);
         if report.files_written.is_empty() {
             return Ok(None);
         }
@@ -284,14 +284,11 @@ impl Root {
         for warning in &report.warnings {
             self.progress.warn(&format!("{}: {warning}", subject.name));
         }
-        let traces_file = prepare_folder(
-            &files,
-            wanted,
-            frames,
-            &positions.xyz,
-            &positions.source_row,
-        )
-        .map_err(|error| error.to_string())?;
+        let (xyz, rows) = (&positions.xyz, &positions.source_row);
+        let traces_file = wanted
+            .traces
+            .then(|| TracesFile::create(&files.traces, frames, xyz, rows));
+        let traces_file = traces_file.transpose().map_err(|error| error.to_string())?;
         let train = split::train_mask(frames, config.split_ratio, config.seed);
         let plan = SubjectPlan {
             index,
@@ -319,7 +316,7 @@ impl Root {
             is_train: train.into_iter().map(u8::from).collect(),
         };
         Ok(Some(Open {
-            files,
+            claim,
             wanted,
             provenance,
             layout,
@@ -343,7 +340,7 @@ impl Root {
         Some(WriteJob {
             layout: open.layout.clone(),
             owners: open.owners.clone(),
-            grids: open.wanted.grids.then(|| open.files.grids.clone()),
+            grids: open.wanted.grids.then(|| open.claim.files.grids.clone()),
         })
     }
 
@@ -360,6 +357,11 @@ impl Root {
             Ok(()) => self
                 .complete(subject, spikes_per_frame)
                 .map_err(|error| error.to_string()),
+            Err(failure) if failure.message == output::grids::STOPPED => {
+                self.open.remove(&subject);
+                self.scheduler.ended(subject);
+                return;
+            }
             Err(failure) => Err(failure.to_string()),
         };
         if let Err(message) = completed {
@@ -398,12 +400,12 @@ impl Root {
         }
         let wanted = open.wanted;
         if wanted.metadata {
-            open.metadata.write(&open.files.metadata)?;
+            open.metadata.write(&open.claim.files.metadata)?;
         }
         if wanted.figures {
             draw(open, &self.config, &report.warnings, spikes_per_frame)?;
         }
-        let files = &open.files;
+        let files = &open.claim.files;
         if wanted.grids {
             let planes = open.layout.z_values.len();
             let train = &open.metadata.is_train;
@@ -445,9 +447,7 @@ impl Root {
         report.outcome = Outcome::Failed;
         report.error = Some(message);
         report.files_written.clear();
-        if let Some(open) = self.open.remove(&subject) {
-            open.files.remove_partial();
-        }
+        self.open.remove(&subject);
         self.scheduler.ended(subject);
     }
 }
@@ -475,23 +475,6 @@ fn wanted(
         figures: grids || !files.figures.exists(),
         traces: config.save_traces && (grids || !files.traces.exists()),
     })
-}
-
-/// Makes the subject's folder, clears away what an interrupted run left, and lays out the traces file.
-fn prepare_folder(
-    files: &SubjectFiles,
-    wanted: Wanted,
-    frames: usize,
-    xyz: &[[f64; 3]],
-    source_row: &[i64],
-) -> Result<Option<TracesFile>, OutputError> {
-    files.remove_partial();
-    std::fs::create_dir_all(&files.folder)
-        .map_err(OutputError::io(&files.folder, "cannot be made"))?;
-    match wanted.traces {
-        true => TracesFile::create(&files.traces, frames, xyz, source_row).map(Some),
-        false => Ok(None),
-    }
 }
 
 fn draw(
@@ -543,7 +526,7 @@ fn draw(
         software_version: env!("CARGO_PKG_VERSION"),
         warnings,
     };
-    let path = &open.files.figures;
+    let path = &open.claim.files.figures;
     plot::write_pdf(&partial(path), &summary, &neurons).map_err(|source| OutputError::Plot {
         path: path.clone(),
         source,

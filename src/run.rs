@@ -8,7 +8,8 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use crate::cli::RunArgs;
 use crate::comm::{Message, Order, RankFailure, Reply, World};
-use crate::output::{OutputError, grids};
+use crate::output::OutputError;
+use crate::output::grids::{self, Spikes};
 use crate::pipeline::Workers;
 use crate::progress::Progress;
 use crate::rank::{Held, RankState};
@@ -127,7 +128,7 @@ fn work(
                 }
                 Message::Order(Order::Forget { subject }) => drop(rank.take(subject)),
                 Message::Order(Order::Write { subject }) => {
-                    write(world, rank, root.as_mut(), subject)
+                    write(world, rank, root.as_mut(), subject, signal)
                 }
                 Message::Order(Order::Finish { status }) => return status,
                 Message::Reply(reply) => {
@@ -155,7 +156,13 @@ fn work(
 }
 
 /// Writes a subject, all ranks together. Collective.
-fn write(world: &mut World, rank: &mut RankState, mut root: Option<&mut Root>, subject: usize) {
+fn write(
+    world: &mut World,
+    rank: &mut RankState,
+    mut root: Option<&mut Root>,
+    subject: usize,
+    signal: &AtomicUsize,
+) {
     let start = Instant::now();
     let job =
         world.broadcast::<Option<WriteJob>>(root.as_mut().map(|root| root.write_job(subject)));
@@ -163,22 +170,26 @@ fn write(world: &mut World, rank: &mut RankState, mut root: Option<&mut Root>, s
         return;
     };
     let spikes_per_frame = world.sum(&held.spikes_per_frame());
-    let written = write_grids(world, &job, &held);
+    let written = write_grids(world, &job, &held, signal);
     if let Some(root) = root {
         root.close_subject(subject, written, &spikes_per_frame, start);
     }
 }
 
-fn write_grids(world: &World, job: &WriteJob, held: &Held) -> Result<(), RankFailure> {
+fn write_grids(
+    world: &World,
+    job: &WriteJob,
+    held: &Held,
+    signal: &AtomicUsize,
+) -> Result<(), RankFailure> {
+    let spikes = Spikes {
+        plan: &held.plan,
+        layout: &job.layout,
+        owners: &job.owners,
+        held: &held.spikes,
+    };
     match &job.grids {
-        Some(path) => grids::write(
-            world,
-            path,
-            &held.plan,
-            &job.layout,
-            &job.owners,
-            &held.spikes,
-        ),
+        Some(path) => grids::write(world, path, &spikes, signal),
         None => world.agree(Ok::<(), OutputError>(())),
     }
 }

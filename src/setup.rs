@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::Window;
 use crate::cascade::{Model, PostProcess};
-use crate::cli::{Device, RunArgs};
+use crate::cli::RunArgs;
 use crate::config::{Config, ConfigError, Provenance, find_model};
 use crate::input::discovery::{self, Subject};
 use crate::pipeline::Pipeline;
@@ -47,10 +47,13 @@ impl Setup {
                 model.config.sampling_rate, config.cascade_model
             ));
         }
-        if config.device == Device::Auto {
-            // This build has no GPU support: auto means the CPU.
+        let found = discovery::subjects(&config.input_dir)?;
+        for name in &config.skip {
+            if found.iter().all(|subject| subject.name != *name) {
+                warnings.push(format!("--skip names {name}, which is not there"));
+            }
         }
-        let subjects = select(discovery::subjects(&config.input_dir)?, &config)?;
+        let subjects = select(found, &config)?;
         make_writable(&config.output_dir)?;
         let half_window = Window::new(config.window_sec, sampling_rate)?.half();
         Ok(Prepared {

@@ -258,3 +258,54 @@ fn rule_1_4_a_signal_ends_the_run_with_3_and_a_rerun_gives_the_same_bytes() {
     bench.run(2, &raw, &path("out"), &[]).expect(0);
     assert!(datasets(&path("out")) == datasets(&path("undisturbed")));
 }
+
+#[test]
+fn rule_8_7_what_an_interrupted_run_left_is_cleared_away_beside_complete_files() {
+    let bench = Workbench::get();
+    let out = tempfile::tempdir().unwrap();
+    bench.run(2, &bench.raw(), out.path(), &[]).expect(0);
+    let left = out.path().join("subject_1/.traces.h5.partial");
+    std::fs::write(&left, b"half a file").unwrap();
+    bench.run(2, &bench.raw(), out.path(), &[]).expect(0);
+    assert!(!left.exists());
+}
+
+#[test]
+fn rule_8_4_combined_metadata_holds_every_complete_subject_whoever_wrote_it() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    std::fs::create_dir_all(out.join("subject_unfinished")).unwrap();
+    std::thread::scope(|scope| {
+        let runs = ["subject_1", "subject_2"].map(|subject| {
+            let out = &out;
+            scope.spawn(move || bench.run(1, &bench.raw(), out, &["--only", subject]))
+        });
+        for run in runs {
+            run.join().unwrap().expect(0);
+        }
+    });
+    let combined = hdf5::File::open(out.join("combined_metadata.h5")).unwrap();
+    assert_eq!(combined.member_names().unwrap(), ["subject_1", "subject_2"]);
+}
+
+#[test]
+fn a_subject_that_another_run_writes_is_left_to_it() {
+    let bench = Workbench::get();
+    let out = tempfile::tempdir().unwrap();
+    std::fs::create_dir(out.path().join("subject_1")).unwrap();
+    let other = std::fs::File::open(out.path().join("subject_1")).unwrap();
+    other.lock().unwrap();
+    let run = bench.run(2, &bench.raw(), out.path(), &[]).expect(1);
+    run.says(&["subject_1 failed", "another run"]);
+    assert!(out.path().join("subject_2/preaugmented_grids.h5").is_file());
+}
+
+#[test]
+fn long_paths_are_no_problem() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("d".repeat(200)).join("e".repeat(100));
+    bench.run(2, &bench.raw(), &out, &[]).expect(0);
+    assert!(out.join("subject_2/preaugmented_grids.h5").is_file());
+}

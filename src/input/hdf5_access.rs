@@ -47,7 +47,7 @@ pub(super) fn open_tuned(
 }
 
 /// The library's reason without the names of its functions: "unable to open file: file signature not found".
-pub(super) fn reason(error: &Error) -> String {
+pub(crate) fn reason(error: &Error) -> String {
     let text = match error.stack() {
         Some(stack) => match (stack.first(), stack.last()) {
             (Some(first), Some(last)) if stack.len() > 1 => {
@@ -63,9 +63,9 @@ pub(super) fn reason(error: &Error) -> String {
 
 /// Advice for a library error, beginning with "; ", or nothing.
 pub(super) fn advice(reason: &str) -> &'static str {
-    if reason.contains("lock") {
+    if reason.contains("unable to lock") {
         "; close the programs that have it open, or set HDF5_USE_FILE_LOCKING=FALSE where the filesystem has no locks"
-    } else if reason.contains("filter") {
+    } else if reason.contains("filter") || reason.contains("plugin") {
         "; the file uses a compression filter that this HDF5 library lacks: set HDF5_PLUGIN_PATH or store it with gzip"
     } else {
         "; copy or save the file again"

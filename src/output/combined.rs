@@ -6,7 +6,6 @@ use hdf5::File;
 
 use super::metadata::Metadata;
 use super::{OutputError, SubjectFiles, finish, partial};
-use crate::input::discovery;
 
 /// Writes the file anew from the subjects that are complete; returns what was wrong with those that were left out.
 ///
@@ -14,20 +13,20 @@ use crate::input::discovery;
 /// The file cannot be written.
 pub fn write(output_dir: &Path) -> Result<Vec<String>, OutputError> {
     let path = output_dir.join("combined_metadata.h5");
-    let subjects = discovery::subjects(output_dir).unwrap_or_default();
+    // Array tasks end at the same time: each adds its subjects to the file that the one before it wrote.
+    let folder = std::fs::File::open(output_dir);
+    let folder = folder.map_err(OutputError::io(output_dir, "cannot be opened"))?;
+    let _ = folder.lock();
     let mut warnings = Vec::new();
     let mut complete = Vec::new();
-    for subject in subjects {
-        let files = SubjectFiles::new(output_dir, &subject.name);
+    for name in subjects(output_dir).map_err(OutputError::io(output_dir, "cannot be read"))? {
+        let files = SubjectFiles::new(output_dir, &name);
         if !files.grids.is_file() || !files.metadata.is_file() {
             continue;
         }
         match Metadata::read(&files.metadata) {
-            Ok(metadata) => complete.push((subject.name, metadata)),
-            Err(error) => warnings.push(format!(
-                "combined_metadata.h5 leaves {} out: {error}",
-                subject.name
-            )),
+            Ok(metadata) => complete.push((name, metadata)),
+            Err(error) => warnings.push(format!("combined_metadata.h5 leaves {name} out: {error}")),
         }
     }
     let write = || {
@@ -44,4 +43,19 @@ pub fn write(output_dir: &Path) -> Result<Vec<String>, OutputError> {
         let _ = std::fs::remove_file(partial(&path));
     }
     written.map(|()| warnings)
+}
+
+/// The names of the subject folders.
+fn subjects(output_dir: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(output_dir)? {
+        let name = entry?.file_name();
+        names.extend(
+            name.to_str()
+                .filter(|name| name.starts_with("subject_"))
+                .map(str::to_string),
+        );
+    }
+    names.sort();
+    Ok(names)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hdf5::{Dataset, File};
 
@@ -18,20 +19,31 @@ use crate::subject::SubjectPlan;
 pub const GRIDS: &str = "grids";
 const GZIP_LEVEL: u8 = 1;
 
+/// The failure of a write that a signal ended.
+pub const STOPPED: &str = "stopped by a signal";
+
 /// Bytes of grids that a rank hands to one collective write, at most (but always a whole plane).
 const WRITE_BYTES: usize = 8 << 20;
+
+/// A subject's spikes, spread over the ranks, and where they lie in the grids.
+pub struct Spikes<'a> {
+    pub plan: &'a SubjectPlan,
+    pub layout: &'a Layout,
+    /// The rank that holds each unit.
+    pub owners: &'a [usize],
+    /// The units held here, (n, ceil(T / 8)) bytes each.
+    pub held: &'a BTreeMap<usize, Vec<u8>>,
+}
 
 /// Writes the dataset `grids` of the file's temporary name. Collective.
 ///
 /// # Errors
-/// The first rank's failure, the same on all ranks.
+/// The first rank's failure, the same on all ranks; [`STOPPED`] where `signal` is set on one.
 pub fn write(
     world: &World,
     path: &Path,
-    plan: &SubjectPlan,
-    layout: &Layout,
-    owners: &[usize],
-    held: &BTreeMap<usize, Vec<u8>>,
+    spikes: &Spikes,
+    signal: &AtomicUsize,
 ) -> Result<(), RankFailure> {
     let path = partial(path);
     // Parallel HDF5 does not survive a file that some ranks cannot open: rank 0 tries alone first.
@@ -42,10 +54,10 @@ pub fn write(
         false => Ok(()),
     };
     world.agree(trial)?;
-    let created = create(world, &path, plan.frames, layout.z_values.len());
+    let created = create(world, &path, spikes.plan.frames, spikes.layout.planes());
     let (file, dataset) =
         world.agree(created.map_err(OutputError::hdf5(&path, "cannot be created")))?;
-    let written = write_rounds(world, &dataset, &path, plan, layout, owners, held);
+    let written = write_rounds(world, &dataset, &path, spikes, signal);
     let closed = dataset.flush().and_then(|()| {
         drop(dataset);
         file.close()
@@ -81,15 +93,18 @@ fn write_rounds(
     world: &World,
     dataset: &Dataset,
     path: &Path,
-    plan: &SubjectPlan,
-    layout: &Layout,
-    owners: &[usize],
-    held: &BTreeMap<usize, Vec<u8>>,
+    spikes: &Spikes,
+    signal: &AtomicUsize,
 ) -> Result<(), RankFailure> {
-    let planes = layout.z_values.len();
+    let Spikes {
+        plan,
+        layout,
+        owners,
+        held,
+    } = *spikes;
     let rounds = Rounds::new(plan.frames, plan.neurons, world.size());
     let mut exchange = Exchange::new(rounds, plan, held, owners);
-    let tiles = tiles(rounds.slab_frames(), planes);
+    let tiles = tiles(rounds.slab_frames(), layout.planes());
     let mut volume = Vec::new();
     for round in 0..rounds.count() {
         let slab = rounds.slab(round, world.rank());
@@ -121,7 +136,13 @@ fn write_rounds(
             let written = write_bytes(dataset, block, &volume);
             outcome = outcome.and(written);
         }
-        world.agree(outcome.map_err(OutputError::hdf5(path, "cannot be written")))?;
+        let outcome = match signal.load(Ordering::Relaxed) {
+            0 => outcome
+                .map_err(OutputError::hdf5(path, "cannot be written"))
+                .map_err(|error| error.to_string()),
+            _ => Err(STOPPED.to_string()),
+        };
+        world.agree(outcome)?;
     }
     Ok(())
 }

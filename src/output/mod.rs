@@ -8,6 +8,7 @@ pub mod metadata;
 pub mod provenance;
 pub mod traces;
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,11 +23,11 @@ pub enum OutputError {
         action: &'static str,
         source: io::Error,
     },
-    #[error("{path}: {action}: {source}")]
+    #[error("{path}: {action}: {reason}")]
     Hdf5 {
         path: PathBuf,
         action: &'static str,
-        source: hdf5::Error,
+        reason: String,
     },
     #[error(
         "{path} was not written by this program (it has no attribute \"{missing}\"); \
@@ -40,6 +41,10 @@ pub enum OutputError {
         "{path} was made with {differences}; use another --output_dir, or write over it with --overwrite"
     )]
     Different { path: PathBuf, differences: String },
+    #[error(
+        "{folder} is being written by another run; wait until that ends, or use another --output_dir"
+    )]
+    Busy { folder: PathBuf },
     #[error("{path}: {source}")]
     Plot {
         path: PathBuf,
@@ -59,10 +64,10 @@ impl OutputError {
 
     pub fn hdf5(path: &Path, action: &'static str) -> impl FnOnce(hdf5::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Hdf5 {
+        move |error| Self::Hdf5 {
             path,
             action,
-            source,
+            reason: crate::input::reason(&error),
         }
     }
 }
@@ -93,12 +98,46 @@ impl SubjectFiles {
         [&self.grids, &self.metadata, &self.figures, &self.traces]
     }
 
-    /// Removes what an interrupted or failed run left under temporary names, and the folder if it then is empty.
-    pub fn remove_partial(&self) {
+    /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left.
+    ///
+    /// # Errors
+    /// The system's reason, or that another run has the folder.
+    pub fn claim(self) -> Result<Claim, OutputError> {
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder).map_err(OutputError::io(folder, "cannot be made"))?;
+        let lock = File::open(folder).map_err(OutputError::io(folder, "cannot be opened"))?;
+        // File systems without locks are taken at their word.
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(OutputError::Busy {
+                folder: folder.clone(),
+            });
+        }
+        self.remove_partial();
+        Ok(Claim {
+            files: self,
+            _lock: lock,
+        })
+    }
+
+    fn remove_partial(&self) {
         for path in self.all() {
             let _ = std::fs::remove_file(partial(path));
         }
-        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+/// A subject's files while this run works on them. In the end nothing is left under temporary names, and no folder
+/// that is empty.
+#[derive(Debug)]
+pub struct Claim {
+    pub files: SubjectFiles,
+    _lock: File,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.files.remove_partial();
+        let _ = std::fs::remove_dir(&self.files.folder);
     }
 }
 
@@ -114,7 +153,7 @@ pub fn partial(path: &Path) -> PathBuf {
 /// The system's reason.
 pub fn finish(path: &Path) -> Result<(), OutputError> {
     let partial = partial(path);
-    let synced = std::fs::File::open(&partial).and_then(|file| file.sync_all());
+    let synced = File::open(&partial).and_then(|file| file.sync_all());
     synced.map_err(OutputError::io(&partial, "cannot be brought to disk"))?;
     std::fs::rename(&partial, path).map_err(OutputError::io(path, "cannot be given its final name"))
 }

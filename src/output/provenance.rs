@@ -69,12 +69,8 @@ fn configuration(provenance: &Provenance, config: &Config) -> String {
 /// A file that cannot be read, that is not ours, or that was made with other settings, which are named with both
 /// values.
 pub fn check(path: &Path, shape: [usize; 4], provenance: &Provenance) -> Result<(), OutputError> {
-    let unreadable = |source| OutputError::Hdf5 {
-        path: path.to_path_buf(),
-        action: "is there but cannot be read; write it again with --overwrite",
-        source,
-    };
-    let file = File::open(path).map_err(unreadable)?;
+    let unreadable = "is there but cannot be read; write it again with --overwrite";
+    let file = File::open(path).map_err(OutputError::hdf5(path, unreadable))?;
     let foreign = |missing| OutputError::Foreign {
         path: path.to_path_buf(),
         missing,
