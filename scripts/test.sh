@@ -2,7 +2,7 @@
 # Installs, checks formatting, lints and documentation, and runs every test.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-install_packages poppler-utils python3-venv
+install_packages poppler-utils procps python3-venv
 
 echo "== formatting, lints, documentation"
 cargo fmt --check
