@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::report::engineering;
 
+/// Before this, a rate says little.
+const FIRST_RATE: Duration = Duration::from_secs(1);
 const FIRST_LINE: Duration = Duration::from_secs(10);
 const NEXT_LINES: Duration = Duration::from_secs(60);
 
@@ -61,6 +63,9 @@ impl Progress {
         stage.done += done;
         self.bar.set_position(stage.done as u64);
         let elapsed = stage.start.elapsed();
+        if elapsed < FIRST_RATE {
+            return;
+        }
         let rate = (stage.done * frames) as f64 / elapsed.as_secs_f64().max(1e-9);
         let left =
             elapsed.mul_f64((neurons - stage.done.min(neurons)) as f64 / stage.done.max(1) as f64);
