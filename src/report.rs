@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::output::{OutputError, finish, partial};
+use crate::output::{OutputError, finish, lock_folder, partial};
 
 /// How a subject ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,9 +90,7 @@ impl Report {
     /// The system's reason.
     pub fn write(&self, output_dir: &Path) -> Result<(), OutputError> {
         let path = output_dir.join("report.json");
-        let folder = std::fs::File::open(output_dir);
-        let folder = folder.map_err(OutputError::io(output_dir, "cannot be opened"))?;
-        let _ = folder.lock();
+        let _lock = lock_folder(output_dir)?;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         std::fs::write(partial(&path), text + "\n")
             .map_err(OutputError::io(&path, "cannot be written"))?;

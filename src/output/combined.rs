@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::File;
 
 use super::metadata::Metadata;
-use super::{OutputError, SubjectFiles, finish, partial};
+use super::{OutputError, SubjectFiles, finish, lock_folder, partial};
 
 /// Writes the file anew from the subjects that are complete; returns what was wrong with those that were left out.
 ///
@@ -14,9 +14,7 @@ use super::{OutputError, SubjectFiles, finish, partial};
 pub fn write(output_dir: &Path) -> Result<Vec<String>, OutputError> {
     let path = output_dir.join("combined_metadata.h5");
     // Array tasks end at the same time: each adds its subjects to the file that the one before it wrote.
-    let folder = std::fs::File::open(output_dir);
-    let folder = folder.map_err(OutputError::io(output_dir, "cannot be opened"))?;
-    let _ = folder.lock();
+    let _lock = lock_folder(output_dir)?;
     let mut warnings = Vec::new();
     let mut complete = Vec::new();
     for name in subjects(output_dir).map_err(OutputError::io(output_dir, "cannot be read"))? {

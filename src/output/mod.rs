@@ -141,6 +141,17 @@ impl Drop for Claim {
     }
 }
 
+/// Waits until no other run writes the files of the output folder itself; the lock ends when dropped.
+///
+/// # Errors
+/// The folder cannot be opened. File systems without locks are taken at their word.
+pub fn lock_folder(output_dir: &Path) -> Result<File, OutputError> {
+    let folder = File::open(output_dir);
+    let folder = folder.map_err(OutputError::io(output_dir, "cannot be opened"))?;
+    let _ = folder.lock();
+    Ok(folder)
+}
+
 /// The temporary name of a file that is not complete.
 pub fn partial(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
