@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::baseline::Baseline;
 use crate::cascade::Threshold;
 use crate::demo::DemoOptions;
+use crate::models::ModelsCommand;
+use crate::training::evaluate::EvaluateArgs;
+use crate::training::run::TrainArgs;
 
 /// From raw calcium traces to training-ready spike grids: ΔF/F, CASCADE spike inference and rasterising over MPI ranks.
 ///
@@ -41,6 +44,16 @@ pub struct Cli {
 pub enum Command {
     /// Write made-up subjects to try the program with
     DemoData(DemoOptions),
+    /// Show and check CASCADE models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Train the members of a CASCADE model on ground truth, over MPI ranks
+    ///
+    /// Members that are in the output folder already are kept, so that an interrupted training goes on where it ended.
+    /// The same configuration and ground truth give the same weights on any number of ranks.
+    Train(TrainArgs),
+    /// Measure how well a CASCADE model infers the spike rates of ground truth
+    Evaluate(EvaluateArgs),
     /// Write an untrained CASCADE model with the default architecture: to try the program, not for science
     #[command(hide = true)]
     UntrainedModel {

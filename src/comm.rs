@@ -15,6 +15,7 @@ use mpi::point_to_point::MatchedReceiveVec;
 use mpi::request::{Request, StaticScope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -22,6 +23,14 @@ use crate::pipeline::UnitSummary;
 use crate::subject::SubjectPlan;
 
 const POLL: Duration = Duration::from_millis(1);
+
+/// Variables that libraries read, and what they are set to unless the user has set them:
+/// Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters;
+/// candle's own threads wait by spinning, and every rank computes on its `--workers` threads alone.
+const ENVIRONMENT: [(&str, &str); 2] = [
+    ("OMPI_MCA_sharedfp", "^lockedfile"),
+    ("CANDLE_NUM_THREADS", "1"),
+];
 
 /// Why the ranks could not start together.
 #[derive(Debug, Error)]
@@ -101,7 +110,7 @@ pub struct World {
     messages: SimpleCommunicator,
     collectives: SimpleCommunicator,
     /// Messages of rank 0 to itself.
-    loopback: VecDeque<Message>,
+    loopback: VecDeque<Vec<u8>>,
     outgoing: Vec<Outgoing>,
 }
 
@@ -125,10 +134,11 @@ impl World {
     /// # Errors
     /// MPI without thread support, or a launcher of another MPI library, under which every process is alone.
     pub fn start() -> Result<(Universe, Self), StartError> {
-        // Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters.
-        if std::env::var_os("OMPI_MCA_sharedfp").is_none() {
-            // SAFETY: the process has one thread until MPI starts.
-            unsafe { std::env::set_var("OMPI_MCA_sharedfp", "^lockedfile") };
+        for (variable, value) in ENVIRONMENT {
+            if std::env::var_os(variable).is_none() {
+                // SAFETY: the process has one thread until MPI starts.
+                unsafe { std::env::set_var(variable, value) };
+            }
         }
         let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
             .ok_or(StartError::Initialised)?;
@@ -170,13 +180,14 @@ impl World {
     }
 
     /// Sends a message; returns at once.
-    pub fn send(&mut self, to: usize, message: Message) {
+    pub fn send<M: Serialize>(&mut self, to: usize, message: M) {
+        let bytes = encode(&message);
         if to == self.rank() {
-            self.loopback.push_back(message);
+            self.loopback.push_back(bytes);
             return;
         }
         self.reap();
-        let bytes = Box::into_raw(encode(&message).into_boxed_slice());
+        let bytes = Box::into_raw(bytes.into_boxed_slice());
         // SAFETY: `bytes` comes from `Box::into_raw` and is freed only in `reap`, after MPI has completed the request;
         // until then nobody writes to it.
         let buffer: &'static [u8] = unsafe { &*bytes };
@@ -187,10 +198,10 @@ impl World {
         self.outgoing.push(Outgoing { request, bytes });
     }
 
-    /// The next message that has arrived, with its sender.
-    pub fn receive(&mut self) -> Option<(usize, Message)> {
-        if let Some(message) = self.loopback.pop_front() {
-            return Some((self.rank(), message));
+    /// The next message that has arrived, with its sender. A job has one type of messages.
+    pub fn receive<M: DeserializeOwned>(&mut self) -> Option<(usize, M)> {
+        if let Some(bytes) = self.loopback.pop_front() {
+            return Some((self.rank(), decode(&bytes)));
         }
         self.reap();
         let matched = self.messages.any_process().immediate_matched_probe()?;
@@ -259,17 +270,13 @@ impl World {
     }
 
     /// Rank 0's value on every rank. Collective.
-    pub fn broadcast<T: Serialize + for<'a> Deserialize<'a>>(&self, value: Option<T>) -> T {
+    pub fn broadcast<T: Serialize + DeserializeOwned>(&self, value: Option<T>) -> T {
         self.gather_at_door();
         self.broadcast_from(0, value)
     }
 
     /// The value of rank `root`, which is the only one to give one, on every rank.
-    fn broadcast_from<T: Serialize + for<'a> Deserialize<'a>>(
-        &self,
-        root: usize,
-        value: Option<T>,
-    ) -> T {
+    fn broadcast_from<T: Serialize + DeserializeOwned>(&self, root: usize, value: Option<T>) -> T {
         let root = self.collectives.process_at_rank(root as i32);
         let mut bytes = value.as_ref().map(encode).unwrap_or_default();
         let mut length = bytes.len() as u64;
@@ -351,7 +358,7 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("a message can be encoded")
 }
 
-fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> T {
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
     postcard::from_bytes(bytes).expect("all ranks run the same version of this program")
 }
 

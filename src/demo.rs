@@ -10,7 +10,6 @@
 mod activity;
 mod brain;
 mod mat_file;
-mod random;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -169,7 +168,7 @@ fn write_subject(
     dir: &Path,
     progress: impl FnMut(usize),
 ) -> Result<(), DemoError> {
-    let seed = random::subject_seed(options.seed, number as u64);
+    let seed = crate::random::subject_seed(options.seed, number as u64);
     let brain = Brain::new(options.neurons, number, seed);
     let mat = dir.join("data_full.mat");
     let bytes = mat_file::data_full(&brain, options.rate_hz)

@@ -41,4 +41,8 @@ pub mod plot;
 pub mod progress;
 pub mod report;
 
+pub mod models;
+pub mod training;
+
 pub mod demo;
+mod random;

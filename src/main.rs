@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use spikegrid_mpi::cli::{self, Command};
 use spikegrid_mpi::comm::{World, launched_rank};
-use spikegrid_mpi::{cascade, demo, run};
+use spikegrid_mpi::{cascade, demo, models, run, training};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -17,10 +17,17 @@ fn main() -> ExitCode {
         }
     };
     let written = match cli.command {
-        None => return process(cli.run),
+        None => return on_ranks(|world| run::run(world, cli.run)),
+        Some(Command::Train(arguments)) => {
+            return on_ranks(|world| training::run::run(world, &arguments));
+        }
         Some(_) if launched_rank() != 0 => return ExitCode::SUCCESS,
         Some(Command::DemoData(options)) => {
             demo::write(&options, |line| println!("{line}")).map_err(Into::into)
+        }
+        Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
+        Some(Command::Evaluate(arguments)) => {
+            training::evaluate::run(&arguments).map_err(Into::into)
         }
         Some(Command::UntrainedModel { output, seed }) => {
             cascade::untrained::write(&output.join(cascade::untrained::NAME), seed)
@@ -37,7 +44,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn process(flags: cli::RunArgs) -> ExitCode {
+/// Runs a job of all ranks; its exit status.
+fn on_ranks(job: impl FnOnce(&mut World) -> u8) -> ExitCode {
     let (universe, mut world) = match World::start() {
         Ok(started) => started,
         Err(error) => {
@@ -47,7 +55,7 @@ fn process(flags: cli::RunArgs) -> ExitCode {
             return ExitCode::from(run::NOTHING_STARTED);
         }
     };
-    let status = run::run(&mut world, flags);
+    let status = job(&mut world);
     drop(world);
     drop(universe);
     ExitCode::from(status)

@@ -119,7 +119,7 @@ fn work(
         if let Some(root) = root {
             root.advance(world);
         }
-        while let Some((from, message)) = world.receive() {
+        while let Some((from, message)) = world.receive::<Message>() {
             idle = false;
             match message {
                 Message::Order(Order::Subject(plan)) => rank.meet(plan),
@@ -209,7 +209,7 @@ fn greeting(world: &World, setup: &Setup, subjects: usize) -> String {
 }
 
 /// Notes the last signal that asks this process to end.
-fn catch_signals() -> std::io::Result<Arc<AtomicUsize>> {
+pub fn catch_signals() -> std::io::Result<Arc<AtomicUsize>> {
     let signal = Arc::new(AtomicUsize::new(0));
     for number in [SIGINT, SIGTERM, SIGUSR1] {
         signal_hook::flag::register_usize(number, signal.clone(), number as usize)?;

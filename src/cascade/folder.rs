@@ -81,21 +81,21 @@ impl Model {
     }
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ModelError {
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ModelError {
     move |source| ModelError::Io {
         path: path.into(),
         source,
     }
 }
 
-fn read_config(path: &Path) -> Result<String, ModelError> {
+pub(super) fn read_config(path: &Path) -> Result<String, ModelError> {
     let file = File::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_CONFIG_BYTES)?;
     io::read_to_string(file.take(MAX_CONFIG_BYTES)).map_err(io_error(path))
 }
 
 /// File names of the folder's members by noise level and number.
-fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, String>>, ModelError> {
+pub(super) fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, String>>, ModelError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error(dir))? {
         names.extend(entry.map_err(io_error(dir))?.file_name().into_string());
@@ -120,6 +120,21 @@ fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, String>>, Mode
     Ok(levels)
 }
 
+/// Names of the configuration and of the members' files, sorted.
+pub(super) fn checksummed_files(dir: &Path) -> Result<Vec<String>, ModelError> {
+    let members = member_files(dir)?
+        .into_values()
+        .flat_map(BTreeMap::into_values);
+    let mut names: Vec<String> = members.chain(["config.yaml".to_owned()]).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Name of the file of a member that this program writes.
+pub fn member_name(level: i32, member: u32) -> String {
+    format!("Model_NoiseLevel_{level}_Ensemble_{member}.safetensors")
+}
+
 /// Noise level and number of the member whose file is called `name`.
 fn member_of(name: &str) -> Option<(i32, u32)> {
     let (stem, extension) = name.rsplit_once('.')?;
@@ -132,7 +147,7 @@ fn member_of(name: &str) -> Option<(i32, u32)> {
     Some((level.parse().ok()?, member.parse().ok()?))
 }
 
-fn read_member(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
+pub(super) fn read_member(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("h5") => keras::read(path, config),
         Some("pth") => state_dict::read_torch(path, config),
@@ -153,7 +168,7 @@ fn check_size(path: &Path, file: &File, limit: u64) -> Result<(), ModelError> {
 }
 
 /// Hexadecimal SHA-256 of a weight file.
-fn checksum(path: &Path) -> Result<String, ModelError> {
+pub(super) fn checksum(path: &Path) -> Result<String, ModelError> {
     let file = File::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_WEIGHT_BYTES)?;
     let mut bytes = Vec::new();

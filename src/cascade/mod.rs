@@ -19,15 +19,16 @@
 pub mod config;
 pub mod convolution;
 pub mod error;
-mod folder;
+pub(crate) mod folder;
 mod keras;
 pub mod model;
 pub mod network;
 pub mod noise;
-mod state_dict;
+pub(crate) mod state_dict;
 pub mod threshold;
 pub mod trace;
 pub mod untrained;
+pub mod verify;
 pub mod weights;
 
 pub use config::ModelConfig;

@@ -5,12 +5,14 @@
 //! position), `dense2.bias`: the names of CASCADE's PyTorch port and of our [`Network`](super::network::Network).
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use candle_core::pickle::PthTensors;
 use candle_core::safetensors::SliceSafetensors;
 use candle_core::{DType, Device, Tensor};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use super::config::ModelConfig;
 use super::error::ModelError;
@@ -135,26 +137,68 @@ fn read_tensor(
     Ok(values)
 }
 
-/// Writes one member of an ensemble as a safetensors file, by the names above.
+/// Key of a file's metadata that tells what its weights come from.
+const RECIPE: &str = "recipe";
+
+/// Writes one member of an ensemble as a safetensors file, by the names above; `recipe` identifies what the weights come
+/// from. The file has its name only once it is complete.
 ///
 /// # Errors
 /// The file can't be written.
-pub(super) fn write_safetensors(
+pub(crate) fn write_safetensors(
     path: &Path,
     config: &ModelConfig,
     weights: &Weights,
+    recipe: &str,
 ) -> Result<(), ModelError> {
-    let tensors = weights
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = weights
         .state_dict(config)
         .into_iter()
-        .map(|(name, shape, values)| Ok((name, Tensor::from_vec(values, shape, &Device::Cpu)?)));
-    tensors
-        .collect::<candle_core::Result<HashMap<String, Tensor>>>()
-        .and_then(|tensors| candle_core::safetensors::save(&tensors, path))
-        .map_err(|error| ModelError::Io {
-            path: path.into(),
-            source: std::io::Error::other(error.to_string()),
+        .map(|(name, shape, values)| {
+            let bytes = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
+            (name, shape, bytes)
         })
+        .collect();
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
+    let metadata = HashMap::from([(RECIPE.to_owned(), recipe.to_owned())]);
+    let partial = path.with_extension("safetensors.partial");
+    views
+        .collect::<Result<Vec<_>, SafeTensorError>>()
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(io::Error::other)
+        .and_then(|bytes| {
+            let mut file = File::create(&partial)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial, path)
+        })
+        .map_err(|source| ModelError::Io {
+            path: path.into(),
+            source,
+        })
+}
+
+/// What a safetensors file's weights come from; None if it does not say.
+///
+/// # Errors
+/// The file can't be read or is no safetensors file.
+pub(crate) fn recipe_of(path: &Path) -> Result<Option<String>, ModelError> {
+    let bytes = fs::read(path).map_err(|source| ModelError::Io {
+        path: path.into(),
+        source,
+    })?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| ModelError::Format {
+        path: path.into(),
+        expected: "a safetensors file",
+        found: error.to_string(),
+    })?;
+    let metadata = header.metadata().as_ref();
+    Ok(metadata.and_then(|metadata| metadata.get(RECIPE)).cloned())
 }
 
 fn one_line(error: &candle_core::Error) -> String {

@@ -12,6 +12,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::config::ModelConfig;
 use super::error::ModelError;
+use super::folder::member_name;
 use super::state_dict;
 use super::weights::{Layer, Weights};
 
@@ -63,11 +64,9 @@ pub fn write(dir: &Path, seed: u64) -> Result<(), ModelError> {
     for level in &config.noise_levels {
         for member in 0..config.ensemble_size {
             let jitter = (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-            let path = dir.join(format!(
-                "Model_NoiseLevel_{level}_Ensemble_{member}.safetensors"
-            ));
             let weights = matched_filter(&config, *level, 0.95 + 0.1 * jitter);
-            state_dict::write_safetensors(&path, &config, &weights)?;
+            let path = dir.join(member_name(*level, member as u32));
+            state_dict::write_safetensors(&path, &config, &weights, "untrained")?;
         }
     }
     Ok(())

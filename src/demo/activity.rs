@@ -1,7 +1,7 @@
 //! Spikes and fluorescence of made-up neurons, a block of frames at a time.
 
 use super::brain::REGION_COUNT;
-use super::random::Random;
+use crate::random::Random;
 
 /// Number of shared signals: one for each brain region, then the stimulus.
 const SIGNALS: usize = REGION_COUNT + 1;

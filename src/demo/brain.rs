@@ -1,6 +1,6 @@
 //! Where the cells of a made-up larval zebrafish are.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// A brain region: two ellipsoids, mirrored at the midline.
 ///

@@ -1,0 +1,154 @@
+//! Everything that is wrong with a model folder, rather than the first thing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::config::ModelConfig;
+use super::error::ModelError;
+use super::folder::{
+    checksum, checksummed_files, io_error, member_files, read_config, read_member,
+};
+
+/// File with the checksums of a model folder, as `sha256sum` writes and checks it.
+pub const CHECKSUMS: &str = "SHA256SUMS";
+
+/// What is wrong with the model folder `dir`, one line each: members that are missing, unreadable, not finite or
+/// contradict `config.yaml`; files that differ from [`CHECKSUMS`]; a name that contradicts the configuration.
+pub fn problems(dir: &Path) -> Vec<String> {
+    let mut problems = Vec::new();
+    let config_path = dir.join("config.yaml");
+    let config = read_config(&config_path).and_then(|text| ModelConfig::parse(&text, &config_path));
+    match config {
+        Ok(config) => {
+            if let Some(name) = dir.canonicalize().ok().as_deref().and_then(Path::file_name) {
+                problems.extend(name_problems(&name.to_string_lossy(), &config));
+            }
+            if let Err(error) = member_problems(dir, &config, &mut problems) {
+                problems.push(error.to_string());
+            }
+        }
+        Err(error) => problems.push(error.to_string()),
+    }
+    if let Err(error) = checksum_problems(dir, &mut problems) {
+        problems.push(error.to_string());
+    }
+    problems
+}
+
+fn member_problems(
+    dir: &Path,
+    config: &ModelConfig,
+    problems: &mut Vec<String>,
+) -> Result<(), ModelError> {
+    let found = member_files(dir)?;
+    for &level in &config.noise_levels {
+        let files = found.get(&level);
+        for member in 0..config.ensemble_size.max(1) as u32 {
+            if files.is_none_or(|files| !files.contains_key(&member)) {
+                problems.push(format!(
+                    "{}: noise level {level}: expected member {member} (ensemble_size is {}), found none",
+                    dir.display(),
+                    config.ensemble_size
+                ));
+            }
+        }
+        for name in files.into_iter().flat_map(BTreeMap::values) {
+            if let Err(error) = read_member(&dir.join(name), config) {
+                problems.push(error.to_string());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes the checksums of the model folder `dir`.
+///
+/// # Errors
+/// A file can't be read or written.
+pub fn write_checksums(dir: &Path) -> Result<(), ModelError> {
+    let mut lines = String::new();
+    for name in checksummed_files(dir)? {
+        let sum = checksum(&dir.join(&name))?;
+        lines.push_str(&format!("{sum}  {name}\n"));
+    }
+    let path = dir.join(CHECKSUMS);
+    fs::write(&path, lines).map_err(io_error(&path))
+}
+
+/// Compares the files with their checksums, where the folder has some.
+fn checksum_problems(dir: &Path, problems: &mut Vec<String>) -> Result<(), ModelError> {
+    let path = dir.join(CHECKSUMS);
+    if !path.try_exists().map_err(io_error(&path))? {
+        return Ok(());
+    }
+    let text = read_config(&path)?;
+    let mut expected = BTreeMap::new();
+    for line in text.lines() {
+        match line.split_once("  ") {
+            Some((sum, name)) if !name.contains('/') => expected.insert(name, sum),
+            _ => {
+                problems.push(format!(
+                    "{}: expected lines \"checksum  file\", found \"{line}\"",
+                    path.display()
+                ));
+                None
+            }
+        };
+    }
+    for name in checksummed_files(dir)? {
+        let Some(sum) = expected.remove(name.as_str()) else {
+            problems.push(format!(
+                "{}: expected a line for {name}, found none",
+                path.display()
+            ));
+            continue;
+        };
+        let found = checksum(&dir.join(&name))?;
+        if found != sum {
+            problems.push(format!(
+                "{}: expected checksum {sum} ({CHECKSUMS}), found {found}",
+                dir.join(name).display()
+            ));
+        }
+    }
+    for name in expected.into_keys() {
+        problems.push(format!(
+            "{}: expected the file that {CHECKSUMS} lists, found none",
+            dir.join(name).display()
+        ));
+    }
+    Ok(())
+}
+
+/// What the name of a folder says that the configuration contradicts: `…_7.5Hz_smoothing200ms_causalkernel`.
+fn name_problems(name: &str, config: &ModelConfig) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut differs = |key: &str, found: String| {
+        problems.push(format!(
+            "the name {name} contradicts config.yaml: {key} is {found}"
+        ));
+    };
+    if !config.model_name.is_empty() && config.model_name != name {
+        differs("model_name", config.model_name.clone());
+    }
+    let number = |word: &str, before: &str, after: &str| -> Option<f64> {
+        word.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
+    };
+    let mut causal = false;
+    for word in name.split('_') {
+        if number(word, "", "Hz").is_some_and(|rate| rate != config.sampling_rate) {
+            differs("sampling_rate", config.sampling_rate.to_string());
+        }
+        if number(word, "smoothing", "ms")
+            .is_some_and(|ms| (ms - 1000.0 * config.smoothing).abs() > 0.5)
+        {
+            differs("smoothing", config.smoothing.to_string());
+        }
+        causal |= word == "causalkernel";
+    }
+    if name.contains("smoothing") && causal != (config.causal_kernel != 0) {
+        differs("causal_kernel", config.causal_kernel.to_string());
+    }
+    problems
+}

@@ -1,0 +1,176 @@
+//! What models are installed, and whether they are intact.
+
+use std::path::{Path, PathBuf};
+
+use crate::cascade::verify::{CHECKSUMS, problems};
+use crate::cascade::{Model, ModelError};
+use crate::config::{self, ConfigError};
+
+/// What to do with models.
+#[derive(Debug, clap::Subcommand)]
+pub enum ModelsCommand {
+    /// Show the installed models: frame rate, noise levels, members, smoothing
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show what a model was made for and is made of
+    Info {
+        /// Name of the model
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Check a model folder: members, shapes, values, checksums, name
+    Verify {
+        /// Folder of the model
+        dir: PathBuf,
+    },
+}
+
+/// Where to look for models.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// Folder of model folders [default: ./models, models beside the program, or PREFIX/share/spikegrid-mpi/models]
+    #[arg(long, value_name = "DIR", env = "SPIKEGRID_MODEL_DIR")]
+    model_dir: Option<PathBuf>,
+}
+
+/// Why a model can't be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelsError {
+    #[error(transparent)]
+    NotFound(#[from] ConfigError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("{0}")]
+    Problems(String),
+}
+
+/// Does it; prints to stdout.
+///
+/// # Errors
+/// A model that isn't there or can't be read, or what `verify` found.
+pub fn run(command: &ModelsCommand) -> Result<(), ModelsError> {
+    match command {
+        ModelsCommand::List { place } => list(place.model_dir.as_deref()),
+        ModelsCommand::Info { name, place } => {
+            info(&config::find_model(name, place.model_dir.as_deref())?)?;
+        }
+        ModelsCommand::Verify { dir } => verify(dir)?,
+    }
+    Ok(())
+}
+
+fn list(model_dir: Option<&Path>) {
+    let installed = config::installed_models(model_dir);
+    if installed.is_empty() {
+        let searched = config::model_folders(model_dir).into_iter();
+        let searched: Vec<String> = searched.map(|dir| dir.display().to_string()).collect();
+        println!("no models in {}", searched.join(", "));
+        return;
+    }
+    println!(
+        "{:<44} {:>8} {:>13} {:>8} {:>10}  folder",
+        "model", "Hz", "noise levels", "members", "smoothing"
+    );
+    for dir in installed {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        match Model::load(&dir) {
+            Ok(model) => println!(
+                "{name:<44} {:>8} {:>13} {:>8} {:>10}  {}",
+                model.config.sampling_rate,
+                levels(&model),
+                members(&model),
+                smoothing(&model),
+                dir.display()
+            ),
+            Err(error) => println!("{name:<44} unusable: {error}"),
+        }
+    }
+}
+
+fn info(dir: &Path) -> Result<(), ModelError> {
+    let model = Model::load(dir)?;
+    let config = &model.config;
+    let weights: usize = config
+        .layers()
+        .iter()
+        .map(|layer| (layer.depth() + 1) * layer.outputs)
+        .sum();
+    println!(
+        "model          {}",
+        dir.file_name().unwrap_or_default().to_string_lossy()
+    );
+    println!("folder         {}", dir.display());
+    println!("frame rate     {} Hz", config.sampling_rate);
+    println!("noise levels   {}", levels(&model));
+    println!(
+        "members        {} ({} of each noise level)",
+        members(&model),
+        config.ensemble_size
+    );
+    println!("smoothing      {}", smoothing(&model));
+    println!(
+        "window         {} frames, {} of them before the frame",
+        config.windowsize,
+        config.frames_before()
+    );
+    println!(
+        "network        filters {:?} of {:?} channels, dense {}, {weights} weights a member",
+        config.filter_sizes, config.filter_numbers, config.dense_expansion
+    );
+    println!("checksum       {}", model.sha256);
+    model
+        .warnings
+        .iter()
+        .for_each(|warning| println!("warning        {warning}"));
+    Ok(())
+}
+
+fn verify(dir: &Path) -> Result<(), ModelsError> {
+    let problems = problems(dir);
+    if !problems.is_empty() {
+        return Err(ModelsError::Problems(problems.join("\nerror: ")));
+    }
+    let model = Model::load(dir)?;
+    let checksums = match dir.join(CHECKSUMS).exists() {
+        true => "checksums agree",
+        false => "it has no checksums",
+    };
+    println!(
+        "{}: {} members, intact; {checksums}",
+        dir.display(),
+        members(&model)
+    );
+    Ok(())
+}
+
+fn members(model: &Model) -> usize {
+    model.levels.iter().map(|level| level.members.len()).sum()
+}
+
+/// The noise levels in few words: "2 to 19", or one by one.
+fn levels(model: &Model) -> String {
+    let mut levels: Vec<i32> = model.levels.iter().map(|level| level.noise_level).collect();
+    levels.sort_unstable();
+    match levels.as_slice() {
+        [first, .., last] if levels.len() > 2 && *last - *first == levels.len() as i32 - 1 => {
+            format!("{first} to {last}")
+        }
+        _ => levels
+            .iter()
+            .map(i32::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+fn smoothing(model: &Model) -> String {
+    let causal = if model.config.causal_kernel == 0 {
+        ""
+    } else {
+        ", causal"
+    };
+    format!("{} ms{causal}", 1000.0 * model.config.smoothing)
+}
