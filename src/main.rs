@@ -16,32 +16,29 @@ fn main() -> ExitCode {
             return ExitCode::from(answer.exit_code() as u8);
         }
     };
-    let written = match cli.command {
+    let done: Result<u8, Box<dyn std::error::Error>> = match cli.command {
         None => return on_ranks(|world| run::run(world, cli.run)),
         Some(Command::Train(arguments)) => {
             return on_ranks(|world| training::run::run(world, &arguments));
         }
         Some(_) if launched_rank() != 0 => return ExitCode::SUCCESS,
-        Some(Command::DemoData(options)) => {
-            demo::write(&options, |line| println!("{line}")).map_err(Into::into)
-        }
+        Some(Command::DemoData(options)) => demo::write(&options, |line| println!("{line}"))
+            .map(|_| 0)
+            .map_err(Into::into),
         Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
-        Some(Command::Evaluate(arguments)) => {
-            training::evaluate::run(&arguments).map_err(Into::into)
-        }
+        Some(Command::Evaluate(arguments)) => training::evaluate::run(&arguments)
+            .map(|()| 0)
+            .map_err(Into::into),
         Some(Command::UntrainedModel { output, seed }) => {
             cascade::untrained::write(&output.join(cascade::untrained::NAME), seed)
+                .map(|()| 0)
                 .map_err(Into::into)
         }
     };
-    match written {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            let error: Box<dyn std::error::Error> = error;
-            eprintln!("error: {error}");
-            ExitCode::from(run::NOTHING_STARTED)
-        }
-    }
+    ExitCode::from(done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        run::NOTHING_STARTED
+    }))
 }
 
 /// Runs a job of all ranks; its exit status.

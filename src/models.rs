@@ -43,23 +43,21 @@ pub enum ModelsError {
     NotFound(#[from] ConfigError),
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error("{0}")]
-    Problems(String),
 }
 
-/// Does it; prints to stdout.
+/// Does it; prints to stdout, and what `verify` finds to stderr. The exit status.
 ///
 /// # Errors
-/// A model that isn't there or can't be read, or what `verify` found.
-pub fn run(command: &ModelsCommand) -> Result<(), ModelsError> {
+/// A model that isn't there or can't be read.
+pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
     match command {
         ModelsCommand::List { place } => list(place.model_dir.as_deref()),
         ModelsCommand::Info { name, place } => {
             info(&config::find_model(name, place.model_dir.as_deref())?)?;
         }
-        ModelsCommand::Verify { dir } => verify(dir)?,
+        ModelsCommand::Verify { dir } => return verify(dir),
     }
-    Ok(())
+    Ok(0)
 }
 
 fn list(model_dir: Option<&Path>) {
@@ -120,6 +118,9 @@ fn info(dir: &Path) -> Result<(), ModelError> {
         "network        filters {:?} of {:?} channels, dense {}, {weights} weights a member",
         config.filter_sizes, config.filter_numbers, config.dense_expansion
     );
+    if let Some(datasets) = training_datasets(dir) {
+        println!("trained on     {}", datasets.join(", "));
+    }
     println!("checksum       {}", model.sha256);
     model
         .warnings
@@ -128,10 +129,24 @@ fn info(dir: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
-fn verify(dir: &Path) -> Result<(), ModelsError> {
+/// The datasets that `config.yaml` names.
+fn training_datasets(dir: &Path) -> Option<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Datasets {
+        training_datasets: Vec<String>,
+    }
+    let text = std::fs::read_to_string(dir.join("config.yaml")).ok()?;
+    let datasets: Datasets = serde_saphyr::from_str(&text).ok()?;
+    Some(datasets.training_datasets)
+}
+
+fn verify(dir: &Path) -> Result<u8, ModelsError> {
     let problems = problems(dir);
     if !problems.is_empty() {
-        return Err(ModelsError::Problems(problems.join("\nerror: ")));
+        problems
+            .iter()
+            .for_each(|problem| eprintln!("error: {problem}"));
+        return Ok(1);
     }
     let model = Model::load(dir)?;
     let checksums = match dir.join(CHECKSUMS).exists() {
@@ -143,7 +158,7 @@ fn verify(dir: &Path) -> Result<(), ModelsError> {
         dir.display(),
         members(&model)
     );
-    Ok(())
+    Ok(0)
 }
 
 fn members(model: &Model) -> usize {

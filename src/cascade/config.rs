@@ -46,7 +46,7 @@ pub struct ModelConfig {
 /// Kernel of one layer as a matrix product: `taps` positions of `inputs` channels to `outputs` channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerShape {
-    /// Name in PyTorch and safetensors files and of the [`Network`](super::network::Network)'s variables.
+    /// Name in PyTorch and safetensors files.
     pub name: &'static str,
     /// Whether files store it as a convolution (three axes) or as a dense layer (two).
     pub convolution: bool,

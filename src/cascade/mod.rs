@@ -7,7 +7,6 @@
 //!
 //! - [`config`]: `config.yaml` and what follows from it; `folder`: a model folder to a [`Model`] (rule 4.1)
 //! - [`weights`]: one member's weights in one layout; `keras` and `state_dict` read it from files
-//! - [`network`]: the network on one window, by its definition (rule 4.2); the trainer's forward pass
 //! - [`trace`]: the same network for every frame of a trace at once (rules 4.2 and 4.4), which is what inference runs;
 //!   [`convolution`]: its kernel
 //! - [`noise`]: the noise level of a neuron (rule 4.3); [`threshold`]: from raw to final rates (rules 4.5, 4.6, 4.8)
@@ -22,7 +21,8 @@ pub mod error;
 pub(crate) mod folder;
 mod keras;
 pub mod model;
-pub mod network;
+#[cfg(test)]
+mod network;
 pub mod noise;
 pub(crate) mod state_dict;
 pub mod threshold;

@@ -5,8 +5,7 @@
 //! ```
 //!
 //! `R` is the rectifier; convolutions are 'valid', a pooling drops a last odd position, flattening goes position by position.
-//! Inference runs [`trace`](super::trace) instead, which gives the same numbers; this is what it is tested against, and the
-//! forward pass of training.
+//! Inference runs [`trace`](super::trace) instead, which gives the same numbers; this is what it is tested against.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv1d, Linear, Module, VarBuilder, conv1d, linear};

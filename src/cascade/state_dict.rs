@@ -2,7 +2,7 @@
 //!
 //! Both name their tensors `conv1.weight` (outputs, inputs, taps), `conv1.bias` (outputs), the same for `conv2` and
 //! `conv3`, `dense1.weight` (outputs, inputs), `dense1.bias`, `dense2.weight` (1, positions · inputs, position by
-//! position), `dense2.bias`: the names of CASCADE's PyTorch port and of our [`Network`](super::network::Network).
+//! position), `dense2.bias`: the names of CASCADE's PyTorch port.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

@@ -14,6 +14,11 @@ use crate::random::Random;
 /// Steps from one report to the next.
 const REPORT_STEPS: usize = 100;
 
+/// Networks that are begun for a member, because now and then all channels of a layer fall silent and nothing is learnt.
+const BEGINNINGS: usize = 5;
+/// What the loss must be below, as a part of that of a network that always says the mean rate.
+const LEARNT: f32 = 0.9;
+
 /// A trained member.
 pub struct Fitted {
     pub weights: Weights,
@@ -31,27 +36,45 @@ pub fn fit(
     recipe: &Recipe,
     material: &Level,
     random: &mut Random,
-    progress: impl FnMut(u64, f32) -> bool,
+    mut progress: impl FnMut(u64, f32) -> bool,
 ) -> Result<Option<Fitted>> {
-    let network = TraceNetwork::new(config, random)?;
-    let loss = descend(&network, config, recipe, material, random, progress)?;
-    let weights = network.weights()?;
-    Ok(loss.map(|loss| Fitted { weights, loss }))
+    for _ in 0..BEGINNINGS {
+        let network = TraceNetwork::new(config, random)?;
+        let outcome = descend(&network, config, recipe, material, random, &mut progress)?;
+        let Some(Outcome { loss, of_constant }) = outcome else {
+            return Ok(None);
+        };
+        if loss < LEARNT * of_constant {
+            let weights = network.weights()?;
+            return Ok(Some(Fitted { weights, loss }));
+        }
+    }
+    candle_core::bail!(
+        "{BEGINNINGS} networks learnt no more than the mean rate; try a smaller learning_rate or more training_frames"
+    )
 }
 
-/// Goes down the gradient; the loss, or None if `progress` ended it.
+/// How a training ended.
+struct Outcome {
+    loss: f32,
+    /// What the loss of a network would be that always says the mean rate.
+    of_constant: f32,
+}
+
+/// Goes down the gradient; None if `progress` ended it.
 fn descend(
     network: &TraceNetwork,
     config: &ModelConfig,
     recipe: &Recipe,
     material: &Level,
     random: &mut Random,
-    mut progress: impl FnMut(u64, f32) -> bool,
-) -> Result<Option<f32>> {
+    progress: &mut impl FnMut(u64, f32) -> bool,
+) -> Result<Option<Outcome>> {
     let mut optimizer = Adagrad::new(network.variables(), recipe.learning_rate)?;
     let mut batch = Batch::default();
     let mut seen = 0;
-    let (mut recent, mut last) = (Mean::default(), Mean::default());
+    let mut recent = Mean::default();
+    let (mut last, mut of_constant) = (Mean::default(), Mean::default());
     while seen < recipe.training_frames {
         material.draw(random, &mut batch);
         let input = Tensor::from_slice(&batch.trace, batch.trace.len(), &Device::Cpu)?;
@@ -70,6 +93,7 @@ fn descend(
         recent.add(loss);
         if seen * 10 >= recipe.training_frames * 9 {
             last.add(loss);
+            of_constant.add(batch.loss_of_constant());
         }
         if recent.count == REPORT_STEPS {
             if !progress(seen, recent.value()) {
@@ -78,7 +102,10 @@ fn descend(
             recent = Mean::default();
         }
     }
-    Ok(Some(last.value()))
+    Ok(Some(Outcome {
+        loss: last.value(),
+        of_constant: of_constant.value(),
+    }))
 }
 
 #[derive(Default)]

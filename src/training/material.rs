@@ -15,9 +15,9 @@ const SPEEDS: usize = 8;
 const LEAST_VARIANCE: f32 = 0.01;
 
 /// Ground truth at the model's frame rate, at different speeds.
-pub struct Material<'a> {
-    config: &'a ModelConfig,
-    recipe: &'a Recipe,
+pub struct Material {
+    config: ModelConfig,
+    recipe: Recipe,
     /// By dataset.
     recordings: Vec<Vec<Recording>>,
 }
@@ -53,9 +53,27 @@ pub struct Batch {
     pub windows: usize,
 }
 
-impl<'a> Material<'a> {
+impl Batch {
+    /// Weighted mean squared error of the weighted mean rate.
+    pub fn loss_of_constant(&self) -> f32 {
+        let pairs = || {
+            self.rate
+                .iter()
+                .zip(&self.weight)
+                .map(|(&rate, &weight)| (f64::from(rate), f64::from(weight)))
+        };
+        let weights: f64 = pairs().map(|(_, weight)| weight).sum();
+        let mean = pairs().map(|(rate, weight)| weight * rate).sum::<f64>() / weights;
+        let squares: f64 = pairs()
+            .map(|(rate, weight)| weight * (rate - mean).powi(2))
+            .sum();
+        (squares / self.windows as f64) as f32
+    }
+}
+
+impl Material {
     /// Resamples `datasets` for the model of `config`.
-    pub fn new(datasets: &[Dataset], config: &'a ModelConfig, recipe: &'a Recipe) -> Self {
+    pub fn new(datasets: &[Dataset], config: &ModelConfig, recipe: &Recipe) -> Self {
         let mut random = Random::stream(recipe.seed, 0);
         let speeds = if recipe.time_stretch > 0.0 { SPEEDS } else { 1 };
         let recordings = datasets.iter().map(|dataset| {
@@ -75,9 +93,18 @@ impl<'a> Material<'a> {
             recordings
         });
         Self {
-            config,
-            recipe,
+            config: config.clone(),
+            recipe: recipe.clone(),
             recordings: recordings.collect(),
+        }
+    }
+
+    /// For tests: recordings that no noise is added to.
+    #[cfg(test)]
+    pub(super) fn without_noise(&mut self) {
+        for recording in self.recordings.iter_mut().flatten() {
+            recording.photon_noise.fill(0.0);
+            (recording.level, recording.measured_level) = (0.0, 0.0);
         }
     }
 
@@ -93,7 +120,7 @@ impl<'a> Material<'a> {
             let mut sources = Vec::new();
             let mut windows = 0;
             for recording in recordings {
-                if let Some(noise) = recording.noise_range(f64::from(level), self.config) {
+                if let Some(noise) = recording.noise_range(f64::from(level), &self.config) {
                     windows += recording.dff.len() + 1 - self.config.windowsize;
                     let variance = recording.rate_variance().max(LEAST_VARIANCE);
                     sources.push(Source {
@@ -128,8 +155,8 @@ impl<'a> Material<'a> {
             source.weight *= (draws / weights) as f32;
         }
         Ok(Level {
-            config: self.config,
-            recipe: self.recipe,
+            config: &self.config,
+            recipe: &self.recipe,
             datasets,
         })
     }

@@ -52,3 +52,6 @@ pub enum TrainingError {
     #[error("training: {0}")]
     Computation(#[from] candle_core::Error),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,7 @@
 //! The network along a whole trace, with gradients: training's forward pass.
 //!
-//! [`Network`](crate::cascade::network::Network) evaluates one window per frame, of which neighbours share all but one
-//! sample. Here each layer is evaluated once per frame, as inference does (see [`trace`](crate::cascade::trace)), on
-//! features with one row per frame, (rows, channels):
+//! Windows of neighbouring frames share all but one sample. So each layer is evaluated once per frame, as inference does
+//! (see [`trace`](crate::cascade::trace)), on features with one row per frame, (rows, channels):
 //!
 //! ```text
 //! a1 = R(x * k1)    a2 = R(a1 * k2)    m1[p] = max(a2[p], a2[p+1])

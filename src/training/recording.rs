@@ -13,6 +13,8 @@ use crate::random::Random;
 
 /// Rates that differ less than this are taken as one: the recording is not resampled.
 const SAME_RATE: f64 = 0.05;
+/// Frames at least over which a noise level is measured while noise is added to reach it.
+const LEVEL_FRAMES: usize = 4096;
 /// Standard deviation of a difference of two normal numbers, times the median of a standard half-normal number.
 const MEDIAN_STEP: f64 = std::f64::consts::SQRT_2 * 0.674_489_750_196_081_7;
 
@@ -125,17 +127,19 @@ impl Recording {
         if self.level.is_nan() || self.level > target {
             return None;
         }
+        // the recording over and over, so that one draw of the noise matters little
         let mut random = Random::stream(0, 0);
-        let unit: Vec<f32> = self.dff.iter().map(|_| random.normal()).collect();
-        let (mut low, mut high) = (
-            0.0,
-            target / 100.0 / MEDIAN_STEP * config.sampling_rate.sqrt() * 1.5,
-        );
-        let (mut noisy, mut scratch) = (self.dff.clone(), Vec::new());
+        let frames = self.dff.len();
+        let repeated = frames * LEVEL_FRAMES.div_ceil(frames.max(1));
+        let unit: Vec<f32> = (0..repeated).map(|_| random.normal()).collect();
+        let (mut noisy, mut scratch) = (vec![0.0; repeated], Vec::new());
+        let mut low = 0.0;
+        let mut high = 1.5 * target / 100.0 / MEDIAN_STEP * config.sampling_rate.sqrt();
         for _ in 0..12 {
             let middle = (low + high) / 2.0;
-            for (frame, noisy) in noisy.iter_mut().enumerate() {
-                *noisy = self.dff[frame] + middle as f32 * self.photon_noise[frame] * unit[frame];
+            for (place, noisy) in noisy.iter_mut().enumerate() {
+                let frame = place % frames;
+                *noisy = self.dff[frame] + middle as f32 * self.photon_noise[frame] * unit[place];
             }
             match f64::from(noise_level(&noisy, config.sampling_rate, &mut scratch)) < target {
                 true => low = middle,
@@ -201,7 +205,7 @@ pub fn resample(samples: &[f64], length: usize) -> Vec<f64> {
 }
 
 /// Spikes per frame, smoothed by the model's kernel.
-fn smooth(counts: &[f64], config: &ModelConfig) -> Vec<f32> {
+pub(super) fn smooth(counts: &[f64], config: &ModelConfig) -> Vec<f32> {
     let kernel = match config.causal_kernel {
         0 => gaussian(config.smoothing * config.sampling_rate),
         _ => causal(config),

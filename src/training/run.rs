@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ enum Message {
 }
 
 /// What all ranks must know; rank 0 reads it once.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Job {
     config: ModelConfig,
     recipe: Recipe,
@@ -80,6 +80,9 @@ struct Job {
     datasets: Vec<Dataset>,
     /// What the members' weights depend on, hashed.
     provenance: String,
+    /// What the members are trained on, made by the first of this rank.
+    #[serde(skip)]
+    material: OnceLock<Material>,
 }
 
 /// Trains the model; the exit status is the same on every rank. Collective.
@@ -166,6 +169,7 @@ fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
         output,
         datasets,
         provenance,
+        material: OnceLock::new(),
     };
     Ok((job, missing))
 }
@@ -262,8 +266,10 @@ fn train(
     (level, number): Member,
     progress: impl FnMut(u64, f32) -> bool,
 ) -> Result<Option<f32>, TrainingError> {
-    let material = Material::new(&job.datasets, &job.config, &job.recipe);
-    let material = material.at_level(level)?;
+    let material = job
+        .material
+        .get_or_init(|| Material::new(&job.datasets, &job.config, &job.recipe))
+        .at_level(level)?;
     let stream = 1 + ((level as u64) << 32) + u64::from(number);
     let mut random = Random::stream(job.recipe.seed, stream);
     let Some(Fitted { weights, loss }) =

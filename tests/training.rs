@@ -1,0 +1,277 @@
+//! The training job on made-up ground truth, and what the program says of models.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{alone, mpirun};
+
+const CONFIG: &str = "\
+model_name: Small_2Hz_smoothing500ms
+sampling_rate: 2
+training_datasets: [DS1-fast, DS2-slow]
+noise_levels: [3, 8]
+smoothing: 0.5
+causal_kernel: 0
+windowsize: 64
+before_frac: 0.5
+filter_sizes: [13, 9, 3]
+filter_numbers: [8, 8, 8]
+dense_expansion: 4
+loss_function: mean_squared_error
+optimizer: Adagrad
+learning_rate: 0.03
+batch_size: 1024
+ensemble_size: 2
+training_frames: 60000
+time_stretch: 0.1
+variance_weighting: 0.5
+";
+
+fn ground_truth() -> String {
+    format!("{}/tests/fixtures/ground_truth", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Trains into `folder`; what the ranks said.
+fn train(ranks: usize, config: &Path, output: &Path) -> common::Run {
+    let (ground_truth, config) = (ground_truth(), config.to_str().unwrap());
+    let places = ["--ground_truth", &ground_truth, "--config", config];
+    let output = ["--output", output.to_str().unwrap()];
+    mpirun(ranks, &[&["train"], &places[..], &output].concat())
+}
+
+fn config(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("recipe.yaml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let file = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        (name, fs::read(entry.path()).unwrap())
+    };
+    entries.map(file).collect()
+}
+
+/// Loss of each member, from what rank 0 said.
+fn losses(said: &str) -> Vec<f64> {
+    let lines = said.lines().filter(|line| line.starts_with("noise level"));
+    let loss = |line: &str| line.split_once("loss ")?.1.split_once(' ')?.0.parse().ok();
+    lines.filter_map(loss).collect()
+}
+
+#[test]
+fn members_reach_their_loss_and_are_the_same_bytes_for_any_number_of_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), CONFIG);
+    let path = |name: &str| folder.path().join(name);
+    let said = train(2, &config, &path("two")).expect(0).stdout;
+    let losses = losses(&said);
+    assert_eq!(losses.len(), 4, "{said}");
+    // a network that always says the mean rate has a weighted loss of 0.31 here
+    assert!(
+        losses.iter().all(|loss| (0.01..0.16).contains(loss)),
+        "{said}"
+    );
+    assert!(said.contains("is complete"), "{said}");
+
+    train(3, &config, &path("three")).expect(0);
+    let two = files(&path("two"));
+    assert_eq!(two.len(), 4 + 2, "members, config.yaml, SHA256SUMS");
+    assert_eq!(two["config.yaml"], CONFIG.as_bytes());
+    assert!(two == files(&path("three")));
+
+    // an interrupted training goes on with the members that are missing
+    let missing = "Model_NoiseLevel_8_Ensemble_0.safetensors";
+    fs::remove_file(path("two").join(missing)).unwrap();
+    let said = train(1, &config, &path("two")).expect(0).stdout;
+    assert!(said.contains("1 of 4 members to train"), "{said}");
+    assert!(two == files(&path("two")));
+
+    // members of another recipe are not mixed with these
+    let other = self::config(folder.path(), &CONFIG.replace("0.03", "0.02"));
+    train(2, &other, &path("two")).expect(2).says(&[
+        "Model_NoiseLevel_3_Ensemble_0",
+        "trained by this configuration",
+    ]);
+    assert!(two == files(&path("two")));
+}
+
+#[test]
+fn a_signal_ends_training_with_3_and_it_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = CONFIG.replace("training_frames: 60000", "training_frames: 400000");
+    let config = config(folder.path(), &text);
+    let output = folder.path().join("model");
+    let member = output.join("Model_NoiseLevel_3_Ensemble_0.safetensors");
+    let mut run = std::process::Command::new(common::PROGRAM)
+        .args(["train", "--ground_truth", &ground_truth(), "--config"])
+        .args([&config, Path::new("--output"), &output])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while !member.exists() {
+        assert!(
+            run.try_wait().unwrap().is_none(),
+            "it ended before it was stopped"
+        );
+        assert!(
+            start.elapsed().as_secs() < 120,
+            "no member after two minutes"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let kill = std::process::Command::new("kill")
+        .args(["-TERM", &run.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let output_of_run = run.wait_with_output().unwrap();
+    assert_eq!(output_of_run.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output_of_run.stdout).into_owned();
+    assert!(said.contains("run the same command again"), "{said}");
+    let before = files(&output);
+    assert!(before.len() < 4 && before.keys().all(|name| !name.contains("partial")));
+    train(2, &config, &output).expect(0);
+    let after = files(&output);
+    assert!(before.iter().all(|(name, bytes)| after[name] == *bytes));
+}
+
+#[test]
+fn what_is_wrong_with_a_training_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("model");
+    for (from, to, words) in [
+        ("DS2-slow", "DS9", ["DS9", "No such file"]),
+        (
+            "optimizer: Adagrad",
+            "optimizer: Adam",
+            ["optimizer", "found Adam"],
+        ),
+        (
+            "noise_levels: [3, 8]",
+            "noise_levels: [0]",
+            ["noise level 0", "quiet enough"],
+        ),
+        ("batch_size: 1024\n", "", ["recipe.yaml", "batch_size"]),
+    ] {
+        let config = config(folder.path(), &CONFIG.replace(from, to));
+        let run = train(2, &config, &output).says(&words);
+        assert!(
+            [1, 2].contains(&run.status),
+            "{} {}",
+            run.status,
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn models_are_listed_shown_and_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().to_str().unwrap();
+    let named = |name: &str| folder.path().join(name);
+    let model = named("Small_2Hz_smoothing500ms");
+    train(2, &config(folder.path(), CONFIG), &model).expect(0);
+
+    let list = alone(&["models", "list", "--model_dir", models])
+        .expect(0)
+        .stdout;
+    assert!(
+        list.contains("Small_2Hz_smoothing500ms") && list.contains("3, 8"),
+        "{list}"
+    );
+    let info = [
+        "models",
+        "info",
+        "Small_2Hz_smoothing500ms",
+        "--model_dir",
+        models,
+    ];
+    let info = alone(&info).expect(0).stdout;
+    assert!(info.contains("2 Hz") && info.contains("DS1-fast"), "{info}");
+    alone(&["models", "info", "Smaller", "--model_dir", models])
+        .expect(2)
+        .says(&["Smaller", "Small_2Hz_smoothing500ms"]);
+
+    let verify = |dir: &Path| alone(&["models", "verify", dir.to_str().unwrap()]);
+    let said = verify(&model).expect(0).stdout;
+    assert!(
+        said.contains("4 members, intact; checksums agree"),
+        "{said}"
+    );
+
+    let member = model.join("Model_NoiseLevel_3_Ensemble_1.safetensors");
+    let intact = fs::read(&member).unwrap();
+    let mut changed = intact.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    fs::write(&member, &changed).unwrap();
+    verify(&model)
+        .expect(1)
+        .says(&["Ensemble_1", "expected checksum"]);
+    // the last four bytes are a weight
+    let end = changed.len();
+    changed[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&member, &changed).unwrap();
+    verify(&model)
+        .expect(1)
+        .says(&["found NaN", "expected checksum"]);
+    fs::remove_file(&member).unwrap();
+    verify(&model).expect(1).says(&[
+        "noise level 3: expected member 1",
+        "SHA256SUMS lists, found none",
+    ]);
+    fs::write(&member, &intact).unwrap();
+
+    let text = CONFIG.replace("filter_numbers: [8, 8, 8]", "filter_numbers: [8, 8, 9]");
+    fs::write(model.join("config.yaml"), text).unwrap();
+    verify(&model)
+        .expect(1)
+        .says(&["conv3.weight: expected shape [9, 8, 3]", "found [8, 8, 3]"]);
+    fs::write(model.join("config.yaml"), CONFIG).unwrap();
+
+    let renamed = named("Small_7.5Hz_smoothing200ms_causalkernel");
+    fs::rename(&model, &renamed).unwrap();
+    verify(&renamed).expect(1).says(&[
+        "model_name is Small_2Hz_smoothing500ms",
+        "sampling_rate is 2",
+        "smoothing is 0.5",
+        "causal_kernel is 0",
+    ]);
+}
+
+#[test]
+fn a_model_is_evaluated_on_ground_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("Small_2Hz_smoothing500ms");
+    train(2, &config(folder.path(), CONFIG), &model).expect(0);
+    let scores = folder.path().join("scores.tsv");
+    let places = [
+        "--ground_truth",
+        &ground_truth(),
+        "--output",
+        scores.to_str().unwrap(),
+    ];
+    let levels = ["--noise_levels", "3,8", model.to_str().unwrap()];
+    let said = alone(&[&["evaluate"], &places[..], &levels].concat())
+        .expect(0)
+        .stdout;
+    assert!(said.lines().any(|line| line.contains(" all ")), "{said}");
+    let table = fs::read_to_string(&scores).unwrap();
+    let mut lines = table.lines();
+    assert_eq!(
+        lines.next(),
+        Some("noise_level\tdataset\tneuron\tcorrelation\terror\tbias\tlag")
+    );
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows.len(), 2 * 4, "{table}");
+    for row in rows {
+        let correlation: f64 = row[3].parse().unwrap();
+        assert!((0.7..1.0).contains(&correlation), "{table}");
+        assert_eq!(row[6], "0", "rates are in step with the recording: {table}");
+    }
+}
