@@ -12,15 +12,7 @@ spikes="$folder/processed_spike_grids_demo"
 if [ ! -d "$raw" ]; then
     "$program" demo-data --subjects 3 --neurons 2000 --frames 2000 --output "$raw"
 fi
-model=Global_EXC_2Hz_smoothing500ms
-models=models
-if [ ! -d "$models/$model" ]; then
-    model=Untrained_2Hz_smoothing500ms
-    models="$folder/models"
-    [ -d "$models/$model" ] || "$program" untrained-model --output "$models"
-fi
-
-mpirun -n 2 "$program" --input_dir "$raw" --output_dir "$spikes" --model_dir "$models" --cascade_model "$model"
+mpirun -n 2 "$program" --input_dir "$raw" --output_dir "$spikes"
 
 cat <<EOF
 

@@ -11,15 +11,21 @@ const PURE: &[&str] = &[
     "grid",
     "split.rs",
     "schedule.rs",
+    "training",
 ];
 
-/// Files and folders among them that read a model folder, or write one, and what can go wrong there.
+/// Files among them that read or write models and ground truth, or talk to other ranks, and what can go wrong there.
 const LOADERS: &[&str] = &[
     "cascade/error.rs",
     "cascade/folder.rs",
     "cascade/keras.rs",
     "cascade/state_dict.rs",
     "cascade/untrained.rs",
+    "cascade/verify.rs",
+    "training/evaluate.rs",
+    "training/ground_truth.rs",
+    "training/mod.rs",
+    "training/run.rs",
 ];
 
 /// Crates and modules of the standard library that reach outside.
