@@ -57,7 +57,7 @@ pub struct RankFailure {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Order {
     /// What there is to know of a subject, before its first unit.
-    Subject(SubjectPlan),
+    Subject(Box<SubjectPlan>),
     /// Compute this unit and hold its spikes.
     Compute { subject: usize, unit: usize },
     /// All ranks write the subject together.
@@ -79,6 +79,8 @@ pub enum Reply {
     },
     /// The unit could not be computed.
     Failed { subject: usize, message: String },
+    /// The subject goes on, but there is something to be known.
+    Warning { subject: usize, message: String },
     /// This rank was asked by a signal to end.
     Signalled { signal: i32 },
 }

@@ -185,9 +185,7 @@ fn rule_1_5_the_report_says_what_the_last_lines_say() {
         "{}",
         run.stdout
     );
-    let report: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(out.path().join("report.json")).unwrap())
-            .unwrap();
+    let report = common::report(out.path());
     assert_eq!(report["subjects"][0]["outcome"], "processed");
     assert_eq!(report["subjects"][0]["neurons"], 90);
     assert_eq!(report["neuron_frames"], 90 * 700);
@@ -207,16 +205,7 @@ fn rule_1_4_a_signal_ends_the_run_with_3_and_a_rerun_gives_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let raw = path("raw");
-    let demo = [
-        "demo-data",
-        "--subjects",
-        "2",
-        "--neurons",
-        "1500",
-        "--frames",
-        "2000",
-    ];
-    common::alone(&[&demo[..], &["--output", raw.to_str().unwrap()]].concat()).expect(0);
+    common::demo_data(&raw, 2, 1500, 2000);
     bench.run(2, &raw, &path("undisturbed"), &[]).expect(0);
 
     let flags = bench.flags(&raw, &path("out"), &["--save_traces"]);
@@ -250,10 +239,7 @@ fn rule_1_4_a_signal_ends_the_run_with_3_and_a_rerun_gives_the_same_bytes() {
         said.contains("run the same command again to continue"),
         "{said}"
     );
-    assert!(
-        !path("out/subject_1").exists(),
-        "a half-written subject is left"
-    );
+    assert!(common::visible_files(&path("out/subject_1")).is_empty());
 
     bench.run(2, &raw, &path("out"), &[]).expect(0);
     assert!(datasets(&path("out")) == datasets(&path("undisturbed")));

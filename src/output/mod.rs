@@ -4,6 +4,7 @@
 pub mod collective;
 pub mod combined;
 pub mod grids;
+pub mod journal;
 pub mod metadata;
 pub mod provenance;
 pub mod traces;
@@ -98,7 +99,8 @@ impl SubjectFiles {
         [&self.grids, &self.metadata, &self.figures, &self.traces]
     }
 
-    /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left.
+    /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left, but for what the
+    /// subject may go on from: its [journal] and its unfinished traces.
     ///
     /// # Errors
     /// The system's reason, or that another run has the folder.
@@ -115,28 +117,41 @@ impl SubjectFiles {
         self.remove_partial();
         Ok(Claim {
             files: self,
+            resumable: false,
             _lock: lock,
         })
     }
 
     fn remove_partial(&self) {
-        for path in self.all() {
+        for path in [&self.grids, &self.metadata, &self.figures] {
             let _ = std::fs::remove_file(partial(path));
         }
     }
 }
 
 /// A subject's files while this run works on them. In the end nothing is left under temporary names, and no folder
-/// that is empty.
+/// that is empty, unless the subject is to go on from there.
 #[derive(Debug)]
 pub struct Claim {
     pub files: SubjectFiles,
+    resumable: bool,
     _lock: File,
+}
+
+impl Claim {
+    /// Leaves the journal for another run.
+    pub fn keep_journal(&mut self) {
+        self.resumable = true;
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         self.files.remove_partial();
+        if !self.resumable {
+            journal::remove(&self.files.folder);
+            let _ = std::fs::remove_file(partial(&self.files.traces));
+        }
         let _ = std::fs::remove_dir(&self.files.folder);
     }
 }
