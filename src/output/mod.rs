@@ -9,7 +9,7 @@ pub mod metadata;
 pub mod provenance;
 pub mod traces;
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,7 @@ impl OutputError {
         move |error| Self::Hdf5 {
             path,
             action,
-            reason: crate::input::reason(&error),
+            reason: crate::input::reason_and_locks(&error),
         }
     }
 }
@@ -124,7 +124,7 @@ impl SubjectFiles {
 
     fn remove_partial(&self) {
         for path in [&self.grids, &self.metadata, &self.figures] {
-            let _ = std::fs::remove_file(partial(path));
+            discard(&partial(path));
         }
     }
 }
@@ -150,7 +150,7 @@ impl Drop for Claim {
         self.files.remove_partial();
         if !self.resumable {
             journal::remove(&self.files.folder);
-            let _ = std::fs::remove_file(partial(&self.files.traces));
+            discard(&partial(&self.files.traces));
         }
         let _ = std::fs::remove_dir(&self.files.folder);
     }
@@ -165,6 +165,15 @@ pub fn lock_folder(output_dir: &Path) -> Result<File, OutputError> {
     let folder = folder.map_err(OutputError::io(output_dir, "cannot be opened"))?;
     let _ = folder.lock();
     Ok(folder)
+}
+
+/// Removes a file that need not be there, and gives its space back even where HDF5 could not close it.
+fn discard(path: &Path) {
+    let _ = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|file| file.set_len(0));
+    let _ = std::fs::remove_file(path);
 }
 
 /// The temporary name of a file that is not complete.
