@@ -86,6 +86,14 @@ impl Config {
                 expected,
             }),
         };
+        for (flag, folder) in [
+            ("--input_dir", &flags.input_dir),
+            ("--output_dir", &flags.output_dir),
+        ] {
+            // Settings go between ranks and into the files as text.
+            let is_text = folder.to_str().is_some();
+            expect(flag, is_text, &folder.display(), "a path in UTF-8")?;
+        }
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let ratio = flags.split_ratio;
         expect(

@@ -24,6 +24,9 @@ use crate::setup::Setup;
 use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
 use crate::{spikes, split};
 
+/// What a rank needs for a frame, however few neurons it works on at a time: one neuron's traces, counts, the split.
+const BYTES_PER_FRAME: u64 = 32;
+
 /// Which of a subject's files are to be written.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
@@ -279,6 +282,15 @@ impl Root {
             identity,
         } = input::open(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
         let (neurons, frames) = (traces.neurons(), traces.frames());
+        let memory = frames as u64 * BYTES_PER_FRAME;
+        if memory > config.memory_limit.0 {
+            return Err(format!(
+                "{}: {frames} frames take {} MiB on each rank, --memory_limit is {}; raise it if the recording is that long",
+                subject.time_series().display(),
+                memory >> 20,
+                config.memory_limit
+            ));
+        }
         let layout = Layout::new(&positions.xyz);
         let planes = layout.z_values.len();
         let provenance = Provenance {
@@ -291,8 +303,13 @@ impl Root {
         let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];
         let report = &mut self.reports[index];
         (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
-        let wanted =
-            wanted(config, files, shape, &provenance).map_err(|error| error.to_string())?;
+        let train = split::train_mask(frames, config.split_ratio, config.seed);
+        let metadata = Metadata {
+            z_values: layout.z_values.clone(),
+            is_train: train.into_iter().map(u8::from).collect(),
+        };
+        let wanted = wanted(config, files, shape, neurons, &provenance, &metadata)
+            .map_err(|error| error.to_string())?;
         report.files_written = wanted.names(files);
         if report.files_written.is_empty() {
             return Ok(None);
@@ -308,7 +325,6 @@ impl Root {
             self.progress.warn(&format!("{}: {warning}", subject.name));
         }
         let (xyz, rows) = (&positions.xyz, &positions.source_row);
-        let train = split::train_mask(frames, config.split_ratio, config.seed);
         let mut plan = SubjectPlan {
             index,
             name: subject.name.clone(),
@@ -333,7 +349,7 @@ impl Root {
         if wanted.traces {
             let earlier = match journal.units() {
                 0 => None,
-                _ => TracesFile::reopen(&files.traces, frames, neurons),
+                _ => TracesFile::open(&partial(&files.traces), frames, neurons),
             };
             let file =
                 earlier.map_or_else(|| TracesFile::create(&files.traces, frames, xyz, rows), Ok);
@@ -353,10 +369,6 @@ impl Root {
             ));
         }
         plan.journal = journal;
-        let metadata = Metadata {
-            z_values: layout.z_values.clone(),
-            is_train: train.into_iter().map(u8::from).collect(),
-        };
         Ok(Some(Open {
             claim,
             wanted,
@@ -502,22 +514,26 @@ fn order_all(world: &mut World, order: &Order) {
     }
 }
 
-/// Which files are missing, or all with `--overwrite`.
+/// Which files are missing or damaged, or all with `--overwrite`.
 fn wanted(
     config: &Config,
     files: &SubjectFiles,
     shape: [usize; 4],
+    neurons: usize,
     provenance: &Provenance,
+    metadata: &Metadata,
 ) -> Result<Wanted, OutputError> {
+    files.check_names()?;
     let grids = config.overwrite || !files.grids.exists();
     if !grids {
         provenance::check(&files.grids, shape, provenance)?;
     }
     Ok(Wanted {
         grids,
-        metadata: grids || !files.metadata.exists(),
+        metadata: grids || !metadata.is_in(&files.metadata),
         figures: grids || !files.figures.exists(),
-        traces: config.save_traces && (grids || !files.traces.exists()),
+        traces: config.save_traces
+            && (grids || TracesFile::open(&files.traces, shape[0], neurons).is_none()),
     })
 }
 

@@ -257,6 +257,47 @@ fn rule_8_7_what_an_interrupted_run_left_is_cleared_away_beside_complete_files()
 }
 
 #[test]
+fn rule_8_7_damaged_files_beside_good_grids_do_not_count_as_complete() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = || {
+        bench
+            .run(2, &bench.raw(), &out, &["--save_traces"])
+            .expect(0)
+    };
+    run();
+    let expected = datasets(&out);
+    let written = |name: &str| {
+        let report = common::report(&out);
+        report["subjects"][0]["files_written"] == serde_json::json!([name])
+    };
+    for name in ["metadata.h5", "traces.h5"] {
+        let path = out.join("subject_1").join(name);
+        let whole = std::fs::read(&path).unwrap();
+        for damaged in [&whole[..whole.len() / 2], &[0; 100], b""] {
+            std::fs::write(&path, damaged).unwrap();
+            run();
+            assert!(written(name));
+            assert!(datasets(&out) == expected);
+        }
+    }
+    let metadata = hdf5::File::open_rw(out.join("subject_1/metadata.h5")).unwrap();
+    let train = metadata.dataset("is_train").unwrap();
+    let flipped: Vec<u8> = train
+        .read_raw::<u8>()
+        .unwrap()
+        .iter()
+        .map(|train| 1 - train)
+        .collect();
+    train.write_raw(&flipped).unwrap();
+    drop((train, metadata));
+    run();
+    assert!(written("metadata.h5"));
+    assert!(datasets(&out) == expected);
+}
+
+#[test]
 fn rule_8_4_combined_metadata_holds_every_complete_subject_whoever_wrote_it() {
     let bench = Workbench::get();
     let folder = tempfile::tempdir().unwrap();

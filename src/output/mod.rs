@@ -46,6 +46,8 @@ pub enum OutputError {
         "{folder} is being written by another run; wait until that ends, or use another --output_dir"
     )]
     Busy { folder: PathBuf },
+    #[error("{path} is a folder, where a file is to be written; move it away")]
+    Folder { path: PathBuf },
     #[error("{path}: {source}")]
     Plot {
         path: PathBuf,
@@ -97,6 +99,16 @@ impl SubjectFiles {
 
     pub fn all(&self) -> [&Path; 4] {
         [&self.grids, &self.metadata, &self.figures, &self.traces]
+    }
+
+    /// # Errors
+    /// A folder has the name of one of the files.
+    pub fn check_names(&self) -> Result<(), OutputError> {
+        let names = self.all().map(|path| [path.to_path_buf(), partial(path)]);
+        match names.into_iter().flatten().find(|path| path.is_dir()) {
+            Some(path) => Err(OutputError::Folder { path }),
+            None => Ok(()),
+        }
     }
 
     /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left, but for what the

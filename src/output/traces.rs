@@ -88,10 +88,9 @@ impl TracesFile {
         Ok(traces)
     }
 
-    /// The file that an interrupted run laid out for `N` neurons of `T` frames, if it is as it should be.
-    pub fn reopen(path: &Path, frames: usize, neurons: usize) -> Option<Self> {
-        let path = partial(path);
-        let file = File::open(&path).ok()?;
+    /// The file that an earlier run laid out for `N` neurons of `T` frames, if it is as it should be.
+    pub fn open(path: &Path, frames: usize, neurons: usize) -> Option<Self> {
+        let file = File::open(path).ok()?;
         let offset = |name: &str, shape: &[usize]| {
             let dataset = file.dataset(name).ok()?;
             (dataset.shape() == shape).then(|| dataset.offset())?
@@ -102,7 +101,7 @@ impl TracesFile {
             spikes: offset("spikes", &[neurons, frames])?,
             noise_level: offset("noise_level", &[neurons])?,
             model_noise_level: offset("model_noise_level", &[neurons])?,
-            path: path.clone(),
+            path: path.to_path_buf(),
         };
         let known = ["cell_xyz", "source_row"].map(|name| file.dataset(name).is_ok());
         (known == [true; 2]).then_some(traces)
