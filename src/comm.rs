@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mpi::collective::SystemOperation;
 use mpi::datatype::{Partition, PartitionMut};
@@ -23,6 +23,8 @@ use crate::pipeline::UnitSummary;
 use crate::subject::SubjectPlan;
 
 const POLL: Duration = Duration::from_millis(1);
+/// How long ranks may differ in leaving one collective operation.
+const STRAGGLERS: Duration = Duration::from_secs(20);
 
 /// Variables that libraries read, and what they are set to unless the user has set them:
 /// Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters;
@@ -66,7 +68,7 @@ pub struct RankFailure {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Order {
     /// What there is to know of a subject, before its first unit.
-    Subject(SubjectPlan),
+    Subject(Box<SubjectPlan>),
     /// Compute this unit and hold its spikes.
     Compute { subject: usize, unit: usize },
     /// All ranks write the subject together.
@@ -88,6 +90,8 @@ pub enum Reply {
     },
     /// The unit could not be computed.
     Failed { subject: usize, message: String },
+    /// The subject goes on, but there is something to be known.
+    Warning { subject: usize, message: String },
     /// This rank was asked by a signal to end.
     Signalled { signal: i32 },
 }
@@ -234,10 +238,17 @@ impl World {
 
     /// Waits, asleep, until all ranks are here. Collective.
     fn gather_at_door(&self) {
+        self.gather_or(|_| ());
+    }
+
+    /// The same; `waited` hears now and then for how long already.
+    fn gather_or(&self, waited: impl Fn(Duration)) {
+        let start = Instant::now();
         let mut request = self.collectives.immediate_barrier();
         while let Err(pending) = request.test() {
             request = pending;
             std::thread::sleep(POLL);
+            waited(start.elapsed());
         }
     }
 
@@ -248,6 +259,31 @@ impl World {
     /// The failure of the lowest failing rank, the same on all ranks.
     pub fn agree<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
         self.gather_at_door();
+        self.agree_here(outcome)
+    }
+
+    /// As [`agree`](Self::agree), right after a collective operation of a library. Where that failed on this rank, others
+    /// may wait in it for ever: then the whole job ends, with the reason.
+    ///
+    /// # Errors
+    /// The failure of the lowest failing rank, the same on all ranks.
+    pub fn agree_after<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
+        self.gather_or(|waited| {
+            if let Err(error) = &outcome
+                && waited > STRAGGLERS
+            {
+                eprintln!(
+                    "error: rank {}: {error}; the other ranks cannot leave what failed here, so the job ends; \
+                     mend the cause and run the same command again to continue",
+                    self.rank()
+                );
+                abort();
+            }
+        });
+        self.agree_here(outcome)
+    }
+
+    fn agree_here<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
         let failing = if outcome.is_err() {
             self.rank() as u64
         } else {
@@ -367,12 +403,17 @@ fn abort_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         report(info);
-        if mpi::environment::is_initialized() && !mpi::environment::is_finalized() {
-            // SAFETY: MPI is initialised and not finalised; MPI_Abort takes the predefined world and does not return.
-            unsafe { mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, 1) };
-        }
-        std::process::abort();
+        abort();
     }));
+}
+
+/// Ends all ranks.
+fn abort() -> ! {
+    if mpi::environment::is_initialized() && !mpi::environment::is_finalized() {
+        // SAFETY: MPI is initialised and not finalised; MPI_Abort takes the predefined world and does not return.
+        unsafe { mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, 1) };
+    }
+    std::process::abort();
 }
 
 /// Notices processes that were started together but are each alone in an MPI world of one.

@@ -86,6 +86,14 @@ impl Config {
                 expected,
             }),
         };
+        for (flag, folder) in [
+            ("--input_dir", &flags.input_dir),
+            ("--output_dir", &flags.output_dir),
+        ] {
+            // Settings go between ranks and into the files as text.
+            let is_text = folder.to_str().is_some();
+            expect(flag, is_text, &folder.display(), "a path in UTF-8")?;
+        }
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let ratio = flags.split_ratio;
         expect(
@@ -263,16 +271,24 @@ pub struct Provenance {
     pub input: Option<InputIdentity>,
 }
 
-impl Provenance {
-    /// The settings in which `self` differs from what an earlier run wrote as its `config` attribute: name, value
-    /// there, value here.
-    pub fn differences(&self, earlier: &serde_json::Value) -> Vec<(String, String, String)> {
-        let mut differences = Vec::new();
-        if let Ok(now) = serde_json::to_value(self) {
-            compare("", earlier, &now, &mut differences);
-        }
-        differences
+/// The settings in which `now` differs from what an earlier run wrote: name, value there, value here.
+pub fn differences(
+    now: &impl Serialize,
+    earlier: &serde_json::Value,
+) -> Vec<(String, String, String)> {
+    let mut differences = Vec::new();
+    if let Ok(now) = serde_json::to_value(now) {
+        compare("", earlier, &now, &mut differences);
     }
+    differences
+}
+
+/// Differences in words: `seed 42 (now 7), percentile 8.0 (now 10.5)`.
+pub fn describe(differences: &[(String, String, String)]) -> String {
+    let each = differences
+        .iter()
+        .map(|(name, there, here)| format!("{name} {there} (now {here})"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn compare(

@@ -35,7 +35,7 @@ pub struct UnitOutput {
 }
 
 /// What rank 0 learns of a work unit.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UnitSummary {
     /// Noise level of each neuron (rule 4.3).
     pub noise_level: Vec<f32>,
@@ -48,10 +48,12 @@ pub struct UnitSummary {
     pub drawn: Vec<DrawnNeuron>,
     pub read_sec: f64,
     pub compute_sec: f64,
+    /// Computed by an earlier run that was interrupted.
+    pub from_journal: bool,
 }
 
 /// ΔF/F, spike rate and bit-packed spikes of a neuron to be drawn.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DrawnNeuron {
     pub neuron: usize,
     pub dff: Vec<f32>,

@@ -22,6 +22,8 @@ pub struct Progress {
 struct Stage {
     subject: String,
     done: usize,
+    /// How many of these an earlier run had computed.
+    resumed: usize,
     start: Instant,
     next_line: Duration,
 }
@@ -50,8 +52,15 @@ impl Progress {
         self.bar.suspend(|| eprintln!("error: {text}"));
     }
 
-    /// Neurons of a subject are being computed: `done` more of `neurons`.
-    pub fn computed(&mut self, subject: &str, neurons: usize, frames: usize, done: usize) {
+    /// Neurons of a subject are being computed: `done` more of `neurons`, which an earlier run had computed if `resumed`.
+    pub fn computed(
+        &mut self,
+        subject: &str,
+        neurons: usize,
+        frames: usize,
+        done: usize,
+        resumed: bool,
+    ) {
         if self
             .stage
             .as_ref()
@@ -61,14 +70,16 @@ impl Progress {
         }
         let Some(stage) = &mut self.stage else { return };
         stage.done += done;
+        stage.resumed += if resumed { done } else { 0 };
         self.bar.set_position(stage.done as u64);
         let elapsed = stage.start.elapsed();
         if elapsed < FIRST_RATE {
             return;
         }
-        let rate = (stage.done * frames) as f64 / elapsed.as_secs_f64().max(1e-9);
+        let computed = stage.done - stage.resumed;
+        let rate = (computed * frames) as f64 / elapsed.as_secs_f64().max(1e-9);
         let left =
-            elapsed.mul_f64((neurons - stage.done.min(neurons)) as f64 / stage.done.max(1) as f64);
+            elapsed.mul_f64((neurons - stage.done.min(neurons)) as f64 / computed.max(1) as f64);
         let text = format!(
             "{} neuron-frames/s, {} left",
             engineering(rate),
@@ -95,6 +106,7 @@ impl Progress {
         self.stage = Some(Stage {
             subject: subject.to_string(),
             done: 0,
+            resumed: 0,
             start: Instant::now(),
             next_line: FIRST_LINE,
         });

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::comm::{Message, Reply, World};
 use crate::input::traces::Traces;
-use crate::pipeline::{DrawnNeuron, Pipeline, UnitOutput, Workers};
+use crate::output::journal::{JournalledUnit, Writer};
+use crate::pipeline::{DrawnNeuron, Pipeline, UnitOutput, UnitSummary, Workers};
 use crate::spikes::row_bytes;
 use crate::subject::SubjectPlan;
 
@@ -20,6 +21,7 @@ pub struct Held {
     /// The spikes of the units computed here, (n, ceil(T / 8)) each.
     pub spikes: BTreeMap<usize, Vec<u8>>,
     traces: Option<Traces>,
+    journal: Writer,
 }
 
 struct Computed {
@@ -50,8 +52,9 @@ impl RankState {
     }
 
     /// Learns of a subject.
-    pub fn meet(&mut self, plan: SubjectPlan) {
+    pub fn meet(&mut self, world: &World, plan: SubjectPlan) {
         let held = Held {
+            journal: plan.journal.writer(world.rank()),
             plan,
             spikes: BTreeMap::new(),
             traces: None,
@@ -64,19 +67,30 @@ impl RankState {
         self.subjects.remove(&subject)
     }
 
-    /// Reads a unit and has it computed; a failure goes to rank 0.
+    /// Takes a unit from the journal, or reads it and has it computed; a failure goes to rank 0.
     pub fn compute(&mut self, world: &mut World, subject: usize, unit: usize) {
-        if let Err(message) = self.start(subject, unit) {
+        if let Err(message) = self.start(world, subject, unit) {
             world.send(0, Message::Reply(Reply::Failed { subject, message }));
         }
     }
 
-    fn start(&mut self, subject: usize, unit: usize) -> Result<(), String> {
+    fn start(&mut self, world: &mut World, subject: usize, unit: usize) -> Result<(), String> {
         let held = self
             .subjects
             .get_mut(&subject)
             .ok_or("a unit of a subject unknown here")?;
         let start = Instant::now();
+        if let Some(found) = held.resumed(unit) {
+            let summary = UnitSummary {
+                read_sec: start.elapsed().as_secs_f64(),
+                compute_sec: 0.0,
+                from_journal: true,
+                ..found.summary
+            };
+            held.spikes.insert(unit, found.spikes);
+            world.send(0, done(subject, unit, summary));
+            return Ok(());
+        }
         let plan = &held.plan;
         let traces = match &held.traces {
             Some(traces) => traces,
@@ -135,26 +149,41 @@ impl RankState {
             return;
         };
         let frames = held.plan.frames;
-        let filled = held
-            .plan
-            .traces_file
-            .as_ref()
-            .map_or(Ok(()), |file| file.fill(frames, &output));
-        output.summary.drawn = drawn(&held.plan, &output);
-        held.spikes.insert(unit, output.spikes);
-        let reply = match filled {
-            Ok(()) => Reply::Done {
-                subject,
-                unit,
-                summary: Box::new(output.summary),
-            },
-            Err(error) => Reply::Failed {
-                subject,
-                message: error.to_string(),
-            },
+        let traces_file = held.plan.traces_file.as_ref();
+        let filled = traces_file.map(|file| file.fill(frames, &output));
+        let traces_checksum = match filled.transpose() {
+            Ok(checksum) => checksum,
+            Err(error) => {
+                let message = error.to_string();
+                world.send(0, Message::Reply(Reply::Failed { subject, message }));
+                return;
+            }
         };
-        world.send(0, Message::Reply(reply));
+        output.summary.drawn = drawn(&held.plan, &output);
+        let finished = JournalledUnit {
+            summary: output.summary,
+            spikes: output.spikes,
+            traces_checksum,
+        };
+        if let Err(message) = held.journal.append(unit, &finished) {
+            world.send(0, Message::Reply(Reply::Warning { subject, message }));
+        }
+        held.spikes.insert(unit, finished.spikes);
+        world.send(0, done(subject, unit, finished.summary));
     }
+
+    /// Brings what is noted in journals to disk.
+    pub fn sync_journals(&self) {
+        self.subjects.values().for_each(|held| held.journal.sync());
+    }
+}
+
+fn done(subject: usize, unit: usize, summary: UnitSummary) -> Message {
+    Message::Reply(Reply::Done {
+        subject,
+        unit,
+        summary: Box::new(summary),
+    })
 }
 
 /// Opens the traces as rank 0 found them.
@@ -196,6 +225,16 @@ fn drawn(plan: &SubjectPlan, output: &UnitOutput) -> Vec<DrawnNeuron> {
 }
 
 impl Held {
+    /// The unit as an interrupted run finished it, if it did and all of it is there.
+    fn resumed(&self, unit: usize) -> Option<JournalledUnit> {
+        let plan = &self.plan;
+        let found = plan.journal.load(plan, unit)?;
+        let traces = plan.traces_file.as_ref().zip(found.traces_checksum);
+        traces
+            .is_none_or(|(file, checksum)| file.holds(plan.frames, &plan.unit(unit), checksum))
+            .then_some(found)
+    }
+
     /// Spikes per frame of the units held here, (T,).
     pub fn spikes_per_frame(&self) -> Vec<u32> {
         let mut counts = vec![0_u32; self.plan.frames];

@@ -39,6 +39,9 @@ pub struct SubjectReport {
     pub frames: usize,
     pub z_planes: usize,
     pub spikes: u64,
+    pub work_units: usize,
+    /// Work units that an interrupted run had finished.
+    pub work_units_from_journal: usize,
     pub files_written: Vec<String>,
     pub stage_sec: StageSeconds,
 }
@@ -54,6 +57,8 @@ impl SubjectReport {
             frames: 0,
             z_planes: 0,
             spikes: 0,
+            work_units: 0,
+            work_units_from_journal: 0,
             files_written: Vec::new(),
             stage_sec: StageSeconds::default(),
         }

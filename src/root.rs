@@ -11,6 +11,7 @@ use crate::config::{Config, Provenance};
 use crate::grid::Layout;
 use crate::input::discovery::Subject;
 use crate::input::{self, SubjectInput};
+use crate::output::journal::{Journal, Key};
 use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
 use crate::output::{self, Claim, OutputError, SubjectFiles, combined, partial, provenance};
@@ -22,6 +23,9 @@ use crate::schedule::{Scheduler, Step};
 use crate::setup::Setup;
 use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
 use crate::{spikes, split};
+
+/// What a rank needs for a frame, however few neurons it works on at a time: one neuron's traces, counts, the split.
+const BYTES_PER_FRAME: u64 = 32;
 
 /// Which of a subject's files are to be written.
 #[derive(Debug, Clone, Copy)]
@@ -72,9 +76,11 @@ struct Open {
     noise_level: Vec<f32>,
     model_noise_level: Vec<i32>,
     neurons_with_gaps: usize,
+    computed_neurons: usize,
     drawn: Vec<DrawnNeuron>,
     owners: Vec<usize>,
     failure: Option<String>,
+    warned_of_journal: bool,
     start: Instant,
 }
 
@@ -157,6 +163,11 @@ impl Root {
         }
         self.finished = true;
         self.progress.clear();
+        if signal.is_some() {
+            self.open
+                .values_mut()
+                .for_each(|open| open.claim.keep_journal());
+        }
         self.open.clear();
         let mut status = u8::from(
             self.reports
@@ -198,6 +209,15 @@ impl Root {
                     open.failure.get_or_insert(message);
                 }
             }
+            Reply::Warning { subject, message } => {
+                // One file system, many ranks: one line says it.
+                if let Some(open) = self.open.get_mut(&subject)
+                    && !std::mem::replace(&mut open.warned_of_journal, true)
+                {
+                    let name = &open.plan.name;
+                    self.progress.warn(&format!("{name}: {message}"));
+                }
+            }
             Reply::Signalled { signal } => self.finish(world, Some(signal)),
         }
     }
@@ -208,9 +228,14 @@ impl Root {
         };
         let neurons = open.plan.unit(unit);
         let report = &mut self.reports[subject];
+        report.work_units += 1;
         report.spikes += summary.spikes;
         report.stage_sec.read += summary.read_sec;
         report.stage_sec.compute += summary.compute_sec;
+        match summary.from_journal {
+            true => report.work_units_from_journal += 1,
+            false => open.computed_neurons += neurons.len(),
+        }
         open.neurons_with_gaps += summary.neurons_with_gaps;
         open.drawn.extend(summary.drawn);
         self.progress.computed(
@@ -218,6 +243,7 @@ impl Root {
             open.plan.neurons,
             open.plan.frames,
             neurons.len(),
+            summary.from_journal,
         );
         open.noise_level[neurons.clone()].copy_from_slice(&summary.noise_level);
         open.model_noise_level[neurons].copy_from_slice(&summary.model_noise_level);
@@ -227,7 +253,7 @@ impl Root {
         let start = Instant::now();
         match self.open_subject(subject, start) {
             Ok(Some(open)) => {
-                order_all(world, &Order::Subject(open.plan.clone()));
+                order_all(world, &Order::Subject(Box::new(open.plan.clone())));
                 let wanted = open.wanted;
                 let compute = wanted.grids || wanted.figures || wanted.traces;
                 let units = if compute { open.plan.units() } else { 0 };
@@ -256,6 +282,15 @@ impl Root {
             identity,
         } = input::open(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
         let (neurons, frames) = (traces.neurons(), traces.frames());
+        let memory = frames as u64 * BYTES_PER_FRAME;
+        if memory > config.memory_limit.0 {
+            return Err(format!(
+                "{}: {frames} frames take {} MiB on each rank, --memory_limit is {}; raise it if the recording is that long",
+                subject.time_series().display(),
+                memory >> 20,
+                config.memory_limit
+            ));
+        }
         let layout = Layout::new(&positions.xyz);
         let planes = layout.z_values.len();
         let provenance = Provenance {
@@ -268,8 +303,13 @@ impl Root {
         let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];
         let report = &mut self.reports[index];
         (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
-        let wanted =
-            wanted(config, files, shape, &provenance).map_err(|error| error.to_string())?;
+        let train = split::train_mask(frames, config.split_ratio, config.seed);
+        let metadata = Metadata {
+            z_values: layout.z_values.clone(),
+            is_train: train.into_iter().map(u8::from).collect(),
+        };
+        let wanted = wanted(config, files, shape, neurons, &provenance, &metadata)
+            .map_err(|error| error.to_string())?;
         report.files_written = wanted.names(files);
         if report.files_written.is_empty() {
             return Ok(None);
@@ -285,12 +325,7 @@ impl Root {
             self.progress.warn(&format!("{}: {warning}", subject.name));
         }
         let (xyz, rows) = (&positions.xyz, &positions.source_row);
-        let traces_file = wanted
-            .traces
-            .then(|| TracesFile::create(&files.traces, frames, xyz, rows));
-        let traces_file = traces_file.transpose().map_err(|error| error.to_string())?;
-        let train = split::train_mask(frames, config.split_ratio, config.seed);
-        let plan = SubjectPlan {
+        let mut plan = SubjectPlan {
             index,
             name: subject.name.clone(),
             traces_path: subject.time_series(),
@@ -299,22 +334,41 @@ impl Root {
             frames,
             neurons,
             unit_neurons: unit_neurons(neurons, frames, traces.chunk_width(), config.batch_size),
-            drawn: if wanted.figures {
-                drawn_neurons(neurons, config.num_neurons, config.seed.into())
-            } else {
-                vec![]
-            },
-            traces_file,
+            drawn: drawn_neurons(neurons, config.num_neurons, config.seed.into()),
+            traces_file: None,
+            journal: Journal::default(),
         };
+        let key = Key::new(&plan, wanted.traces, &provenance);
+        let (journal, difference) = Journal::open(&files.folder, &key, plan.units());
+        if let Some(difference) = difference {
+            self.progress.warn(&format!(
+                "{}: starts over: an interrupted run worked with {difference}",
+                subject.name
+            ));
+        }
+        if wanted.traces {
+            let earlier = match journal.units() {
+                0 => None,
+                _ => TracesFile::open(&partial(&files.traces), frames, neurons),
+            };
+            let file =
+                earlier.map_or_else(|| TracesFile::create(&files.traces, frames, xyz, rows), Ok);
+            plan.traces_file = Some(file.map_err(|error| error.to_string())?);
+        }
         self.progress.line(&format!(
             "{}: {neurons} neurons, {frames} frames, {planes} z-planes; writing {}",
             subject.name,
             report.files_written.join(", ")
         ));
-        let metadata = Metadata {
-            z_values: layout.z_values.clone(),
-            is_train: train.into_iter().map(u8::from).collect(),
-        };
+        if journal.units() > 0 {
+            self.progress.line(&format!(
+                "{}: goes on from {} of {} work units that an interrupted run finished",
+                subject.name,
+                journal.units(),
+                plan.units()
+            ));
+        }
+        plan.journal = journal;
         Ok(Some(Open {
             claim,
             wanted,
@@ -325,9 +379,11 @@ impl Root {
             noise_level: vec![f32::NAN; neurons],
             model_noise_level: vec![0; neurons],
             neurons_with_gaps: 0,
+            computed_neurons: 0,
             drawn: Vec::new(),
             owners: Vec::new(),
             failure: None,
+            warned_of_journal: false,
             start,
             plan,
         }))
@@ -358,7 +414,9 @@ impl Root {
                 .complete(subject, spikes_per_frame)
                 .map_err(|error| error.to_string()),
             Err(failure) if failure.message == output::grids::STOPPED => {
-                self.open.remove(&subject);
+                if let Some(mut open) = self.open.remove(&subject) {
+                    open.claim.keep_journal();
+                }
                 self.scheduler.ended(subject);
                 return;
             }
@@ -375,9 +433,7 @@ impl Root {
         report.outcome = Outcome::Processed;
         report.stage_sec.write = start.elapsed().as_secs_f64();
         report.stage_sec.total = open.start.elapsed().as_secs_f64();
-        if !open.owners.is_empty() {
-            self.neuron_frames += (open.plan.neurons * open.plan.frames) as u64;
-        }
+        self.neuron_frames += (open.computed_neurons * open.plan.frames) as u64;
         self.progress.line(&format!(
             "{}: done in {:.1} s",
             report.name, report.stage_sec.total
@@ -458,22 +514,26 @@ fn order_all(world: &mut World, order: &Order) {
     }
 }
 
-/// Which files are missing, or all with `--overwrite`.
+/// Which files are missing or damaged, or all with `--overwrite`.
 fn wanted(
     config: &Config,
     files: &SubjectFiles,
     shape: [usize; 4],
+    neurons: usize,
     provenance: &Provenance,
+    metadata: &Metadata,
 ) -> Result<Wanted, OutputError> {
+    files.check_names()?;
     let grids = config.overwrite || !files.grids.exists();
     if !grids {
         provenance::check(&files.grids, shape, provenance)?;
     }
     Ok(Wanted {
         grids,
-        metadata: grids || !files.metadata.exists(),
+        metadata: grids || !metadata.is_in(&files.metadata),
         figures: grids || !files.figures.exists(),
-        traces: config.save_traces && (grids || !files.traces.exists()),
+        traces: config.save_traces
+            && (grids || TracesFile::open(&files.traces, shape[0], neurons).is_none()),
     })
 }
 

@@ -122,7 +122,7 @@ fn work(
         while let Some((from, message)) = world.receive::<Message>() {
             idle = false;
             match message {
-                Message::Order(Order::Subject(plan)) => rank.meet(plan),
+                Message::Order(Order::Subject(plan)) => rank.meet(world, *plan),
                 Message::Order(Order::Compute { subject, unit }) => {
                     rank.compute(world, subject, unit)
                 }
@@ -130,7 +130,10 @@ fn work(
                 Message::Order(Order::Write { subject }) => {
                     write(world, rank, root.as_mut(), subject, signal)
                 }
-                Message::Order(Order::Finish { status }) => return status,
+                Message::Order(Order::Finish { status }) => {
+                    rank.sync_journals();
+                    return status;
+                }
                 Message::Reply(reply) => {
                     if let Some(root) = root {
                         root.hear(world, from, reply);

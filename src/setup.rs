@@ -142,6 +142,15 @@ fn make_writable(folder: &Path) -> Result<(), ConfigError> {
         source,
     };
     std::fs::create_dir_all(folder).map_err(refused)?;
+    for name in ["combined_metadata.h5", "report.json"] {
+        let file = folder.join(name);
+        if file.is_dir() {
+            return Err(ConfigError::OutputFolder {
+                folder: file,
+                source: std::io::ErrorKind::IsADirectory.into(),
+            });
+        }
+    }
     let probe = folder.join(format!(".spikegrid-mpi-{}.partial", std::process::id()));
     std::fs::write(&probe, b"").map_err(refused)?;
     std::fs::remove_file(&probe).map_err(refused)

@@ -8,6 +8,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::input::traces::Orientation;
+use crate::output::journal::Journal;
 use crate::output::traces::TracesFile;
 
 /// Fluorescence samples in one work unit, at most: 16 MiB as f32.
@@ -36,6 +37,8 @@ pub struct SubjectPlan {
     pub drawn: Vec<usize>,
     /// Where the traces of all neurons go, if they are wanted.
     pub traces_file: Option<TracesFile>,
+    /// What an interrupted run finished, and where this one notes what it finishes.
+    pub journal: Journal,
 }
 
 impl SubjectPlan {

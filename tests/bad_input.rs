@@ -153,6 +153,97 @@ fn rule_2_4_one_cell_too_few_fails_with_both_counts() {
 }
 
 #[test]
+fn rule_2_1_a_subject_whose_name_is_not_utf8_fails_alone() {
+    use std::os::unix::ffi::OsStrExt;
+    let patient = Patient::new();
+    let odd = patient
+        .raw
+        .join(std::ffi::OsStr::from_bytes(b"subject_\xff"));
+    if std::fs::rename(patient.raw.join("subject_1"), &odd).is_err() {
+        eprintln!("NOT RUN: this file system has no names that are not UTF-8");
+        return;
+    }
+    let run = Workbench::get().run(2, &patient.raw, &patient.out, &[]);
+    run.expect(1).says(&["failed: ", "subject_\\xFF", "rename"]);
+    assert!(
+        patient
+            .out
+            .join("subject_2/preaugmented_grids.h5")
+            .is_file()
+    );
+}
+
+/// A dataset of zeros that takes no space in the file.
+fn declare(file: &File, name: &str, shape: &[usize]) {
+    let chunk: Vec<usize> = shape.iter().map(|&extent| extent.min(1000)).collect();
+    let dataset = file.new_dataset::<f32>().shape(shape).chunk(chunk);
+    dataset.create(name).unwrap();
+}
+
+#[test]
+fn shapes_that_no_recording_has_fail_before_memory_is_taken() {
+    let patient = Patient::new();
+    patient.set_positions("{'data': {'CellXYZ': np.zeros((90, 3))}}");
+    for (traces, index, words) in [
+        ([1 << 33, 90], None, ["CellResp", "2147483647 frames"]),
+        ([90, 1 << 33], None, ["CellResp", "2147483647 frames"]),
+        ([1 << 30, 90], None, ["TimeSeries.h5", "--memory_limit"]),
+        ([1 << 30, 1 << 31], None, ["CellResp", "90"]),
+        ([5, 1 << 40], Some(1 << 40), ["absIX", "1099511627776"]),
+    ] {
+        let file = File::create(patient.traces()).unwrap();
+        declare(&file, "CellResp", &traces);
+        if let Some(count) = index {
+            declare(&file, "absIX", &[count]);
+        }
+        file.close().unwrap();
+        patient.fails_saying(&words);
+    }
+}
+
+#[test]
+fn a_refused_lock_names_the_setting_that_does_without() {
+    let patient = Patient::new();
+    let words = ["unable to lock file", "HDF5_USE_FILE_LOCKING=FALSE"];
+    let traces = std::fs::File::open(patient.traces()).unwrap();
+    traces.lock().unwrap();
+    patient.fails_saying(&["TimeSeries.h5", words[0], words[1]]);
+    drop(traces);
+    std::fs::create_dir_all(&patient.out).unwrap();
+    let combined = patient.out.join(".combined_metadata.h5.partial");
+    let combined = std::fs::File::create(combined).unwrap();
+    combined.lock().unwrap();
+    let run = Workbench::get().run(2, &patient.raw, &patient.out, &[]);
+    run.expect(1)
+        .says(&["combined_metadata.h5", words[0], words[1]]);
+}
+
+#[test]
+fn a_folder_in_place_of_an_output_is_noticed_before_anything_is_computed() {
+    let bench = Workbench::get();
+    for name in [
+        "preaugmented_grids.h5",
+        ".metadata.h5.partial",
+        "subject_1_visualization.pdf",
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(out.path().join("subject_1").join(name)).unwrap();
+        let run = bench
+            .run(2, &bench.raw(), out.path(), &["--overwrite"])
+            .expect(1);
+        run.says(&["subject_1 failed", name, "is a folder"]);
+        assert_eq!(common::report(out.path())["subjects"][0]["work_units"], 0);
+        assert!(out.path().join("subject_2/preaugmented_grids.h5").is_file());
+    }
+    for name in ["report.json", "combined_metadata.h5"] {
+        let out = tempfile::tempdir().unwrap();
+        std::fs::create_dir(out.path().join(name)).unwrap();
+        let run = bench.run(2, &bench.raw(), out.path(), &[]).expect(2);
+        run.says(&[name, "directory"]);
+    }
+}
+
+#[test]
 fn traces_of_the_wrong_rank_or_type_fail() {
     let patient = Patient::new();
     patient.set_traces(&[700 * 90], &vec![1.0_f32; 700 * 90]);

@@ -185,9 +185,7 @@ fn rule_1_5_the_report_says_what_the_last_lines_say() {
         "{}",
         run.stdout
     );
-    let report: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(out.path().join("report.json")).unwrap())
-            .unwrap();
+    let report = common::report(out.path());
     assert_eq!(report["subjects"][0]["outcome"], "processed");
     assert_eq!(report["subjects"][0]["neurons"], 90);
     assert_eq!(report["neuron_frames"], 90 * 700);
@@ -207,16 +205,7 @@ fn rule_1_4_a_signal_ends_the_run_with_3_and_a_rerun_gives_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let raw = path("raw");
-    let demo = [
-        "demo-data",
-        "--subjects",
-        "2",
-        "--neurons",
-        "1500",
-        "--frames",
-        "2000",
-    ];
-    common::alone(&[&demo[..], &["--output", raw.to_str().unwrap()]].concat()).expect(0);
+    common::demo_data(&raw, 2, 1500, 2000);
     bench.run(2, &raw, &path("undisturbed"), &[]).expect(0);
 
     let flags = bench.flags(&raw, &path("out"), &["--save_traces"]);
@@ -250,10 +239,7 @@ fn rule_1_4_a_signal_ends_the_run_with_3_and_a_rerun_gives_the_same_bytes() {
         said.contains("run the same command again to continue"),
         "{said}"
     );
-    assert!(
-        !path("out/subject_1").exists(),
-        "a half-written subject is left"
-    );
+    assert!(common::visible_files(&path("out/subject_1")).is_empty());
 
     bench.run(2, &raw, &path("out"), &[]).expect(0);
     assert!(datasets(&path("out")) == datasets(&path("undisturbed")));
@@ -268,6 +254,47 @@ fn rule_8_7_what_an_interrupted_run_left_is_cleared_away_beside_complete_files()
     std::fs::write(&left, b"half a file").unwrap();
     bench.run(2, &bench.raw(), out.path(), &[]).expect(0);
     assert!(!left.exists());
+}
+
+#[test]
+fn rule_8_7_damaged_files_beside_good_grids_do_not_count_as_complete() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = || {
+        bench
+            .run(2, &bench.raw(), &out, &["--save_traces"])
+            .expect(0)
+    };
+    run();
+    let expected = datasets(&out);
+    let written = |name: &str| {
+        let report = common::report(&out);
+        report["subjects"][0]["files_written"] == serde_json::json!([name])
+    };
+    for name in ["metadata.h5", "traces.h5"] {
+        let path = out.join("subject_1").join(name);
+        let whole = std::fs::read(&path).unwrap();
+        for damaged in [&whole[..whole.len() / 2], &[0; 100], b""] {
+            std::fs::write(&path, damaged).unwrap();
+            run();
+            assert!(written(name));
+            assert!(datasets(&out) == expected);
+        }
+    }
+    let metadata = hdf5::File::open_rw(out.join("subject_1/metadata.h5")).unwrap();
+    let train = metadata.dataset("is_train").unwrap();
+    let flipped: Vec<u8> = train
+        .read_raw::<u8>()
+        .unwrap()
+        .iter()
+        .map(|train| 1 - train)
+        .collect();
+    train.write_raw(&flipped).unwrap();
+    drop((train, metadata));
+    run();
+    assert!(written("metadata.h5"));
+    assert!(datasets(&out) == expected);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use hdf5::{Attribute, File, Group, H5Type};
 
 use super::config::{LayerShape, ModelConfig};
 use super::error::ModelError;
-use super::weights::{self, Layer, Weights};
+use super::weights::{self, Header, Layer, Weights};
 
 /// Longest fixed-length name that is read, in bytes.
 const MAX_NAME: usize = 512;
@@ -52,8 +52,8 @@ struct KerasLayer {
 
 impl KerasLayer {
     fn read(&self, path: &Path, shape: LayerShape) -> Result<Layer, ModelError> {
-        let kernel = self.tensor(path, 0, &shape.keras_axes())?;
-        let bias = self.tensor(path, 1, &[shape.outputs])?;
+        let kernel = self.tensor(path, 0, shape.keras_axes())?;
+        let bias = self.tensor(path, 1, vec![shape.outputs])?;
         Ok(Layer { kernel, bias })
     }
 
@@ -62,41 +62,28 @@ impl KerasLayer {
         &self,
         path: &Path,
         index: usize,
-        expected: &[usize],
+        expected: Vec<usize>,
     ) -> Result<Vec<f32>, ModelError> {
         let role = ["kernel", "bias"][index];
         let tensor = match self.datasets.get(index) {
             Some(name) => format!("{}/{name}", self.group.name()),
             None => format!("{} {role}", self.group.name()),
         };
-        let missing = || ModelError::Missing {
-            path: path.into(),
-            tensor: tensor.clone(),
-            expected: expected.into(),
-        };
-        let name = self.datasets.get(index).ok_or_else(missing)?;
-        let dataset = self.group.dataset(name).map_err(|_| missing())?;
-        weights::check_shape(path, &tensor, expected, &dataset.shape())?;
-        match dataset.dtype().and_then(|dtype| dtype.to_descriptor()) {
-            Ok(TypeDescriptor::Float(FloatSize::U4)) => {}
-            other => {
-                let found = other.map_or_else(|error| one_line(&error), |dtype| dtype.to_string());
-                return Err(ModelError::Dtype {
-                    path: path.into(),
-                    tensor,
-                    found,
-                });
-            }
-        }
-        let values = dataset
-            .read_raw::<f32>()
-            .map_err(|error| ModelError::Format {
-                path: path.into(),
-                expected: "readable weights",
-                found: format!("{tensor}: {}", one_line(&error)),
-            })?;
-        weights::check_finite(path, &tensor, &values)?;
-        Ok(values)
+        let name = self.datasets.get(index);
+        let dataset = name.and_then(|name| self.group.dataset(name).ok());
+        let header = dataset.as_ref().map(|dataset| Header {
+            shape: dataset.shape(),
+            other_type: match dataset.dtype().and_then(|dtype| dtype.to_descriptor()) {
+                Ok(TypeDescriptor::Float(FloatSize::U4)) => None,
+                Ok(other) => Some(other.to_string()),
+                Err(error) => Some(one_line(&error)),
+            },
+        });
+        weights::read_tensor(path, tensor, expected, header, || {
+            let values = dataset.map(|dataset| dataset.read_raw::<f32>());
+            let values = values.ok_or("no dataset")?;
+            values.map_err(|error| one_line(&error))
+        })
     }
 }
 

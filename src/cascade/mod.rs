@@ -1,12 +1,12 @@
 //! CASCADE: ΔF/F to spike rates by an ensemble of small convnets (rules 4.1 to 4.8).
 //!
 //! ```text
-//! model folder ─ config, folder, keras, state_dict ─▶ Model            (the only part that touches files)
+//! model folder ─ config, folder, keras, state_dict, torch ─▶ Model     (the only part that touches files)
 //! ΔF/F ─ noise ─▶ noise level ─▶ ensemble ─ trace ─▶ raw rate ─ threshold ─▶ spike rate
 //! ```
 //!
 //! - [`config`]: `config.yaml` and what follows from it; `folder`: a model folder to a [`Model`] (rule 4.1)
-//! - [`weights`]: one member's weights in one layout; `keras` and `state_dict` read it from files
+//! - [`weights`]: one member's weights in one layout; `keras` and `state_dict` (with `torch`) read it from files
 //! - [`trace`]: the same network for every frame of a trace at once (rules 4.2 and 4.4), which is what inference runs;
 //!   [`convolution`]: its kernel
 //! - [`noise`]: the noise level of a neuron (rule 4.3); [`threshold`]: from raw to final rates (rules 4.5, 4.6, 4.8)
@@ -26,6 +26,7 @@ mod network;
 pub mod noise;
 pub(crate) mod state_dict;
 pub mod threshold;
+mod torch;
 pub mod trace;
 pub mod untrained;
 pub mod verify;

@@ -9,24 +9,23 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use candle_core::pickle::PthTensors;
-use candle_core::safetensors::SliceSafetensors;
-use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use super::config::ModelConfig;
 use super::error::ModelError;
-use super::weights::{self, Layer, Weights};
+use super::torch::StateDict;
+use super::weights::{self, Header, Layer, Weights};
 
 /// Reads one member of an ensemble from a file of `torch.save(network.state_dict())`.
 ///
 /// # Errors
 /// The file is no state dictionary, or its tensors are not those of `config`.
 pub(super) fn read_torch(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
-    let file = PthTensors::new(path, None).map_err(|error| ModelError::Format {
+    let bytes = read_file(path)?;
+    let file = StateDict::parse(&bytes).map_err(|found| ModelError::Format {
         path: path.into(),
         expected: "a PyTorch state dictionary",
-        found: one_line(&error),
+        found,
     })?;
     read(&file, path, config)
 }
@@ -36,105 +35,69 @@ pub(super) fn read_torch(path: &Path, config: &ModelConfig) -> Result<Weights, M
 /// # Errors
 /// The file is no safetensors file, or its tensors are not those of `config`.
 pub(super) fn read_safetensors(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
-    let bytes = fs::read(path).map_err(|source| ModelError::Io {
+    let bytes = read_file(path)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(not_safetensors(path))?;
+    read(&file, path, config)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
+    fs::read(path).map_err(|source| ModelError::Io {
         path: path.into(),
         source,
-    })?;
-    let file = SliceSafetensors::new(&bytes).map_err(|error| ModelError::Format {
-        path: path.into(),
-        expected: "a safetensors file",
-        found: one_line(&error),
-    })?;
-    read(&file, path, config)
+    })
 }
 
 /// A file of named tensors.
 trait TensorFile {
-    /// Shape and element type of a tensor, from the file's header; None if there is none of this name.
-    fn header(&self, name: &str) -> Option<(Vec<usize>, String)>;
-    fn load(&self, name: &str) -> candle_core::Result<Tensor>;
+    /// What the file says of a tensor; none if it has none of this name.
+    fn header(&self, name: &str) -> Option<Header>;
+    fn load(&self, name: &str) -> Result<Vec<f32>, String>;
 }
 
-impl TensorFile for PthTensors {
-    fn header(&self, name: &str) -> Option<(Vec<usize>, String)> {
-        let info = self.tensor_infos().get(name)?;
-        Some((info.layout.dims().to_vec(), info.dtype.as_str().to_owned()))
+impl TensorFile for StateDict<'_> {
+    fn header(&self, name: &str) -> Option<Header> {
+        Some(Header {
+            shape: self.shape(name)?.to_vec(),
+            other_type: None,
+        })
     }
 
-    fn load(&self, name: &str) -> candle_core::Result<Tensor> {
-        self.get(name)?
-            .ok_or_else(|| candle_core::Error::Msg("no data".into()))
+    fn load(&self, name: &str) -> Result<Vec<f32>, String> {
+        StateDict::load(self, name)
     }
 }
 
-impl TensorFile for SliceSafetensors<'_> {
-    fn header(&self, name: &str) -> Option<(Vec<usize>, String)> {
-        let view = self.get(name).ok()?;
-        Some((
-            view.shape().to_vec(),
-            view.dtype().to_string().to_lowercase(),
-        ))
+impl TensorFile for SafeTensors<'_> {
+    fn header(&self, name: &str) -> Option<Header> {
+        let view = self.tensor(name).ok()?;
+        let other = view.dtype() != Dtype::F32;
+        Some(Header {
+            shape: view.shape().to_vec(),
+            other_type: other.then(|| view.dtype().to_string().to_lowercase()),
+        })
     }
 
-    fn load(&self, name: &str) -> candle_core::Result<Tensor> {
-        SliceSafetensors::load(self, name, &Device::Cpu)
+    fn load(&self, name: &str) -> Result<Vec<f32>, String> {
+        let view = self.tensor(name).map_err(|error| error.to_string())?;
+        let (floats, _) = view.data().as_chunks();
+        Ok(floats.iter().copied().map(f32::from_le_bytes).collect())
     }
 }
 
 /// Reads the layers that `config` implies.
 fn read(file: &impl TensorFile, path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
+    let tensor = |name: String, expected| {
+        let header = file.header(&name);
+        weights::read_tensor(path, name.clone(), expected, header, || file.load(&name))
+    };
     Weights::try_from_layers(config, |_, shape| {
-        let kernel = read_tensor(
-            file,
-            path,
-            format!("{}.weight", shape.name),
-            shape.state_dict_axes(),
-        )?;
-        let bias = read_tensor(
-            file,
-            path,
-            format!("{}.bias", shape.name),
-            vec![shape.outputs],
-        )?;
+        let kernel = tensor(format!("{}.weight", shape.name), shape.state_dict_axes())?;
+        let bias = tensor(format!("{}.bias", shape.name), vec![shape.outputs])?;
         Ok(Layer {
             kernel: weights::transpose_from_outputs_first(&kernel, shape),
             bias,
         })
     })
-}
-
-/// Reads a tensor once its header is known to be right.
-fn read_tensor(
-    file: &impl TensorFile,
-    path: &Path,
-    tensor: String,
-    expected: Vec<usize>,
-) -> Result<Vec<f32>, ModelError> {
-    let Some((shape, dtype)) = file.header(&tensor) else {
-        return Err(ModelError::Missing {
-            path: path.into(),
-            tensor,
-            expected,
-        });
-    };
-    weights::check_shape(path, &tensor, &expected, &shape)?;
-    if dtype != DType::F32.as_str() {
-        return Err(ModelError::Dtype {
-            path: path.into(),
-            tensor,
-            found: dtype,
-        });
-    }
-    let values = file
-        .load(&tensor)
-        .and_then(|values| values.flatten_all()?.to_vec1::<f32>());
-    let values = values.map_err(|error| ModelError::Format {
-        path: path.into(),
-        expected: "readable weights",
-        found: format!("{tensor}: {}", one_line(&error)),
-    })?;
-    weights::check_finite(path, &tensor, &values)?;
-    Ok(values)
 }
 
 /// Key of a file's metadata that tells what its weights come from.
@@ -188,24 +151,16 @@ pub(crate) fn write_safetensors(
 /// # Errors
 /// The file can't be read or is no safetensors file.
 pub(crate) fn recipe_of(path: &Path) -> Result<Option<String>, ModelError> {
-    let bytes = fs::read(path).map_err(|source| ModelError::Io {
-        path: path.into(),
-        source,
-    })?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| ModelError::Format {
-        path: path.into(),
-        expected: "a safetensors file",
-        found: error.to_string(),
-    })?;
+    let bytes = read_file(path)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors(path))?;
     let metadata = header.metadata().as_ref();
     Ok(metadata.and_then(|metadata| metadata.get(RECIPE)).cloned())
 }
 
-fn one_line(error: &candle_core::Error) -> String {
-    error
-        .to_string()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+fn not_safetensors(path: &Path) -> impl FnOnce(SafeTensorError) -> ModelError {
+    move |error| ModelError::Format {
+        path: path.into(),
+        expected: "a safetensors file",
+        found: error.to_string(),
+    }
 }

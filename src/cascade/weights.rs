@@ -110,37 +110,65 @@ fn position(index: usize, shape: LayerShape) -> usize {
     row * shape.outputs + output
 }
 
-/// Refuses a tensor whose shape in the file is not the one that `config.yaml` implies.
-pub(super) fn check_shape(
-    path: &Path,
-    tensor: &str,
-    expected: &[usize],
-    found: &[usize],
-) -> Result<(), ModelError> {
-    if expected == found {
-        return Ok(());
-    }
-    let (expected, found) = (expected.to_vec(), found.to_vec());
-    Err(ModelError::Shape {
-        path: path.into(),
-        tensor: tensor.into(),
-        expected,
-        found,
-    })
+/// What a file says of a tensor before its numbers are read.
+pub(super) struct Header {
+    pub shape: Vec<usize>,
+    /// The type of its numbers, where it is not 32-bit floats.
+    pub other_type: Option<String>,
 }
 
-/// Refuses a tensor with NaN or infinite weights.
-pub(super) fn check_finite(path: &Path, tensor: &str, weights: &[f32]) -> Result<(), ModelError> {
-    match weights.iter().position(|weight| !weight.is_finite()) {
-        None => Ok(()),
-        Some(index) => {
-            let found = weights[index];
-            Err(ModelError::NotFinite {
-                path: path.into(),
-                tensor: tensor.into(),
-                found,
-                index,
-            })
+/// Takes the numbers of a tensor by `load`, once its header is known to be right.
+///
+/// # Errors
+/// No header, a shape that is not the one that `config.yaml` implies, another type, NaN or infinite weights, or what `load`
+/// found instead.
+pub(super) fn read_tensor(
+    path: &Path,
+    tensor: String,
+    expected: Vec<usize>,
+    header: Option<Header>,
+    load: impl FnOnce() -> Result<Vec<f32>, String>,
+) -> Result<Vec<f32>, ModelError> {
+    let path = path.to_path_buf();
+    let Some(Header { shape, other_type }) = header else {
+        return Err(ModelError::Missing {
+            path,
+            tensor,
+            expected,
+        });
+    };
+    if shape != expected {
+        return Err(ModelError::Shape {
+            path,
+            tensor,
+            expected,
+            found: shape,
+        });
+    }
+    if let Some(found) = other_type {
+        return Err(ModelError::Dtype {
+            path,
+            tensor,
+            found,
+        });
+    }
+    let weights = match load() {
+        Ok(weights) => weights,
+        Err(found) => {
+            return Err(ModelError::Format {
+                path,
+                expected: "readable weights",
+                found: format!("{tensor}: {found}"),
+            });
         }
+    };
+    match weights.iter().position(|weight| !weight.is_finite()) {
+        None => Ok(weights),
+        Some(index) => Err(ModelError::NotFinite {
+            path,
+            tensor,
+            found: weights[index],
+            index,
+        }),
     }
 }

@@ -58,13 +58,41 @@ pub(crate) fn reason(error: &Error) -> String {
         },
         None => error.to_string(),
     };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // "… failed: time = …, filename = …, errno = 28, error message = 'No space left on device', buf = …"
+    let system = text
+        .split_once("error message = '")
+        .and_then(|(_, rest)| rest.split_once('\''));
+    match system {
+        Some((system, _)) => {
+            let end = [": time = ", ", errno = "]
+                .iter()
+                .filter_map(|mark| text.find(mark))
+                .min();
+            format!("{}: {system}", &text[..end.unwrap_or(0)])
+        }
+        None => text,
+    }
 }
+
+/// The library's reason, with advice where it is refused a lock.
+pub(crate) fn reason_and_locks(error: &Error) -> String {
+    let reason = reason(error);
+    let advice = match reason.contains(LOCK_REFUSED) {
+        true => LOCK_ADVICE,
+        false => "",
+    };
+    reason + advice
+}
+
+const LOCK_REFUSED: &str = "unable to lock";
+const LOCK_ADVICE: &str = "; close the programs that have it open, or, on a file system without locks (Lustre, NFS), set \
+     HDF5_USE_FILE_LOCKING=FALSE on all ranks: HDF5 then opens files without locking them against other programs";
 
 /// Advice for a library error, beginning with "; ", or nothing.
 pub(super) fn advice(reason: &str) -> &'static str {
-    if reason.contains("unable to lock") {
-        "; close the programs that have it open, or set HDF5_USE_FILE_LOCKING=FALSE where the filesystem has no locks"
+    if reason.contains(LOCK_REFUSED) {
+        LOCK_ADVICE
     } else if reason.contains("filter") || reason.contains("plugin") {
         "; the file uses a compression filter that this HDF5 library lacks: set HDF5_PLUGIN_PATH or store it with gzip"
     } else {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use discovery::{Subject, subjects};
 pub use error::InputError;
-pub(crate) use hdf5_access::reason;
+pub(crate) use hdf5_access::reason_and_locks;
 pub use positions::Positions;
 pub use traces::{Orientation, Traces};
 
@@ -67,6 +67,10 @@ pub struct FileIdentity {
 /// If a file is missing or damaged, does not have what section 2 asks for, or if the two files describe different numbers
 /// of cells.
 pub fn open(subject: &Subject, dataset: &str) -> Result<SubjectInput, InputError> {
+    if subject.dir.file_name() != Some(subject.name.as_ref()) {
+        let path = subject.dir.clone();
+        return Err(InputError::SubjectName { path });
+    }
     let (time_series, data_full) = (subject.time_series(), subject.data_full());
     let identity = identity(subject)?;
     let found = Found::probe(&time_series, dataset)?;
@@ -111,6 +115,14 @@ pub fn open(subject: &Subject, dataset: &str) -> Result<SubjectInput, InputError
         return Err(mismatch(counted, cells));
     };
     let traces = Traces::open_found(&time_series, dataset, orientation, &found)?;
+    if traces.frames() > i32::MAX as usize {
+        return Err(InputError::Dataset {
+            path: time_series,
+            dataset: dataset.to_owned(),
+            expected: format!("at most {} frames", i32::MAX),
+            found: traces.frames().to_string(),
+        });
+    }
     Ok(SubjectInput {
         traces,
         positions,

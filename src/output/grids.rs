@@ -1,6 +1,8 @@
 //! `preaugmented_grids.h5` (rule 8.1): all ranks rasterise and write their frames together.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +23,8 @@ const GZIP_LEVEL: u8 = 1;
 
 /// The failure of a write that a signal ended.
 pub const STOPPED: &str = "stopped by a signal";
+
+const TRIAL_BYTES: usize = 4 << 20;
 
 /// Bytes of grids that a rank hands to one collective write, at most (but always a whole plane).
 const WRITE_BYTES: usize = 8 << 20;
@@ -45,48 +49,58 @@ pub fn write(
     spikes: &Spikes,
     signal: &AtomicUsize,
 ) -> Result<(), RankFailure> {
-    let path = partial(path);
+    let path = &partial(path);
     // Parallel HDF5 does not survive a file that some ranks cannot open: rank 0 tries alone first.
     let trial = match world.is_root() {
-        true => std::fs::File::create(&path)
+        true => std::fs::File::create(path)
             .map(drop)
-            .map_err(OutputError::io(&path, "cannot be created")),
+            .map_err(OutputError::io(path, "cannot be created")),
         false => Ok(()),
     };
     world.agree(trial)?;
-    let created = create(world, &path, spikes.plan.frames, spikes.layout.planes());
-    let (file, dataset) =
-        world.agree(created.map_err(OutputError::hdf5(&path, "cannot be created")))?;
-    let written = write_rounds(world, &dataset, &path, spikes, signal);
-    let closed = dataset.flush().and_then(|()| {
-        drop(dataset);
-        file.close()
-    });
-    world.agree(closed.map_err(OutputError::hdf5(&path, "cannot be closed")))?;
-    written
+    // To close what not all ranks could write would fail again, or wait for ever: it stays open.
+    let failed = |action| move |error| write_error(path, action, error);
+    let file = create(world, path).map(ManuallyDrop::new);
+    let file = world.agree_after(file.map_err(failed("cannot be created")))?;
+    let shape = (spikes.plan.frames, spikes.layout.planes(), ROWS, COLUMNS);
+    let dataset = create_dataset(&file, shape).map(ManuallyDrop::new);
+    let dataset = world.agree_after(dataset.map_err(failed("cannot be laid out")))?;
+    write_rounds(world, &dataset, path, spikes, signal)?;
+    world.agree_after(dataset.flush().map_err(failed("cannot be written")))?;
+    drop(ManuallyDrop::into_inner(dataset));
+    let closed = ManuallyDrop::into_inner(file).close();
+    world.agree_after(closed.map_err(failed("cannot be closed")))
 }
 
-fn create(
-    world: &World,
-    path: &Path,
-    frames: usize,
-    planes: usize,
-) -> hdf5::Result<(File, Dataset)> {
+/// MPI does not hand on why the system refused to write: a trial with more than a buffer's worth of bytes finds out.
+fn write_error(path: &Path, action: &'static str, error: hdf5::Error) -> OutputError {
+    let trial = std::fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(&vec![0; TRIAL_BYTES]));
+    match trial {
+        Ok(()) => OutputError::hdf5(path, action)(error),
+        Err(reason) => OutputError::io(path, action)(reason),
+    }
+}
+
+fn create(world: &World, path: &Path) -> hdf5::Result<File> {
     // Without collective metadata writes HDF5 1.10 crashes on files of many chunks (HDFGroup/hdf5#265).
-    let file = File::with_options()
+    File::with_options()
         .with_fapl(|access| {
             access
                 .mpio(world.communicator(), None)
                 .coll_metadata_write(true)
         })
-        .create(path)?;
-    let dataset = file
-        .new_dataset::<u8>()
-        .shape((frames, planes, ROWS, COLUMNS))
+        .create(path)
+}
+
+fn create_dataset(file: &File, shape: (usize, usize, usize, usize)) -> hdf5::Result<Dataset> {
+    let dataset = file.new_dataset::<u8>().shape(shape);
+    dataset
         .chunk((1, 1, ROWS, COLUMNS))
         .deflate(GZIP_LEVEL)
-        .create(GRIDS)?;
-    Ok((file, dataset))
+        .create(GRIDS)
 }
 
 fn write_rounds(
@@ -138,11 +152,11 @@ fn write_rounds(
         }
         let outcome = match signal.load(Ordering::Relaxed) {
             0 => outcome
-                .map_err(OutputError::hdf5(path, "cannot be written"))
+                .map_err(|error| write_error(path, "cannot be written", error))
                 .map_err(|error| error.to_string()),
             _ => Err(STOPPED.to_string()),
         };
-        world.agree(outcome)?;
+        world.agree_after(outcome)?;
     }
     Ok(())
 }

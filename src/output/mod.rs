@@ -4,11 +4,12 @@
 pub mod collective;
 pub mod combined;
 pub mod grids;
+pub mod journal;
 pub mod metadata;
 pub mod provenance;
 pub mod traces;
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,8 @@ pub enum OutputError {
         "{folder} is being written by another run; wait until that ends, or use another --output_dir"
     )]
     Busy { folder: PathBuf },
+    #[error("{path} is a folder, where a file is to be written; move it away")]
+    Folder { path: PathBuf },
     #[error("{path}: {source}")]
     Plot {
         path: PathBuf,
@@ -67,7 +70,7 @@ impl OutputError {
         move |error| Self::Hdf5 {
             path,
             action,
-            reason: crate::input::reason(&error),
+            reason: crate::input::reason_and_locks(&error),
         }
     }
 }
@@ -98,7 +101,18 @@ impl SubjectFiles {
         [&self.grids, &self.metadata, &self.figures, &self.traces]
     }
 
-    /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left.
+    /// # Errors
+    /// A folder has the name of one of the files.
+    pub fn check_names(&self) -> Result<(), OutputError> {
+        let names = self.all().map(|path| [path.to_path_buf(), partial(path)]);
+        match names.into_iter().flatten().find(|path| path.is_dir()) {
+            Some(path) => Err(OutputError::Folder { path }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left, but for what the
+    /// subject may go on from: its [journal] and its unfinished traces.
     ///
     /// # Errors
     /// The system's reason, or that another run has the folder.
@@ -115,28 +129,41 @@ impl SubjectFiles {
         self.remove_partial();
         Ok(Claim {
             files: self,
+            resumable: false,
             _lock: lock,
         })
     }
 
     fn remove_partial(&self) {
-        for path in self.all() {
-            let _ = std::fs::remove_file(partial(path));
+        for path in [&self.grids, &self.metadata, &self.figures] {
+            discard(&partial(path));
         }
     }
 }
 
 /// A subject's files while this run works on them. In the end nothing is left under temporary names, and no folder
-/// that is empty.
+/// that is empty, unless the subject is to go on from there.
 #[derive(Debug)]
 pub struct Claim {
     pub files: SubjectFiles,
+    resumable: bool,
     _lock: File,
+}
+
+impl Claim {
+    /// Leaves the journal for another run.
+    pub fn keep_journal(&mut self) {
+        self.resumable = true;
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         self.files.remove_partial();
+        if !self.resumable {
+            journal::remove(&self.files.folder);
+            discard(&partial(&self.files.traces));
+        }
         let _ = std::fs::remove_dir(&self.files.folder);
     }
 }
@@ -150,6 +177,15 @@ pub fn lock_folder(output_dir: &Path) -> Result<File, OutputError> {
     let folder = folder.map_err(OutputError::io(output_dir, "cannot be opened"))?;
     let _ = folder.lock();
     Ok(folder)
+}
+
+/// Removes a file that need not be there, and gives its space back even where HDF5 could not close it.
+fn discard(path: &Path) {
+    let _ = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|file| file.set_len(0));
+    let _ = std::fs::remove_file(path);
 }
 
 /// The temporary name of a file that is not complete.

@@ -8,7 +8,7 @@ use hdf5::types::VarLenUnicode;
 
 use super::OutputError;
 use super::grids::GRIDS;
-use crate::config::{Config, Provenance};
+use crate::config::{Config, Provenance, describe, differences};
 
 const CONFIG: &str = "config";
 
@@ -78,7 +78,7 @@ pub fn check(path: &Path, shape: [usize; 4], provenance: &Provenance) -> Result<
     let text = file.attr(CONFIG).map_err(|_| foreign(CONFIG))?;
     let text: VarLenUnicode = text.read_scalar().map_err(|_| foreign(CONFIG))?;
     let earlier: serde_json::Value = serde_json::from_str(&text).map_err(|_| foreign(CONFIG))?;
-    let mut differences = provenance.differences(&earlier);
+    let mut differences = differences(provenance, &earlier);
     let found = file
         .dataset(GRIDS)
         .map(|grids| grids.shape())
@@ -93,12 +93,8 @@ pub fn check(path: &Path, shape: [usize; 4], provenance: &Provenance) -> Result<
     if differences.is_empty() {
         return Ok(());
     }
-    let differences: Vec<String> = differences
-        .iter()
-        .map(|(name, there, here)| format!("{name} {there} (now {here})"))
-        .collect();
     Err(OutputError::Different {
         path: path.to_path_buf(),
-        differences: differences.join(", "),
+        differences: describe(&differences),
     })
 }

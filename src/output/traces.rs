@@ -4,9 +4,11 @@
 //! rank writes its neurons there with plain positioned writes: no rank waits for another.
 
 use std::fs::OpenOptions;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use flate2::Crc;
 use hdf5::plist::dataset_create::{AllocTime, FillTime};
 use hdf5::{File, H5Type};
 use serde::{Deserialize, Serialize};
@@ -31,7 +33,7 @@ impl TracesFile {
     /// and the row of `CellXYZ` of each neuron.
     ///
     /// # Errors
-    /// HDF5's reason.
+    /// The reason of HDF5 or the system.
     pub fn create(
         path: &Path,
         frames: usize,
@@ -39,8 +41,12 @@ impl TracesFile {
         source_row: &[i64],
     ) -> Result<Self, OutputError> {
         let path = partial(path);
-        Self::lay_out(path.clone(), frames, xyz, source_row)
-            .map_err(OutputError::hdf5(&path, "cannot be created"))
+        let traces = Self::lay_out(path.clone(), frames, xyz, source_row)
+            .map_err(OutputError::hdf5(&path, "cannot be created"))?;
+        // An interrupted run goes on from this layout.
+        let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
+        synced.map_err(OutputError::io(&path, "cannot be brought to disk"))?;
+        Ok(traces)
     }
 
     fn lay_out(
@@ -82,41 +88,83 @@ impl TracesFile {
         Ok(traces)
     }
 
-    /// Fills in the neurons of a unit of `frames` frames.
+    /// The file that an earlier run laid out for `N` neurons of `T` frames, if it is as it should be.
+    pub fn open(path: &Path, frames: usize, neurons: usize) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let offset = |name: &str, shape: &[usize]| {
+            let dataset = file.dataset(name).ok()?;
+            (dataset.shape() == shape).then(|| dataset.offset())?
+        };
+        let traces = Self {
+            dff: offset("dff", &[neurons, frames])?,
+            spike_rate: offset("spike_rate", &[neurons, frames])?,
+            spikes: offset("spikes", &[neurons, frames])?,
+            noise_level: offset("noise_level", &[neurons])?,
+            model_noise_level: offset("model_noise_level", &[neurons])?,
+            path: path.to_path_buf(),
+        };
+        let known = ["cell_xyz", "source_row"].map(|name| file.dataset(name).is_ok());
+        (known == [true; 2]).then_some(traces)
+    }
+
+    /// Where the bytes of some neurons are: first byte and number of bytes in each dataset.
+    fn places(&self, frames: usize, neurons: &Range<usize>) -> [(u64, usize); 5] {
+        let place = |dataset: u64, bytes: usize| {
+            let first = (neurons.start * bytes) as u64;
+            (dataset + first, neurons.len() * bytes)
+        };
+        [
+            place(self.dff, frames * 4),
+            place(self.spike_rate, frames * 4),
+            place(self.spikes, frames),
+            place(self.noise_level, 4),
+            place(self.model_noise_level, 4),
+        ]
+    }
+
+    /// Fills in the neurons of a unit of `frames` frames; returns the CRC-32 of its bytes.
     ///
     /// # Errors
     /// The system's reason.
-    pub fn fill(&self, frames: usize, unit: &UnitOutput) -> Result<(), OutputError> {
+    pub fn fill(&self, frames: usize, unit: &UnitOutput) -> Result<u32, OutputError> {
         let file = OpenOptions::new().write(true).open(&self.path);
         let file = file.map_err(OutputError::io(&self.path, "cannot be opened"))?;
-        let first = unit.neurons.start as u64;
-        let trace = frames as u64;
         let mut unpacked = vec![0_u8; unit.neurons.len() * frames];
         let packed = unit.spikes.chunks_exact(spikes::row_bytes(frames));
         for (row, packed) in unpacked.chunks_exact_mut(frames).zip(packed) {
             spikes::unpack(packed, row);
         }
-        let write = || {
-            file.write_all_at(
-                &bytes(&unit.dff, f32::to_ne_bytes),
-                self.dff + first * trace * 4,
-            )?;
-            file.write_all_at(
-                &bytes(&unit.rate, f32::to_ne_bytes),
-                self.spike_rate + first * trace * 4,
-            )?;
-            file.write_all_at(&unpacked, self.spikes + first * trace)?;
-            let summary = &unit.summary;
-            file.write_all_at(
-                &bytes(&summary.noise_level, f32::to_ne_bytes),
-                self.noise_level + first * 4,
-            )?;
-            file.write_all_at(
-                &bytes(&summary.model_noise_level, i32::to_ne_bytes),
-                self.model_noise_level + first * 4,
-            )
+        let summary = &unit.summary;
+        let contents = [
+            bytes(&unit.dff, f32::to_ne_bytes),
+            bytes(&unit.rate, f32::to_ne_bytes),
+            unpacked,
+            bytes(&summary.noise_level, f32::to_ne_bytes),
+            bytes(&summary.model_noise_level, i32::to_ne_bytes),
+        ];
+        let mut crc = Crc::new();
+        for ((offset, _), bytes) in self.places(frames, &unit.neurons).iter().zip(&contents) {
+            crc.update(bytes);
+            file.write_all_at(bytes, *offset)
+                .map_err(OutputError::io(&self.path, "cannot be written"))?;
+        }
+        Ok(crc.sum())
+    }
+
+    /// Whether the neurons' bytes are those that [`fill`](Self::fill) wrote.
+    pub fn holds(&self, frames: usize, neurons: &Range<usize>, checksum: u32) -> bool {
+        let Ok(file) = std::fs::File::open(&self.path) else {
+            return false;
         };
-        write().map_err(OutputError::io(&self.path, "cannot be written"))
+        let mut crc = Crc::new();
+        for (offset, length) in self.places(frames, neurons) {
+            let mut bytes = vec![0; length];
+            if file.read_exact_at(&mut bytes, offset).is_err() {
+                return false;
+            }
+            crc.update(&bytes);
+        }
+        crc.sum() == checksum
     }
 }
 

@@ -2,8 +2,9 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -71,35 +72,87 @@ pub fn mpirun_command(ranks: usize, arguments: &[&str]) -> Command {
     command
 }
 
-fn finish(mut command: Command) -> Run {
-    command
-        .env_remove("SPIKEGRID_MODEL_DIR")
-        .stdin(Stdio::null());
-    let out = tempfile::tempfile().unwrap();
-    let err = tempfile::tempfile().unwrap();
-    command
-        .stdout(out.try_clone().unwrap())
-        .stderr(err.try_clone().unwrap());
-    let start = Instant::now();
-    let mut child = command.spawn().expect("the program can be started");
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
+fn finish(command: Command) -> Run {
+    Job::start(command).ends_within(LIMIT.as_secs())
+}
+
+/// A run that is under way.
+pub struct Job {
+    child: Child,
+    what: String,
+    out: File,
+    err: File,
+}
+
+impl Job {
+    pub fn start(mut command: Command) -> Self {
+        let out = tempfile::tempfile().unwrap();
+        let err = tempfile::tempfile().unwrap();
+        command
+            .env_remove("SPIKEGRID_MODEL_DIR")
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(err.try_clone().unwrap());
+        Self {
+            child: command.spawn().expect("the program can be started"),
+            what: format!("{command:?}"),
+            out,
+            err,
         }
-        if start.elapsed() > LIMIT {
-            let _ = child.kill();
-            panic!("{command:?} hangs: not done after {LIMIT:?}\n{}", text(err));
+    }
+
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The process numbers of the ranks of an `mpirun`, in the order of ranks.
+    pub fn ranks(&self) -> Vec<u32> {
+        let parent = self.child.id().to_string();
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut ranks: Vec<u32> = processes
+            .filter_map(|process| {
+                let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+                // "pid (name) state parent …"; the name may hold anything.
+                let parent_of = stat.rsplit_once(") ")?.1.split(' ').nth(1)?;
+                (parent_of == parent).then(|| process.file_name().to_str()?.parse().ok())?
+            })
+            .collect();
+        ranks.sort_unstable();
+        ranks
+    }
+
+    pub fn ends_within(mut self, seconds: u64) -> Run {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if start.elapsed().as_secs() >= seconds {
+                for rank in self.ranks() {
+                    kill("KILL", rank);
+                }
+                let _ = self.child.kill();
+                let said = text(self.err);
+                panic!("{} hangs: not done after {seconds} s\n{said}", self.what);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Run {
+            status: status.code().unwrap_or(-1),
+            stdout: text(self.out),
+            stderr: text(self.err),
         }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    Run {
-        status: status.code().unwrap_or(-1),
-        stdout: text(out),
-        stderr: text(err),
     }
 }
 
-fn text(mut file: std::fs::File) -> String {
+/// Sends a signal to a process that may be gone.
+pub fn kill(signal: &str, process: u32) {
+    let mut command = Command::new("kill");
+    command.args([&format!("-{signal}"), &process.to_string()]);
+    let _ = command.stderr(Stdio::null()).status();
+}
+
+fn text(mut file: File) -> String {
     use std::io::{Read, Seek};
     let mut text = Vec::new();
     file.rewind().unwrap();
@@ -119,17 +172,7 @@ impl Workbench {
             let folder = tempfile::tempdir().unwrap();
             let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
             let (raw, models) = (path("raw"), path("models"));
-            let demo = [
-                "--subjects",
-                "2",
-                "--neurons",
-                "90",
-                "--frames",
-                "700",
-                "--output",
-                &raw,
-            ];
-            alone(&[&["demo-data"], &demo[..]].concat()).expect(0);
+            demo_data(Path::new(&raw), 2, 90, 700);
             alone(&["untrained-model", "--output", &models]).expect(0);
             Workbench { folder }
         })
@@ -155,10 +198,42 @@ impl Workbench {
 
     /// A run on `input` into `output` on some ranks.
     pub fn run(&self, ranks: usize, input: &Path, output: &Path, more: &[&str]) -> Run {
+        finish(self.mpirun(ranks, input, output, more))
+    }
+
+    pub fn mpirun(&self, ranks: usize, input: &Path, output: &Path, more: &[&str]) -> Command {
         let flags = self.flags(input, output, more);
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        mpirun(ranks, &flags)
+        mpirun_command(ranks, &flags)
     }
+}
+
+/// Makes demo subjects.
+pub fn demo_data(folder: &Path, subjects: usize, neurons: usize, frames: usize) {
+    let [subjects, neurons, frames] = [subjects, neurons, frames].map(|count| count.to_string());
+    let counts = [
+        "--subjects",
+        &subjects,
+        "--neurons",
+        &neurons,
+        "--frames",
+        &frames,
+    ];
+    let output = ["--output", folder.to_str().unwrap()];
+    alone(&[&["demo-data"], &counts[..], &output].concat()).expect(0);
+}
+
+/// `report.json` of an output folder.
+pub fn report(output: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(output.join("report.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The files of a folder that have their final name.
+pub fn visible_files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| !name.starts_with('.')).collect()
 }
 
 /// Every dataset of every HDF5 file of a folder and its subjects: type, shape and bytes.

@@ -8,6 +8,9 @@ use super::super::error::InputError;
 use super::super::hdf5_access::{self, NumberKind, reason};
 use super::super::matlab::shape_text;
 
+/// Longest index that is read; hundreds of times the cells of a larval zebrafish.
+const MAX_CELLS: usize = 1 << 26;
+
 /// What the dataset is, before it is known which axis is which.
 pub(in crate::input) struct Found {
     pub(in crate::input) shape: [usize; 2],
@@ -101,6 +104,14 @@ fn abs_ix(file: &File, path: &Path, shape: [usize; 2]) -> Result<Option<AbsIx>, 
         found: kind,
     })?;
     let count = dataset.size();
+    if count > MAX_CELLS {
+        return Err(InputError::Dataset {
+            path: path.to_owned(),
+            dataset: name.to_owned(),
+            expected: format!("at most {MAX_CELLS} row numbers"),
+            found: count.to_string(),
+        });
+    }
     if !shape.contains(&count) {
         return Ok(Some(AbsIx::Count(count)));
     }
