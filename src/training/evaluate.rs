@@ -121,10 +121,14 @@ pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
 }
 
 fn print_medians(level: i32, dataset: &str, scores: &[Score]) {
+    print!("{level:>11}  {dataset:<40} {:>7} ", scores.len());
+    if scores.is_empty() {
+        println!("(none is long and quiet enough)");
+        return;
+    }
     let of = |figure: fn(&Score) -> f64| median(scores.iter().map(figure).collect());
     println!(
-        "{level:>11}  {dataset:<40} {:>7} {:>11.3} {:>7.3} {:>+7.3} {:>4}",
-        scores.len(),
+        "{:>11.3} {:>7.3} {:>+7.3} {:>4}",
         of(|score| score.correlation),
         of(|score| score.error),
         of(|score| score.bias),
@@ -216,13 +220,12 @@ fn correlation(one: &[f64], other: &[f64]) -> f64 {
     }
 }
 
-/// Median; NaN of nothing.
+/// Median of at least one value.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let half = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => values[half],
+    match values.len() % 2 {
+        1 => values[half],
         _ => (values[half - 1] + values[half]) / 2.0,
     }
 }
