@@ -29,8 +29,9 @@ def edited(text, values):
 
 
 def listed(text, key):
-    block = re.search(rf"^{key}:.*\n((?:- .*\n)+)", text, flags=re.MULTILINE)
-    return [line[2:].strip() for line in block.group(1).splitlines()]
+    """The names in a list of the configuration, in one line or one per line."""
+    line, block = re.search(rf"^{key}:(.*)\n((?:- .*\n)*)", text, flags=re.MULTILINE).groups()
+    return line.strip(" []").replace(",", " ").split() or block.replace("- ", " ").split()
 
 
 def run(command):

@@ -275,3 +275,41 @@ fn a_model_is_evaluated_on_ground_truth() {
         assert_eq!(row[6], "0", "rates are in step with the recording: {table}");
     }
 }
+
+#[test]
+fn the_cross_validation_makes_its_tables_and_keeps_its_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), CONFIG);
+    let output = folder.path().join("folds");
+    let validate = || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/cross_validate.py");
+        let mut command = common::with_mpi(std::process::Command::new("python3"));
+        command
+            .arg(script)
+            .args(["--program", common::PROGRAM, "--frames", "20000"]);
+        command.args(["--ground_truth", &ground_truth()]);
+        command.args([
+            Path::new("--config"),
+            &config,
+            Path::new("--output"),
+            &output,
+        ]);
+        common::finish(command).expect(0).stdout
+    };
+    let tables = validate();
+    let totals: Vec<&str> = tables
+        .lines()
+        .filter(|line| line.contains("**all**"))
+        .collect();
+    assert_eq!(totals.len(), 3, "{tables}");
+    assert!(
+        totals
+            .iter()
+            .all(|line| line.starts_with("| **all** | 4 |")),
+        "{tables}"
+    );
+    let scores = output.join("ours/DS1-fast/scores.tsv");
+    let written = fs::metadata(&scores).unwrap().modified().unwrap();
+    assert_eq!(validate(), tables);
+    assert_eq!(fs::metadata(&scores).unwrap().modified().unwrap(), written);
+}

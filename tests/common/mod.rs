@@ -57,10 +57,15 @@ pub fn mpirun(ranks: usize, arguments: &[&str]) -> Run {
 }
 
 pub fn mpirun_command(ranks: usize, arguments: &[&str]) -> Command {
-    let mut command = Command::new("mpirun");
+    let mut command = with_mpi(Command::new("mpirun"));
     command
         .args(["-n", &ranks.to_string(), PROGRAM])
         .args(arguments);
+    command
+}
+
+/// The command with what Open MPI needs in containers and on few cores.
+pub fn with_mpi(mut command: Command) -> Command {
     for (name, value) in [
         ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
         ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
@@ -72,7 +77,8 @@ pub fn mpirun_command(ranks: usize, arguments: &[&str]) -> Command {
     command
 }
 
-fn finish(command: Command) -> Run {
+/// Runs a command to its end.
+pub fn finish(command: Command) -> Run {
     Job::start(command).ends_within(LIMIT.as_secs())
 }
 
