@@ -16,13 +16,22 @@ import sys
 from pathlib import Path
 
 LEVELS = [2, 5, 10]
-OURS_ONLY = ["time_stretch", "amplitude_spread", "dataset_balance", "variance_weighting"]
+# What makes the published recipe of ours; the frame that rates belong to, the range of noise and joined trials stay.
+PUBLISHED = {
+    "learning_rate": 0.05,
+    "batch_size": 2048,
+    "time_stretch": None,
+    "amplitude_spread": None,
+    "dataset_balance": None,
+    "variance_weighting": None,
+}
 
 
 def edited(text, values):
     """The configuration with other values for some keys; None removes a key. Lists are written in one line."""
+    text = text.rstrip() + "\n"
     for key, value in values.items():
-        text = re.sub(rf"^{key}:.*\n(?:- .*\n)*", "", text, flags=re.MULTILINE)
+        text = re.sub(rf"^{key}:.*\n(?: *- .*\n)*", "", text, flags=re.MULTILINE)
         if value is not None:
             text += f"{key}: {value}\n"
     return text
@@ -30,32 +39,36 @@ def edited(text, values):
 
 def listed(text, key):
     """The names in a list of the configuration, in one line or one per line."""
-    line, block = re.search(rf"^{key}:(.*)\n((?:- .*\n)*)", text, flags=re.MULTILINE).groups()
-    return line.strip(" []").replace(",", " ").split() or block.replace("- ", " ").split()
+    found = re.search(rf"^{key}:(.*)\n((?: *- .*\n)*)", text, flags=re.MULTILINE)
+    line, block = found.groups() if found else ("", "")
+    names = line.strip(" []").replace(",", " ").split() or re.findall(r"^ *- (\S+)", block, flags=re.MULTILINE)
+    return names or sys.exit(f"the configuration has no {key}")
 
 
 def run(command):
     print(" ".join(map(str, command)), file=sys.stderr)
-    subprocess.run(list(map(str, command)), check=True, stdout=sys.stderr)
+    status = subprocess.run(list(map(str, command)), stdout=sys.stderr).returncode
+    if status != 0:
+        sys.exit(f"{command[0]} ended with status {status}; run this again to go on")
 
 
 def fold(arguments, recipe, text, dataset, datasets):
     """Scores of the neurons of the dataset that is left out."""
     folder = arguments.output / recipe / dataset
-    scores = folder / "scores.tsv"
+    scores, config = folder / "scores.tsv", folder / "config.yaml"
+    values = {
+        "model_name": f"{recipe}_without_{dataset}",
+        "training_datasets": "[" + ", ".join(name for name in datasets if name != dataset) + "]",
+        "noise_levels": LEVELS,
+        "ensemble_size": 1,
+        "training_frames": arguments.frames,
+    }
+    wanted = edited(text, values | (PUBLISHED if recipe == "published" else {}))
+    if config.exists() and config.read_text() != wanted:
+        sys.exit(f"{config} is of another cross-validation: give another --output, or remove {folder}")
     if not scores.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        values = {
-            "model_name": f"{recipe}_without_{dataset}",
-            "training_datasets": "[" + ", ".join(name for name in datasets if name != dataset) + "]",
-            "noise_levels": LEVELS,
-            "ensemble_size": 1,
-            "training_frames": arguments.frames,
-        }
-        if recipe == "published":
-            values |= {key: None for key in OURS_ONLY} | {"batch_size": 2048}
-        config = folder / "config.yaml"
-        config.write_text(edited(text, values))
+        config.write_text(wanted)
         ground_truth = ["--ground_truth", arguments.ground_truth]
         run(["mpirun", "-n", arguments.ranks, arguments.program, "train", *ground_truth]
             + ["--config", config, "--output", folder])
@@ -82,6 +95,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--frames", type=int, default=1_500_000, help="windows that each member sees")
     arguments = parser.parse_args()
+    arguments.program = arguments.program.resolve()
     text = arguments.config.read_text()
     datasets = listed(text, "training_datasets")
     rows = {

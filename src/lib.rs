@@ -10,6 +10,15 @@
 //! Axes, always in this order: `T` frames, `N` neurons, `Z` z-planes. Rates are spikes per frame, times are seconds,
 //! frequencies Hz. The modules below stand in the order of the data.
 
+/// Prints a line to stdout. A reader that has gone, or a full disk under a log, is no reason to end a run.
+#[macro_export]
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    }};
+}
+
 pub mod cli;
 pub mod config;
 pub mod setup;

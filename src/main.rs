@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use spikegrid_mpi::cli::{self, Command};
 use spikegrid_mpi::comm::{World, launched_rank};
-use spikegrid_mpi::{cascade, demo, models, run, training};
+use spikegrid_mpi::{cascade, demo, models, run, say, training};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             return on_ranks(|world| training::run::run(world, &arguments));
         }
         Some(_) if launched_rank() != 0 => return ExitCode::SUCCESS,
-        Some(Command::DemoData(options)) => demo::write(&options, |line| println!("{line}"))
+        Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))
             .map(|_| 0)
             .map_err(Into::into),
         Some(Command::Models(command)) => models::run(&command).map_err(Into::into),

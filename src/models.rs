@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cascade::verify::{CHECKSUMS, problems};
 use crate::cascade::{Model, ModelError};
 use crate::config::{self, ConfigError};
+use crate::training::recipe::training_datasets;
 
 /// What to do with models.
 #[derive(Debug, clap::Subcommand)]
@@ -65,17 +66,21 @@ fn list(model_dir: Option<&Path>) {
     if installed.is_empty() {
         let searched = config::model_folders(model_dir).into_iter();
         let searched: Vec<String> = searched.map(|dir| dir.display().to_string()).collect();
-        println!("no models in {}", searched.join(", "));
+        say!("no models in {}", searched.join(", "));
         return;
     }
-    println!(
+    say!(
         "{:<44} {:>8} {:>13} {:>8} {:>10}  folder",
-        "model", "Hz", "noise levels", "members", "smoothing"
+        "model",
+        "Hz",
+        "noise levels",
+        "members",
+        "smoothing"
     );
     for dir in installed {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         match Model::load(&dir) {
-            Ok(model) => println!(
+            Ok(model) => say!(
                 "{name:<44} {:>8} {:>13} {:>8} {:>10}  {}",
                 model.config.sampling_rate,
                 levels(&model),
@@ -83,7 +88,7 @@ fn list(model_dir: Option<&Path>) {
                 smoothing(&model),
                 dir.display()
             ),
-            Err(error) => println!("{name:<44} unusable: {error}"),
+            Err(error) => say!("{name:<44} unusable: {error}"),
         }
     }
 }
@@ -96,48 +101,30 @@ fn info(dir: &Path) -> Result<(), ModelError> {
         .iter()
         .map(|layer| (layer.depth() + 1) * layer.outputs)
         .sum();
-    println!(
-        "model          {}",
-        dir.file_name().unwrap_or_default().to_string_lossy()
-    );
-    println!("folder         {}", dir.display());
-    println!("frame rate     {} Hz", config.sampling_rate);
-    println!("noise levels   {}", levels(&model));
-    println!(
-        "members        {} ({} of each noise level)",
-        members(&model),
-        config.ensemble_size
-    );
-    println!("smoothing      {}", smoothing(&model));
-    println!(
-        "window         {} frames, {} of them before the frame",
-        config.windowsize,
-        config.frames_before()
-    );
-    println!(
+    say!("model          {}", config.model_name);
+    say!("folder         {}", dir.display());
+    say!("frame rate     {} Hz", config.sampling_rate);
+    say!("noise levels   {}", levels(&model));
+    say!("members        {}", members(&model));
+    say!("smoothing      {}", smoothing(&model));
+    let before = config.frames_before() - 1;
+    let after = config.windowsize - 1 - before;
+    say!("window         {before} frames before and {after} after the frame of the rate");
+    say!(
         "network        filters {:?} of {:?} channels, dense {}, {weights} weights a member",
-        config.filter_sizes, config.filter_numbers, config.dense_expansion
+        config.filter_sizes,
+        config.filter_numbers,
+        config.dense_expansion
     );
     if let Some(datasets) = training_datasets(dir) {
-        println!("trained on     {}", datasets.join(", "));
+        say!("trained on     {}", datasets.join(", "));
     }
-    println!("checksum       {}", model.sha256);
+    say!("checksum       {}", model.sha256);
     model
         .warnings
         .iter()
-        .for_each(|warning| println!("warning        {warning}"));
+        .for_each(|warning| say!("warning        {warning}"));
     Ok(())
-}
-
-/// The datasets that `config.yaml` names.
-fn training_datasets(dir: &Path) -> Option<Vec<String>> {
-    #[derive(serde::Deserialize)]
-    struct Datasets {
-        training_datasets: Vec<String>,
-    }
-    let text = std::fs::read_to_string(dir.join("config.yaml")).ok()?;
-    let datasets: Datasets = serde_saphyr::from_str(&text).ok()?;
-    Some(datasets.training_datasets)
 }
 
 fn verify(dir: &Path) -> Result<u8, ModelsError> {
@@ -153,7 +140,7 @@ fn verify(dir: &Path) -> Result<u8, ModelsError> {
         true => "checksums agree",
         false => "it has no checksums",
     };
-    println!(
+    say!(
         "{}: {} members, intact; {checksums}",
         dir.display(),
         members(&model)

@@ -39,7 +39,7 @@ impl Progress {
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
-        self.bar.suspend(|| println!("{text}"));
+        self.bar.suspend(|| say!("{text}"));
     }
 
     /// A warning, on stderr.
@@ -88,7 +88,7 @@ impl Progress {
         self.bar.set_message(text.clone());
         if !self.live && elapsed >= stage.next_line {
             stage.next_line = elapsed + NEXT_LINES;
-            println!("{subject}: {} of {neurons} neurons, {text}", stage.done);
+            say!("{subject}: {} of {neurons} neurons, {text}", stage.done);
         }
     }
 

@@ -102,7 +102,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
         if let Err(error) = report.write(&output_dir) {
             eprintln!("warning: {error}");
         }
-        println!("{}", report.last_lines());
+        say!("{}", report.last_lines());
     }
     status
 }

@@ -99,6 +99,21 @@ fn members_reach_their_loss_and_are_the_same_bytes_for_any_number_of_ranks() {
         "trained by this configuration",
     ]);
     assert!(two == files(&path("two")));
+    // nor with those of another format
+    let config = self::config(folder.path(), CONFIG);
+    let keras = path("two").join("Model_NoiseLevel_3_Ensemble_2.h5");
+    fs::write(&keras, b"").unwrap();
+    train(2, &config, &path("two"))
+        .expect(2)
+        .says(&["Model_NoiseLevel_3_Ensemble_2.h5", "give another --output"]);
+    fs::remove_file(keras).unwrap();
+    // and a damaged one is not taken for trained
+    let mut damaged = two[missing].clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(path("two").join(missing), damaged).unwrap();
+    train(2, &config, &path("two"))
+        .expect(2)
+        .says(&[missing, "expected checksum"]);
 }
 
 #[test]
@@ -151,6 +166,26 @@ fn what_is_wrong_with_a_training_is_said() {
             "optimizer: Adagrad",
             "optimizer: Adam",
             ["optimizer", "found Adam"],
+        ),
+        (
+            "[DS1-fast, DS2-slow]",
+            "[DS1-fast, DS1-fast]",
+            ["training_datasets", "each once"],
+        ),
+        (
+            "training_frames: 60000",
+            "training_frames: 0",
+            ["training_frames", "at least 1"],
+        ),
+        (
+            "ensemble_size: 2",
+            "ensemble_size: 4294967296",
+            ["ensemble_size", "at most 1000"],
+        ),
+        (
+            "sampling_rate: 2",
+            "sampling_rate: 1e9",
+            ["sampling_rate", "up to 10000 Hz"],
         ),
         (
             "noise_levels: [3, 8]",

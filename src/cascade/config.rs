@@ -10,6 +10,10 @@ use super::error::ModelError;
 pub const MAX_WINDOW: usize = 4096;
 /// Most channels of a layer; CASCADE's own have 50.
 pub const MAX_CHANNELS: usize = 1024;
+/// Highest accepted frame rate, in Hz.
+pub const MAX_SAMPLING_RATE: f64 = 10_000.0;
+/// Most members that an ensemble may have; CASCADE's own have 5.
+pub const MAX_MEMBERS: usize = 1000;
 /// Most weights that one member of an ensemble may have; CASCADE's own have fewer than 40,000.
 pub const MAX_WEIGHTS: usize = 4_000_000;
 
@@ -88,12 +92,13 @@ impl ModelConfig {
     /// The first value that makes no network: key, what was expected, what was found.
     fn problem(&self) -> Option<(&'static str, String, String)> {
         let refuse = |key, expected: &str, found: String| Some((key, expected.to_owned(), found));
-        if !(self.sampling_rate.is_finite() && self.sampling_rate > 0.0) {
-            return refuse(
-                "sampling_rate",
-                "a frequency above 0 Hz",
-                self.sampling_rate.to_string(),
-            );
+        if !(self.sampling_rate > 0.0 && self.sampling_rate <= MAX_SAMPLING_RATE) {
+            let expected = format!("a frequency above 0, up to {MAX_SAMPLING_RATE} Hz");
+            return refuse("sampling_rate", &expected, self.sampling_rate.to_string());
+        }
+        if self.ensemble_size > MAX_MEMBERS {
+            let expected = format!("at most {MAX_MEMBERS} members");
+            return refuse("ensemble_size", &expected, self.ensemble_size.to_string());
         }
         if !(self.smoothing >= 0.0 && self.smoothing * self.sampling_rate <= MAX_WINDOW as f64) {
             let expected = format!("0 to {MAX_WINDOW} frames, in seconds");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -88,14 +88,14 @@ pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ModelError {
     }
 }
 
-pub(super) fn read_config(path: &Path) -> Result<String, ModelError> {
+pub(crate) fn read_config(path: &Path) -> Result<String, ModelError> {
     let file = File::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_CONFIG_BYTES)?;
     io::read_to_string(file.take(MAX_CONFIG_BYTES)).map_err(io_error(path))
 }
 
 /// File names of the folder's members by noise level and number.
-pub(super) fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, String>>, ModelError> {
+pub(crate) fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, String>>, ModelError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error(dir))? {
         names.extend(entry.map_err(io_error(dir))?.file_name().into_string());
@@ -118,6 +118,23 @@ pub(super) fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, Str
         }
     }
     Ok(levels)
+}
+
+/// Writes a file that has its name only once it is complete.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.partial"));
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    write().map_err(|source| {
+        // What can't be written is perhaps not there either.
+        let _ = fs::remove_file(&partial);
+        io_error(path)(source)
+    })
 }
 
 /// Names of the configuration and of the members' files, sorted.
@@ -147,7 +164,7 @@ fn member_of(name: &str) -> Option<(i32, u32)> {
     Some((level.parse().ok()?, member.parse().ok()?))
 }
 
-pub(super) fn read_member(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
+pub(crate) fn read_member(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("h5") => keras::read(path, config),
         Some("pth") => state_dict::read_torch(path, config),
@@ -168,7 +185,7 @@ fn check_size(path: &Path, file: &File, limit: u64) -> Result<(), ModelError> {
 }
 
 /// Hexadecimal SHA-256 of a weight file.
-pub(super) fn checksum(path: &Path) -> Result<String, ModelError> {
+pub(crate) fn checksum(path: &Path) -> Result<String, ModelError> {
     let file = File::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_WEIGHT_BYTES)?;
     let mut bytes = Vec::new();

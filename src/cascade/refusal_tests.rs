@@ -289,12 +289,12 @@ fn rule_4_1_values_that_make_no_network_are_named() {
         (
             "sampling_rate: 7.5",
             "sampling_rate: 0",
-            "sampling_rate: expected a frequency above 0 Hz, found 0",
+            "sampling_rate: expected a frequency above 0, up to 10000 Hz, found 0",
         ),
         (
             "sampling_rate: 7.5",
             "sampling_rate: .nan",
-            "sampling_rate: expected a frequency above 0 Hz, found NaN",
+            "sampling_rate: expected a frequency above 0, up to 10000 Hz, found NaN",
         ),
         (
             "smoothing: 0.2",

@@ -5,14 +5,14 @@
 //! position), `dense2.bias`: the names of CASCADE's PyTorch port.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use super::config::ModelConfig;
 use super::error::ModelError;
+use super::folder::write_whole;
 use super::torch::StateDict;
 use super::weights::{self, Header, Layer, Weights};
 
@@ -104,7 +104,7 @@ fn read(file: &impl TensorFile, path: &Path, config: &ModelConfig) -> Result<Wei
 const RECIPE: &str = "recipe";
 
 /// Writes one member of an ensemble as a safetensors file, by the names above; `recipe` identifies what the weights come
-/// from. The file has its name only once it is complete.
+/// from.
 ///
 /// # Errors
 /// The file can't be written.
@@ -129,21 +129,11 @@ pub(crate) fn write_safetensors(
         .iter()
         .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
     let metadata = HashMap::from([(RECIPE.to_owned(), recipe.to_owned())]);
-    let partial = path.with_extension("safetensors.partial");
-    views
+    let bytes = views
         .collect::<Result<Vec<_>, SafeTensorError>>()
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(io::Error::other)
-        .and_then(|bytes| {
-            let mut file = File::create(&partial)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&partial, path)
-        })
-        .map_err(|source| ModelError::Io {
-            path: path.into(),
-            source,
-        })
+        .map_err(not_safetensors(path))?;
+    write_whole(path, &bytes)
 }
 
 /// What a safetensors file's weights come from; None if it does not say.

@@ -1,13 +1,12 @@
 //! Everything that is wrong with a model folder, rather than the first thing.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use super::config::ModelConfig;
 use super::error::ModelError;
 use super::folder::{
-    checksum, checksummed_files, io_error, member_files, read_config, read_member,
+    checksum, checksummed_files, io_error, member_files, read_config, read_member, write_whole,
 };
 
 /// File with the checksums of a model folder, as `sha256sum` writes and checks it.
@@ -53,11 +52,27 @@ fn member_problems(
                 ));
             }
         }
-        for name in files.into_iter().flat_map(BTreeMap::values) {
+        for (&member, name) in files.into_iter().flatten() {
+            if config.ensemble_size > 0 && member as usize >= config.ensemble_size {
+                problems.push(format!(
+                    "{}: noise level {level}: expected {} members (ensemble_size), found {name} beside them",
+                    dir.display(),
+                    config.ensemble_size
+                ));
+            }
             if let Err(error) = read_member(&dir.join(name), config) {
                 problems.push(error.to_string());
             }
         }
+    }
+    for level in found
+        .keys()
+        .filter(|level| !config.noise_levels.contains(level))
+    {
+        problems.push(format!(
+            "{}: noise level {level} is not in config.yaml, but there are files of it",
+            dir.display()
+        ));
     }
     Ok(())
 }
@@ -72,35 +87,46 @@ pub fn write_checksums(dir: &Path) -> Result<(), ModelError> {
         let sum = checksum(&dir.join(&name))?;
         lines.push_str(&format!("{sum}  {name}\n"));
     }
-    let path = dir.join(CHECKSUMS);
-    fs::write(&path, lines).map_err(io_error(&path))
+    write_whole(&dir.join(CHECKSUMS), lines.as_bytes())
 }
 
-/// Compares the files with their checksums, where the folder has some.
-fn checksum_problems(dir: &Path, problems: &mut Vec<String>) -> Result<(), ModelError> {
+/// The checksums of the files of the model folder `dir` as [`CHECKSUMS`] has them, by file name; None without it. Lines that
+/// are none go to `problems`.
+///
+/// # Errors
+/// The file can't be read.
+pub fn expected_checksums(
+    dir: &Path,
+    problems: &mut Vec<String>,
+) -> Result<Option<BTreeMap<String, String>>, ModelError> {
     let path = dir.join(CHECKSUMS);
     if !path.try_exists().map_err(io_error(&path))? {
-        return Ok(());
+        return Ok(None);
     }
-    let text = read_config(&path)?;
     let mut expected = BTreeMap::new();
-    for line in text.lines() {
-        match line.split_once("  ") {
-            Some((sum, name)) if !name.contains('/') => expected.insert(name, sum),
-            _ => {
-                problems.push(format!(
-                    "{}: expected lines \"checksum  file\", found \"{line}\"",
-                    path.display()
-                ));
-                None
+    for line in read_config(&path)?.lines() {
+        match line.split_once("  ").or(line.split_once(" *")) {
+            Some((sum, name)) if !name.contains('/') => {
+                expected.insert(name.to_owned(), sum.to_owned());
             }
-        };
+            _ => problems.push(format!(
+                "{}: expected lines \"checksum  file\", found \"{line}\"",
+                path.display()
+            )),
+        }
     }
+    Ok(Some(expected))
+}
+
+fn checksum_problems(dir: &Path, problems: &mut Vec<String>) -> Result<(), ModelError> {
+    let Some(mut expected) = expected_checksums(dir, problems)? else {
+        return Ok(());
+    };
     for name in checksummed_files(dir)? {
         let Some(sum) = expected.remove(name.as_str()) else {
             problems.push(format!(
                 "{}: expected a line for {name}, found none",
-                path.display()
+                dir.join(CHECKSUMS).display()
             ));
             continue;
         };

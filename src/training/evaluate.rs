@@ -1,7 +1,7 @@
 //! How well a model infers the spike rates of ground truth.
 //!
 //! Per neuron, over the frames that have a rate, with `r` the inferred and `s` the true smoothed spike rate, as in
-//! Rupprecht et al. 2021: correlation of `r` and `s`; relative error `Σ|r - s| / Σs`; relative bias `Σ(r - s) / Σs`.
+//! Rupprecht et al. 2021, negative rates set to 0: correlation of `r` and `s`; relative error `Σ|r - s| / Σs`; relative bias `Σ(r - s) / Σs`.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::TrainingError;
 use super::ground_truth::{self, Dataset, Neuron};
-use super::recipe::Recipe;
+use super::recipe::training_datasets;
 use super::recording;
 use crate::cascade::{Model, PostProcess, Scratch, Threshold};
 use crate::random::Random;
@@ -67,14 +67,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
     let model = Model::load(&args.model)?;
     let names = match args.datasets.is_empty() {
         false => args.datasets.clone(),
-        true => {
-            let path = args.model.join("config.yaml");
-            let text = std::fs::read_to_string(&path).map_err(|source| TrainingError::Io {
-                path: path.clone(),
-                source,
-            })?;
-            Recipe::parse(&text, &path)?.training_datasets
-        }
+        true => training_datasets(&args.model).unwrap_or_default(),
     };
     let mut warnings = Vec::new();
     let datasets = names
@@ -86,9 +79,15 @@ pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
         .for_each(|warning| eprintln!("warning: {warning}"));
 
     let mut table = "noise_level\tdataset\tneuron\tcorrelation\terror\tbias\tlag\n".to_owned();
-    println!(
+    say!(
         "{:>11}  {:<40} {:>7} {:>11} {:>7} {:>7} {:>4}",
-        "noise level", "dataset", "neurons", "correlation", "error", "bias", "lag"
+        "noise level",
+        "dataset",
+        "neurons",
+        "correlation",
+        "error",
+        "bias",
+        "lag"
     );
     for &level in &args.noise_levels {
         let mut all = Vec::new();
@@ -123,11 +122,11 @@ pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
 fn print_medians(level: i32, dataset: &str, scores: &[Score]) {
     print!("{level:>11}  {dataset:<40} {:>7} ", scores.len());
     if scores.is_empty() {
-        println!("(none is long and quiet enough)");
+        say!("(none that is long and quiet enough and spikes)");
         return;
     }
     let of = |figure: fn(&Score) -> f64| median(scores.iter().map(figure).collect());
-    println!(
+    say!(
         "{:>11.3} {:>7.3} {:>+7.3} {:>4}",
         of(|score| score.correlation),
         of(|score| score.error),

@@ -1,18 +1,16 @@
 //! One member's training.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer;
 
+use super::TrainingError;
 use super::material::{Batch, Level};
 use super::network::TraceNetwork;
 use super::recipe::Recipe;
 use crate::cascade::ModelConfig;
 use crate::cascade::weights::Weights;
 use crate::random::Random;
-
-/// Steps from one report to the next.
-const REPORT_STEPS: usize = 100;
 
 /// Networks that are begun for a member, because now and then all channels of a layer fall silent and nothing is learnt.
 const BEGINNINGS: usize = 5;
@@ -26,32 +24,35 @@ pub struct Fitted {
     pub loss: f32,
 }
 
-/// Trains a network on `material`, from the random numbers of `random`. `progress` hears of windows seen and the loss now
-/// and then; the training ends without a result once it returns false.
+/// Trains a network on `material`, from the random numbers of `random`. `progress` hears of the windows seen and the loss
+/// of each step; the training ends without a result once it returns false.
 ///
 /// # Errors
-/// What candle can't compute.
+/// A loss that is no number; a network that learns nothing; what candle can't compute.
 pub fn fit(
     config: &ModelConfig,
     recipe: &Recipe,
     material: &Level,
     random: &mut Random,
     mut progress: impl FnMut(u64, f32) -> bool,
-) -> Result<Option<Fitted>> {
+) -> Result<Option<Fitted>, TrainingError> {
     for _ in 0..BEGINNINGS {
         let network = TraceNetwork::new(config, random)?;
         let outcome = descend(&network, config, recipe, material, random, &mut progress)?;
         let Some(Outcome { loss, of_constant }) = outcome else {
             return Ok(None);
         };
+        if of_constant == 0.0 {
+            return Err(TrainingError::NoSpikes);
+        }
         if loss < LEARNT * of_constant {
             let weights = network.weights()?;
             return Ok(Some(Fitted { weights, loss }));
         }
     }
-    candle_core::bail!(
-        "{BEGINNINGS} networks learnt no more than the mean rate; try a smaller learning_rate or more training_frames"
-    )
+    Err(TrainingError::LearntNothing {
+        networks: BEGINNINGS,
+    })
 }
 
 /// How a training ended.
@@ -69,12 +70,11 @@ fn descend(
     material: &Level,
     random: &mut Random,
     progress: &mut impl FnMut(u64, f32) -> bool,
-) -> Result<Option<Outcome>> {
+) -> Result<Option<Outcome>, TrainingError> {
     let mut optimizer = Adagrad::new(network.variables(), recipe.learning_rate)?;
     let mut batch = Batch::default();
     let mut seen = 0;
-    let mut recent = Mean::default();
-    let (mut last, mut of_constant) = (Mean::default(), Mean::default());
+    let mut last = Tail::default();
     while seen < recipe.training_frames {
         material.draw(random, &mut batch);
         let input = Tensor::from_slice(&batch.trace, batch.trace.len(), &Device::Cpu)?;
@@ -85,43 +85,48 @@ fn descend(
         optimizer.backward_step(&loss)?;
         let loss = loss.to_scalar::<f32>()?;
         if !loss.is_finite() {
-            candle_core::bail!(
-                "the loss became {loss} after {seen} frames; try a smaller learning_rate"
-            );
+            return Err(TrainingError::Diverged { loss, seen });
         }
         seen += batch.windows as u64;
-        recent.add(loss);
         if seen * 10 >= recipe.training_frames * 9 {
-            last.add(loss);
-            of_constant.add(batch.loss_of_constant());
+            last.add(&batch, loss);
         }
-        if recent.count == REPORT_STEPS {
-            if !progress(seen, recent.value()) {
-                return Ok(None);
-            }
-            recent = Mean::default();
+        if !progress(seen, loss) {
+            return Ok(None);
         }
     }
-    Ok(Some(Outcome {
-        loss: last.value(),
-        of_constant: of_constant.value(),
-    }))
+    Ok(Some(last.outcome()))
 }
 
+/// Sums over the last steps.
 #[derive(Default)]
-struct Mean {
-    sum: f64,
-    count: usize,
+struct Tail {
+    losses: f64,
+    steps: f64,
+    windows: f64,
+    /// Weights, weighted rates, weighted squares of rates.
+    moments: [f64; 3],
 }
 
-impl Mean {
-    fn add(&mut self, value: f32) {
-        self.sum += f64::from(value);
-        self.count += 1;
+impl Tail {
+    fn add(&mut self, batch: &Batch, loss: f32) {
+        self.losses += f64::from(loss);
+        self.steps += 1.0;
+        self.windows += batch.windows as f64;
+        for (&rate, &weight) in batch.rate.iter().zip(&batch.weight) {
+            let (rate, weight) = (f64::from(rate), f64::from(weight));
+            self.moments[0] += weight;
+            self.moments[1] += weight * rate;
+            self.moments[2] += weight * rate * rate;
+        }
     }
 
-    fn value(&self) -> f32 {
-        (self.sum / self.count.max(1) as f64) as f32
+    fn outcome(&self) -> Outcome {
+        let [weights, first, second] = self.moments;
+        Outcome {
+            loss: (self.losses / self.steps) as f32,
+            of_constant: ((second - first * first / weights) / self.windows).max(0.0) as f32,
+        }
     }
 }
 
@@ -135,18 +140,18 @@ struct Adagrad {
 impl Optimizer for Adagrad {
     type Config = f64;
 
-    fn new(variables: Vec<Var>, learning_rate: f64) -> Result<Self> {
+    fn new(variables: Vec<Var>, learning_rate: f64) -> candle_core::Result<Self> {
         let pairs = variables.into_iter().map(|variable| {
             let squares = (variable.zeros_like()? + 0.1)?;
             Ok((variable, squares))
         });
         Ok(Self {
-            variables: pairs.collect::<Result<_>>()?,
+            variables: pairs.collect::<candle_core::Result<_>>()?,
             learning_rate,
         })
     }
 
-    fn step(&mut self, gradients: &GradStore) -> Result<()> {
+    fn step(&mut self, gradients: &GradStore) -> candle_core::Result<()> {
         for (variable, squares) in &mut self.variables {
             if let Some(gradient) = gradients.get(variable) {
                 *squares = squares.add(&gradient.sqr()?)?.detach();

@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::cascade::config::MAX_SAMPLING_RATE;
 use crate::input::matlab::{Array, MatError, mat5};
+
+/// Lowest frame rate of a recording, in Hz.
+const LEAST_RATE: f64 = 0.1;
 
 /// Neurons recorded with one indicator in one kind of tissue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,17 +90,11 @@ pub fn read_dataset(dir: &Path, warnings: &mut Vec<String>) -> Result<Dataset, G
         .iter()
         .map(|path| read_neuron(path, warnings))
         .collect::<Result<_, _>>()?;
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
     Ok(Dataset {
-        name: name_of(dir),
+        name: name.into_owned(),
         neurons,
     })
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 fn read_neuron(path: &Path, warnings: &mut Vec<String>) -> Result<Neuron, GroundTruthError> {
@@ -133,8 +131,9 @@ fn read_neuron(path: &Path, warnings: &mut Vec<String>) -> Result<Neuron, Ground
             )),
         }
     }
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
     Ok(Neuron {
-        name: name_of(path),
+        name: name.into_owned(),
         trials,
     })
 }
@@ -174,13 +173,16 @@ fn read_trial(element: Array) -> Result<Option<Trial>, (&'static str, String)> {
         return Ok(None);
     };
     let frame_rate = (frames.len() - 1) as f64 / (last - first);
-    if !(frame_rate.is_finite() && frame_rate > 0.0) {
+    if !(LEAST_RATE..=MAX_SAMPLING_RATE).contains(&frame_rate) {
         return Err((
-            "increasing times fluo_time",
+            "0.1 to 10000 frames per second by fluo_time, in seconds",
             format!("{first} to {last} s in {} frames", frames.len()),
         ));
     }
-    if let Some(frame) = frames.iter().position(|(_, dff)| !dff.is_finite()) {
+    if let Some(frame) = frames
+        .iter()
+        .position(|(_, dff)| !(*dff as f32).is_finite())
+    {
         return Err((
             "finite ΔF/F fluo_mean",
             format!("{} at frame {frame}", frames[frame].1),

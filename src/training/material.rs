@@ -7,7 +7,8 @@ use super::recording::{Recording, of_neuron};
 use crate::cascade::ModelConfig;
 use crate::random::Random;
 
-/// Windows of a recording that follow each other in a step.
+/// Windows of a recording that follow each other in a step. Segments begin anywhere in a recording, so the first and last
+/// windows of one are seen less often than those in its middle.
 const SEGMENT: usize = 64;
 /// Speeds at which recordings are used if time is stretched, and as many places of their first frame.
 const SPEEDS: usize = 8;
@@ -51,24 +52,6 @@ pub struct Batch {
     pub weight: Vec<f32>,
     /// How many windows count.
     pub windows: usize,
-}
-
-impl Batch {
-    /// Weighted mean squared error of the weighted mean rate.
-    pub fn loss_of_constant(&self) -> f32 {
-        let pairs = || {
-            self.rate
-                .iter()
-                .zip(&self.weight)
-                .map(|(&rate, &weight)| (f64::from(rate), f64::from(weight)))
-        };
-        let weights: f64 = pairs().map(|(_, weight)| weight).sum();
-        let mean = pairs().map(|(rate, weight)| weight * rate).sum::<f64>() / weights;
-        let squares: f64 = pairs()
-            .map(|(rate, weight)| weight * (rate - mean).powi(2))
-            .sum();
-        (squares / self.windows as f64) as f32
-    }
 }
 
 impl Material {

@@ -49,7 +49,33 @@ pub enum TrainingError {
          give another --output, or remove the file to train the member again", path.display()
     )]
     OtherRecipe { path: PathBuf },
-    #[error("training: {0}")]
+    #[error(
+        "{}: expected nothing but members of {levels:?} numbered below {ensemble_size} as .safetensors, found this file; \
+         give another --output", path.display()
+    )]
+    ForeignMember {
+        path: PathBuf,
+        levels: Vec<i32>,
+        ensemble_size: usize,
+    },
+    #[error("{}: expected checksum {expected} (SHA256SUMS), found {found}; remove the file to train the member again", path.display())]
+    Damaged {
+        path: PathBuf,
+        expected: String,
+        found: String,
+    },
+    #[error("--output {}: expected a path in UTF-8", path.display())]
+    NotUtf8 { path: PathBuf },
+    #[error("the loss became {loss} after {seen} frames; try a smaller learning_rate")]
+    Diverged { loss: f32, seen: u64 },
+    #[error("there are no spikes in the recordings of this noise level")]
+    NoSpikes,
+    #[error(
+        "{networks} networks learnt no more than the mean rate; try a smaller learning_rate or more training_frames"
+    )]
+    LearntNothing { networks: usize },
+    // candle adds a backtrace
+    #[error("training: {}", .0.to_string().lines().next().unwrap_or_default())]
     Computation(#[from] candle_core::Error),
 }
 

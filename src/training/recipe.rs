@@ -1,15 +1,23 @@
 //! How a model is trained: the keys of `config.yaml` that inference passes over.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ground_truth::Dataset;
+use crate::cascade::folder::read_config;
 use crate::cascade::{ModelConfig, ModelError};
 
-/// The recipe of a training. CASCADE's own keys have CASCADE's meaning; the last five are this program's, and without
-/// them the training is as published, but for the frame that a window's rate belongs to (rule 4.4).
+/// Begins what is hashed into the identity of a member. Its number changes whenever the same recipe gives other weights.
+const TRAINING: &[u8] = b"spikegrid-mpi training 1\0";
+
+/// The recipe of a training. Without the last four keys every dataset has the same share, all errors the same weight, and
+/// recordings are used at their own speed, as in CASCADE. What differs from CASCADE in any case: a rate belongs to the frame
+/// that rule 4.4 names; noise is new in every step and of a range of sizes (see
+/// [`Recording::noise_range`](super::recording::Recording::noise_range)), where CASCADE makes replicas, more of quieter
+/// recordings; short trials are joined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// Names of the folders of ground truth.
@@ -18,7 +26,7 @@ pub struct Recipe {
     pub optimizer: String,
     /// `mean_squared_error`, likewise.
     pub loss_function: String,
-    /// Windows and frames around them that make a step.
+    /// Frames that make a step; of some, near the seams of recordings, no rate is learnt.
     pub batch_size: usize,
     /// Largest step of a weight.
     #[serde(default = "cascades_learning_rate")]
@@ -26,6 +34,8 @@ pub struct Recipe {
     /// Windows that a member sees before it is done.
     #[serde(default = "default_frames")]
     pub training_frames: u64,
+    /// Member `k` has the random numbers of seed + `k`: compare trainings whose seeds lie further apart than an ensemble has
+    /// members.
     #[serde(default)]
     pub seed: u64,
     /// Recordings are also used slower and faster by up to this factor, as a logarithm.
@@ -61,12 +71,24 @@ impl Recipe {
             reason: error.to_string().lines().next().unwrap_or_default().into(),
         })?;
         let fraction = |value: f64| (0.0..=2.0).contains(&value);
+        let names = &recipe.training_datasets;
+        let distinct: BTreeSet<&String> = names.iter().collect();
+        let folder =
+            |name: &&String| matches!(name.as_str(), "" | "." | "..") || name.contains('/');
         let checks = [
             (
                 "training_datasets",
-                !recipe.training_datasets.is_empty(),
-                "at least one",
-                format!("{:?}", recipe.training_datasets),
+                !names.is_empty()
+                    && distinct.len() == names.len()
+                    && !names.iter().any(|name| folder(&name)),
+                "at least one name of a folder, each once",
+                format!("{names:?}"),
+            ),
+            (
+                "training_frames",
+                recipe.training_frames > 0,
+                "at least 1",
+                recipe.training_frames.to_string(),
             ),
             (
                 "optimizer",
@@ -82,8 +104,8 @@ impl Recipe {
             ),
             (
                 "batch_size",
-                (1..=1 << 20).contains(&recipe.batch_size),
-                "1 to 1048576 frames",
+                (1..=1 << 16).contains(&recipe.batch_size),
+                "1 to 65536 frames",
                 recipe.batch_size.to_string(),
             ),
             (
@@ -128,27 +150,74 @@ impl Recipe {
         }
     }
 
-    /// What the weights depend on, hashed: architecture, recipe and ground truth, but not which noise levels and how many
-    /// members are wanted.
+    /// What the weights depend on, hashed: architecture, recipe, ground truth and the way of training, but not which noise
+    /// levels and how many members are wanted, nor names.
     pub fn provenance(&self, config: &ModelConfig, datasets: &[Dataset]) -> String {
-        let config = ModelConfig {
-            noise_levels: Vec::new(),
-            ensemble_size: 0,
-            ..config.clone()
-        };
         let mut hash = Sha256::new();
-        hash.update(format!("{config:?} {self:?}"));
-        for neuron in datasets.iter().flat_map(|dataset| &dataset.neurons) {
-            for trial in &neuron.trials {
-                let values = trial
-                    .dff
-                    .iter()
-                    .chain([&trial.frame_rate])
-                    .chain(&trial.spikes);
-                values.for_each(|value| hash.update(value.to_le_bytes()));
+        hash.update(TRAINING);
+        let [size1, size2, size3] = config.filter_sizes;
+        let [channels1, channels2, channels3] = config.filter_numbers;
+        for number in [
+            size1,
+            size2,
+            size3,
+            channels1,
+            channels2,
+            channels3,
+            config.dense_expansion,
+            config.windowsize,
+            self.batch_size,
+        ] {
+            hash.update((number as u64).to_le_bytes());
+        }
+        for number in [
+            self.training_frames,
+            self.seed,
+            u64::from(config.causal_kernel != 0),
+        ] {
+            hash.update(number.to_le_bytes());
+        }
+        for number in [
+            config.sampling_rate,
+            config.smoothing,
+            config.before_frac,
+            self.learning_rate,
+            self.time_stretch,
+            f64::from(self.amplitude_spread),
+            self.dataset_balance,
+            self.variance_weighting,
+        ] {
+            hash.update(number.to_le_bytes());
+        }
+        let mut count = |count: usize, values: &[f64]| {
+            hash.update((count as u64).to_le_bytes());
+            values
+                .iter()
+                .for_each(|value| hash.update(value.to_le_bytes()));
+        };
+        for dataset in datasets {
+            count(dataset.neurons.len(), &[]);
+            for neuron in &dataset.neurons {
+                count(neuron.trials.len(), &[]);
+                for trial in &neuron.trials {
+                    count(trial.dff.len(), &trial.dff);
+                    count(trial.spikes.len(), &trial.spikes);
+                    count(1, &[trial.frame_rate]);
+                }
             }
         }
         let digest = hash.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// The datasets that the `config.yaml` of the model folder `dir` names; None without such a list.
+pub fn training_datasets(dir: &Path) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Datasets {
+        training_datasets: Vec<String>,
+    }
+    let text = read_config(&dir.join("config.yaml")).ok()?;
+    let datasets: Datasets = serde_saphyr::from_str(&text).ok()?;
+    Some(datasets.training_datasets)
 }

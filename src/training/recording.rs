@@ -272,8 +272,15 @@ fn causal(config: &ModelConfig) -> Vec<f64> {
     normalised(kernel)
 }
 
+/// The kernel with sum 1; all of it in one frame if it is too narrow for any.
 fn normalised(mut kernel: Vec<f64>) -> Vec<f64> {
     let sum: f64 = kernel.iter().sum();
-    kernel.iter_mut().for_each(|tap| *tap /= sum);
+    if sum > 0.0 {
+        kernel.iter_mut().for_each(|tap| *tap /= sum);
+    } else {
+        let centre = kernel.len() / 2;
+        kernel.fill(0.0);
+        kernel[centre] = 1.0;
+    }
     kernel
 }

@@ -3,7 +3,7 @@
 //! Rank 0 hands out members on demand and reports; every rank, rank 0 too, trains one member at a time on a thread of its
 //! own and writes its file. What a member becomes depends on the recipe, its seed and the ground truth alone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use super::fit::{self, Fitted};
 use super::ground_truth::{self, Dataset};
 use super::material::Material;
 use super::recipe::Recipe;
-use crate::cascade::folder::member_name;
+use crate::cascade::folder::{self, member_name};
 use crate::cascade::{ModelConfig, state_dict, verify};
 use crate::comm::World;
 use crate::random::Random;
@@ -27,6 +27,8 @@ use crate::run::{NOTHING_STARTED, catch_signals};
 /// When rank 0 first says how far a member is, and how often it does again.
 const FIRST_LINE: Duration = Duration::from_secs(10);
 const NEXT_LINES: Duration = Duration::from_secs(60);
+/// How often a rank tells rank 0 how far its member is.
+const NEXT_REPORT: Duration = Duration::from_secs(2);
 /// How often a waiting thread looks for messages.
 const POLL: Duration = Duration::from_millis(5);
 /// Status of a training that a signal stopped (rule 1.4).
@@ -76,6 +78,8 @@ enum Message {
 struct Job {
     config: ModelConfig,
     recipe: Recipe,
+    /// The configuration as it was read.
+    text: String,
     output: PathBuf,
     datasets: Vec<Dataset>,
     /// What the members' weights depend on, hashed.
@@ -117,7 +121,7 @@ pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
     let status = work(world, &job, &mut root, &signal);
     world.flush();
     let finished = match root {
-        Some(root) if status == 0 => root.finish(args),
+        Some(_) if status == 0 => finish(&job),
         _ => Ok(()),
     };
     match world.agree(finished) {
@@ -133,11 +137,13 @@ pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
 
 /// Reads everything; the job and the members that are still to be trained.
 fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| TrainingError::Io { path, source }
-    };
-    let text = fs::read_to_string(&args.config).map_err(io(&args.config))?;
+    let output = &args.output;
+    if output.to_str().is_none() {
+        return Err(TrainingError::NotUtf8 {
+            path: output.clone(),
+        });
+    }
+    let text = folder::read_config(&args.config)?;
     let config = ModelConfig::parse(&text, &args.config)?;
     let recipe = Recipe::parse(&text, &args.config)?;
     let mut datasets = Vec::new();
@@ -150,28 +156,73 @@ fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
         .iter()
         .for_each(|warning| eprintln!("warning: {warning}"));
     let provenance = recipe.provenance(&config, &datasets);
-    fs::create_dir_all(&args.output).map_err(io(&args.output))?;
-    let mut missing = VecDeque::new();
-    for &level in &config.noise_levels {
-        for number in 0..config.ensemble_size.max(1) as u32 {
-            let path = args.output.join(member_name(level, number));
-            match path.try_exists().map_err(io(&path))? {
-                true if state_dict::recipe_of(&path)?.as_ref() == Some(&provenance) => {}
-                true => return Err(TrainingError::OtherRecipe { path }),
-                false => missing.push_back((level, number)),
-            }
+    let io = |source| TrainingError::Io {
+        path: output.clone(),
+        source,
+    };
+    fs::create_dir_all(output).map_err(io)?;
+    let probe = output.join(".writable.partial");
+    fs::write(&probe, b"").map_err(io)?;
+    fs::remove_file(&probe).map_err(io)?;
+    let mut missing = wanted(&config);
+    for name in folder::member_files(output)?
+        .values()
+        .flat_map(BTreeMap::values)
+    {
+        let path = output.join(name);
+        let known = missing
+            .iter()
+            .position(|&(level, number)| member_name(level, number) == *name);
+        let Some(place) = known else {
+            return Err(TrainingError::ForeignMember {
+                path,
+                levels: config.noise_levels,
+                ensemble_size: config.ensemble_size,
+            });
+        };
+        if state_dict::recipe_of(&path)?.as_ref() != Some(&provenance) {
+            return Err(TrainingError::OtherRecipe { path });
         }
+        folder::read_member(&path, &config)?;
+        check_checksum(output, name)?;
+        missing.remove(place);
     }
-    let output = args.output.clone();
     let job = Job {
         config,
         recipe,
-        output,
+        text,
+        output: output.clone(),
         datasets,
         provenance,
         material: OnceLock::new(),
     };
     Ok((job, missing))
+}
+
+/// All members of a model, in order.
+fn wanted(config: &ModelConfig) -> VecDeque<Member> {
+    let levels = config.noise_levels.iter();
+    let members = 0..config.ensemble_size.max(1) as u32;
+    levels
+        .flat_map(|&level| members.clone().map(move |number| (level, number)))
+        .collect()
+}
+
+/// Refuses a member that is not what an earlier training completed the folder with.
+fn check_checksum(output: &Path, name: &str) -> Result<(), TrainingError> {
+    let checksums = verify::expected_checksums(output, &mut Vec::new())?;
+    if let Some(expected) = checksums.and_then(|mut checksums| checksums.remove(name)) {
+        let path = output.join(name);
+        let found = folder::checksum(&path)?;
+        if found != expected {
+            return Err(TrainingError::Damaged {
+                path,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Handles messages until rank 0 says how it ended.
@@ -223,13 +274,19 @@ impl Training {
         let stop = Arc::new(AtomicBool::new(false));
         let (job, stopped) = (job.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
-            let progress = |frames, loss| {
-                // The receiver is gone only when the training was stopped.
-                let _ = report.send(Message::Progress {
-                    member,
-                    frames,
-                    loss,
-                });
+            let (mut losses, mut steps, mut reported) = (0.0, 0, Instant::now());
+            let progress = |frames, loss: f32| {
+                (losses, steps) = (losses + loss, steps + 1);
+                if reported.elapsed() > NEXT_REPORT {
+                    let loss = losses / steps as f32;
+                    // The receiver is gone only when the training was stopped.
+                    let _ = report.send(Message::Progress {
+                        member,
+                        frames,
+                        loss,
+                    });
+                    (losses, steps, reported) = (0.0, 0, Instant::now());
+                }
                 !stopped.load(Ordering::Relaxed)
             };
             let outcome = match train(&job, member, progress) {
@@ -300,7 +357,7 @@ struct Root {
 impl Root {
     fn new(job: &Job, missing: VecDeque<Member>, ranks: usize) -> Self {
         let members = job.config.noise_levels.len() * job.config.ensemble_size.max(1);
-        println!(
+        say!(
             "training {}: {} of {members} members to train, {} neurons of {} datasets, {} ranks, -> {}",
             job.config.model_name,
             missing.len(),
@@ -340,7 +397,7 @@ impl Root {
                 loss,
             } => {
                 self.trained += 1;
-                println!(
+                say!(
                     "noise level {level}, member {number}: loss {loss:.5} ({} of {} members, {:.0} s)",
                     self.trained,
                     self.members,
@@ -352,6 +409,7 @@ impl Root {
                 message,
             } => {
                 self.failed += 1;
+                self.missing.clear();
                 eprintln!("error: noise level {level}, member {number}: {message}");
             }
             Message::Signalled => self.signalled = true,
@@ -386,7 +444,7 @@ impl Root {
         match (self.trained == self.members, self.signalled, self.failed) {
             (true, ..) => 0,
             (_, true, _) => {
-                println!(
+                say!(
                     "stopped by a signal; run the same command again to train the members that are missing"
                 );
                 STOPPED
@@ -400,26 +458,18 @@ impl Root {
         let elapsed = self.start.elapsed();
         if elapsed >= self.next_line {
             self.next_line = elapsed + NEXT_LINES;
-            println!(
+            say!(
                 "noise level {level}, member {number}: loss {loss:.5} after {:.0} % of its frames",
                 100.0 * frames as f64 / self.training_frames as f64
             );
         }
     }
+}
 
-    /// Completes the folder: the configuration and the checksums.
-    fn finish(&self, args: &TrainArgs) -> Result<(), TrainingError> {
-        let config = args.output.join("config.yaml");
-        let io = |source| TrainingError::Io {
-            path: config.clone(),
-            source,
-        };
-        let text = fs::read(&args.config).map_err(io)?;
-        if fs::read(&config).ok().as_ref() != Some(&text) {
-            fs::write(&config, &text).map_err(io)?;
-        }
-        verify::write_checksums(&args.output)?;
-        println!("{} is complete", args.output.display());
-        Ok(())
-    }
+/// Completes the folder: the configuration and the checksums.
+fn finish(job: &Job) -> Result<(), TrainingError> {
+    folder::write_whole(&job.output.join("config.yaml"), job.text.as_bytes())?;
+    verify::write_checksums(&job.output)?;
+    say!("{} is complete", job.output.display());
+    Ok(())
 }

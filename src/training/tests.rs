@@ -447,7 +447,7 @@ fn training_goes_down_and_gives_the_same_weights_for_the_same_seed() {
     };
     let (losses, fitted) = train(1);
     assert!(
-        fitted.loss < 0.75 * losses[0],
+        fitted.loss < 0.75 * losses[..10].iter().sum::<f32>() / 10.0,
         "{losses:?}, then {}",
         fitted.loss
     );
