@@ -9,7 +9,7 @@
 //! d = R(dense(m2))                     rate[p] = Σ_j v_j · d[p+4j]
 //! ```
 //!
-//! Every layer with weights is one [`Convolution`]: the patches of a row are a strided view of the features, so that it
+//! Every layer with weights is a convolution: the patches of a row are a strided view of the features, so that it
 //! and its gradients are matrix products without copies.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Storage, Tensor, Var};
