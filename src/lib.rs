@@ -54,4 +54,5 @@ pub mod models;
 pub mod training;
 
 pub mod demo;
+mod files;
 mod random;

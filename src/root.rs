@@ -19,6 +19,7 @@ use crate::pipeline::{DrawnNeuron, UnitSummary};
 use crate::plot::{self, NeuronTraces};
 use crate::progress::Progress;
 use crate::report::{Outcome, SubjectReport};
+use crate::run::STOPPED;
 use crate::schedule::{Scheduler, Step};
 use crate::setup::Setup;
 use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
@@ -187,7 +188,7 @@ impl Root {
             self.progress.error(&format!(
                 "stopped by signal {signal}; run the same command again to continue"
             ));
-            status = 3;
+            status = STOPPED;
         }
         order_all(world, &Order::Finish { status });
     }

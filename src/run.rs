@@ -19,6 +19,8 @@ use crate::setup::{Prepared, Setup};
 
 /// Nothing could start.
 pub const NOTHING_STARTED: u8 = 2;
+/// A signal ended the job; it goes on when it is started again.
+pub const STOPPED: u8 = 3;
 
 const POLL: Duration = Duration::from_millis(1);
 

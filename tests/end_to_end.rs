@@ -209,36 +209,17 @@ fn rule_1_4_a_signal_ends_the_run_with_3_and_a_rerun_gives_the_same_bytes() {
     bench.run(2, &raw, &path("undisturbed"), &[]).expect(0);
 
     let flags = bench.flags(&raw, &path("out"), &["--save_traces"]);
-    let mut run = std::process::Command::new(common::PROGRAM)
-        .args(&flags)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = std::process::Command::new(common::PROGRAM);
+    command.args(&flags);
+    let mut job = common::Job::start(command);
     while !path("out/subject_1/.traces.h5.partial").exists() {
-        assert!(
-            run.try_wait().unwrap().is_none(),
-            "the run ended before it was stopped"
-        );
+        assert!(job.runs(), "the run ended before it was stopped");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let kill = std::process::Command::new("kill")
-        .args(["-TERM", &run.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    let start = std::time::Instant::now();
-    let output = run.wait_with_output().unwrap();
-    assert!(
-        start.elapsed().as_secs() < 10,
-        "ended only after {:?}",
-        start.elapsed()
-    );
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(
-        said.contains("run the same command again to continue"),
-        "{said}"
-    );
+    job.signal("TERM");
+    job.ends_within(10)
+        .expect(3)
+        .says(&["run the same command again to continue"]);
     assert!(common::visible_files(&path("out/subject_1")).is_empty());
 
     bench.run(2, &raw, &path("out"), &[]).expect(0);

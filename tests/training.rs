@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{alone, mpirun};
+use common::{Job, alone, mpirun};
 
 const CONFIG: &str = "\
 model_name: Small_2Hz_smoothing500ms
@@ -123,31 +123,22 @@ fn a_signal_ends_training_with_3_and_it_goes_on_later() {
     let config = config(folder.path(), &text);
     let output = folder.path().join("model");
     let member = output.join("Model_NoiseLevel_3_Ensemble_0.safetensors");
-    let mut run = std::process::Command::new(common::PROGRAM)
+    let mut command = std::process::Command::new(common::PROGRAM);
+    command
         .args(["train", "--ground_truth", &ground_truth(), "--config"])
-        .args([&config, Path::new("--output"), &output])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+        .args([&config, Path::new("--output"), &output]);
+    let mut job = Job::start(command);
     let start = std::time::Instant::now();
     while !member.exists() {
-        assert!(
-            run.try_wait().unwrap().is_none(),
-            "it ended before it was stopped"
-        );
+        assert!(job.runs(), "it ended before it was stopped");
         assert!(
             start.elapsed().as_secs() < 120,
             "no member after two minutes"
         );
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let kill = std::process::Command::new("kill")
-        .args(["-TERM", &run.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    let output_of_run = run.wait_with_output().unwrap();
-    assert_eq!(output_of_run.status.code(), Some(3));
-    let said = String::from_utf8_lossy(&output_of_run.stdout).into_owned();
+    job.signal("TERM");
+    let said = job.ends_within(60).expect(3).stdout;
     assert!(said.contains("run the same command again"), "{said}");
     let before = files(&output);
     assert!(before.len() < 4 && before.keys().all(|name| !name.contains("partial")));

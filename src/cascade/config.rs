@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
@@ -74,10 +75,7 @@ impl ModelConfig {
     /// value makes no network: a window shorter than its filters, `before_frac * windowsize < 1`, nothing or far too
     /// much to allocate.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ModelError> {
-        let config: Self = serde_saphyr::from_str(text).map_err(|error| ModelError::Config {
-            path: path.into(),
-            reason: one_line(&error.to_string()),
-        })?;
+        let config: Self = parse_yaml(text, path)?;
         match config.problem() {
             None => Ok(config),
             Some((key, expected, found)) => Err(ModelError::ConfigValue {
@@ -212,6 +210,14 @@ impl ModelConfig {
     pub fn frames_after(&self) -> usize {
         ((1.0 - self.before_frac) * self.windowsize as f64) as usize
     }
+}
+
+/// Reads some keys of the text of the configuration at `path`.
+pub(crate) fn parse_yaml<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, ModelError> {
+    serde_saphyr::from_str(text).map_err(|error| ModelError::Config {
+        path: path.into(),
+        reason: one_line(&error.to_string()),
+    })
 }
 
 fn one_line(text: &str) -> String {

@@ -12,6 +12,7 @@ use super::error::ModelError;
 use super::model::{Level, Model};
 use super::weights::Weights;
 use super::{keras, state_dict};
+use crate::files;
 
 /// Largest `config.yaml` that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -122,8 +123,7 @@ pub(crate) fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, Str
 
 /// Writes a file that has its name only once it is complete.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = path.with_file_name(format!(".{name}.partial"));
+    let partial = files::partial(path);
     let write = || {
         let mut file = File::create(&partial)?;
         file.write_all(bytes)?;
@@ -195,7 +195,7 @@ pub(crate) fn checksum(path: &Path) -> Result<String, ModelError> {
     Ok(hex(&Sha256::digest(&bytes)))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub use crate::files::partial;
+
 /// Why a file could not be written or read.
 #[derive(Debug, Error)]
 pub enum OutputError {
@@ -186,12 +188,6 @@ fn discard(path: &Path) {
         .open(path)
         .and_then(|file| file.set_len(0));
     let _ = std::fs::remove_file(path);
-}
-
-/// The temporary name of a file that is not complete.
-pub fn partial(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.partial"))
 }
 
 /// Gives a complete file its final name, once its bytes are on disk.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ground_truth::Dataset;
-use crate::cascade::folder::read_config;
+use crate::cascade::config::parse_yaml;
+use crate::cascade::folder::{hex, read_config};
 use crate::cascade::{ModelConfig, ModelError};
 
 /// Begins what is hashed into the identity of a member. Its number changes whenever the same recipe gives other weights.
@@ -66,10 +67,7 @@ impl Recipe {
     /// # Errors
     /// Keys that are missing, of another type, or of a value with which nothing can be trained.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ModelError> {
-        let recipe: Self = serde_saphyr::from_str(text).map_err(|error| ModelError::Config {
-            path: path.into(),
-            reason: error.to_string().lines().next().unwrap_or_default().into(),
-        })?;
+        let recipe: Self = parse_yaml(text, path)?;
         let fraction = |value: f64| (0.0..=2.0).contains(&value);
         let names = &recipe.training_datasets;
         let distinct: BTreeSet<&String> = names.iter().collect();
@@ -206,8 +204,7 @@ impl Recipe {
                 }
             }
         }
-        let digest = hash.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
 }
 
@@ -217,7 +214,7 @@ pub fn training_datasets(dir: &Path) -> Option<Vec<String>> {
     struct Datasets {
         training_datasets: Vec<String>,
     }
-    let text = read_config(&dir.join("config.yaml")).ok()?;
-    let datasets: Datasets = serde_saphyr::from_str(&text).ok()?;
+    let path = dir.join("config.yaml");
+    let datasets: Datasets = parse_yaml(&read_config(&path).ok()?, &path).ok()?;
     Some(datasets.training_datasets)
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, OnceLock};
@@ -22,7 +22,7 @@ use crate::cascade::folder::{self, member_name};
 use crate::cascade::{ModelConfig, state_dict, verify};
 use crate::comm::World;
 use crate::random::Random;
-use crate::run::{NOTHING_STARTED, catch_signals};
+use crate::run::{NOTHING_STARTED, STOPPED, catch_signals};
 
 /// When rank 0 first says how far a member is, and how often it does again.
 const FIRST_LINE: Duration = Duration::from_secs(10);
@@ -31,8 +31,6 @@ const NEXT_LINES: Duration = Duration::from_secs(60);
 const NEXT_REPORT: Duration = Duration::from_secs(2);
 /// How often a waiting thread looks for messages.
 const POLL: Duration = Duration::from_millis(5);
-/// Status of a training that a signal stopped (rule 1.4).
-const STOPPED: u8 = 3;
 
 /// What `train` reads and writes.
 #[derive(Debug, clap::Args)]
@@ -165,6 +163,7 @@ fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
     fs::write(&probe, b"").map_err(io)?;
     fs::remove_file(&probe).map_err(io)?;
     let mut missing = wanted(&config);
+    let mut checksums = verify::expected_checksums(output, &mut Vec::new())?.unwrap_or_default();
     for name in folder::member_files(output)?
         .values()
         .flat_map(BTreeMap::values)
@@ -184,7 +183,16 @@ fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
             return Err(TrainingError::OtherRecipe { path });
         }
         folder::read_member(&path, &config)?;
-        check_checksum(output, name)?;
+        if let Some(expected) = checksums.remove(name) {
+            let found = folder::checksum(&path)?;
+            if found != expected {
+                return Err(TrainingError::Damaged {
+                    path,
+                    expected,
+                    found,
+                });
+            }
+        }
         missing.remove(place);
     }
     let job = Job {
@@ -206,23 +214,6 @@ fn wanted(config: &ModelConfig) -> VecDeque<Member> {
     levels
         .flat_map(|&level| members.clone().map(move |number| (level, number)))
         .collect()
-}
-
-/// Refuses a member that is not what an earlier training completed the folder with.
-fn check_checksum(output: &Path, name: &str) -> Result<(), TrainingError> {
-    let checksums = verify::expected_checksums(output, &mut Vec::new())?;
-    if let Some(expected) = checksums.and_then(|mut checksums| checksums.remove(name)) {
-        let path = output.join(name);
-        let found = folder::checksum(&path)?;
-        if found != expected {
-            return Err(TrainingError::Damaged {
-                path,
-                expected,
-                found,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Handles messages until rank 0 says how it ended.

@@ -127,6 +127,11 @@ impl Job {
         ranks
     }
 
+    /// Sends a signal to the process that was started.
+    pub fn signal(&self, signal: &str) {
+        assert!(kill(signal, self.child.id()), "{} is gone", self.what);
+    }
+
     pub fn ends_within(mut self, seconds: u64) -> Run {
         let start = Instant::now();
         let status = loop {
@@ -151,11 +156,12 @@ impl Job {
     }
 }
 
-/// Sends a signal to a process that may be gone.
-pub fn kill(signal: &str, process: u32) {
+/// Sends a signal to a process that may be gone; whether it was there.
+pub fn kill(signal: &str, process: u32) -> bool {
     let mut command = Command::new("kill");
     command.args([&format!("-{signal}"), &process.to_string()]);
-    let _ = command.stderr(Stdio::null()).status();
+    let status = command.stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn text(mut file: File) -> String {
