@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use mpi::collective::SystemOperation;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::heartbeat;
+use crate::memory::keep_freed_blocks;
 use crate::pipeline::UnitSummary;
 use crate::subject::SubjectPlan;
 
@@ -71,8 +73,8 @@ pub struct RankFailure {
 pub enum Order {
     /// What there is to know of a subject, before its first unit.
     Subject(Box<SubjectPlan>),
-    /// Compute this unit and hold its spikes.
-    Compute { subject: usize, unit: usize },
+    /// Compute these units and hold their spikes.
+    Compute { subject: usize, units: Range<usize> },
     /// All ranks write the subject together.
     Write { subject: usize },
     /// Drop what is held of the subject.
@@ -90,8 +92,12 @@ pub enum Reply {
         unit: usize,
         summary: Box<UnitSummary>,
     },
-    /// The unit could not be computed.
-    Failed { subject: usize, message: String },
+    /// These units could not be computed.
+    Failed {
+        subject: usize,
+        units: Vec<usize>,
+        message: String,
+    },
     /// The subject goes on, but there is something to be known.
     Warning { subject: usize, message: String },
     /// This rank was asked by a signal to end.
@@ -140,6 +146,7 @@ impl World {
     /// # Errors
     /// MPI without thread support, or a launcher of another MPI library, under which every process is alone.
     pub fn start() -> Result<(Universe, Self), StartError> {
+        keep_freed_blocks();
         for (variable, value) in ENVIRONMENT {
             if std::env::var_os(variable).is_none() {
                 // SAFETY: the process has one thread until MPI starts.

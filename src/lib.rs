@@ -34,6 +34,7 @@ pub mod pipeline;
 
 pub mod comm;
 mod heartbeat;
+mod memory;
 pub mod schedule;
 
 pub mod rank;
