@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::File;
 
 use super::metadata::Metadata;
-use super::{OutputError, SubjectFiles, finish, lock_folder, partial};
+use super::{OutputError, SubjectFiles, lock_folder, write_whole};
 
 /// Writes the file anew from the subjects that are complete; returns what was wrong with those that were left out.
 ///
@@ -27,20 +27,17 @@ pub fn write(output_dir: &Path) -> Result<Vec<String>, OutputError> {
             Err(error) => warnings.push(format!("combined_metadata.h5 leaves {name} out: {error}")),
         }
     }
-    let write = || {
-        let file = File::create(partial(&path))?;
+    let write = |partial: &Path| {
+        let file = File::create(partial)?;
         for (name, metadata) in &complete {
             metadata.write_to(&file.create_group(name)?)?;
         }
         file.close()
     };
-    let written = write()
-        .map_err(OutputError::hdf5(&path, "cannot be written"))
-        .and_then(|()| finish(&path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(partial(&path));
-    }
-    written.map(|()| warnings)
+    write_whole(&path, |partial| {
+        write(partial).map_err(OutputError::hdf5(&path, "cannot be written"))
+    })?;
+    Ok(warnings)
 }
 
 /// The names of the subject folders.
