@@ -163,11 +163,7 @@ fn damage(whole: &[u8], step: usize, number: usize) -> Option<(String, Vec<u8>)>
             whole[..number * CUT].to_vec(),
         ));
     }
-    // With a step of 1, each bit of each byte; else one bit of some bytes.
-    let (byte, bit) = match step {
-        1 => ((number - cuts) / 8, (number - cuts) % 8),
-        _ => ((number - cuts) * step, (number - cuts) * 5 % 8),
-    };
+    let (byte, bit) = ((number - cuts) * step, (number - cuts) * 5 % 8);
     let mut bytes = whole.to_vec();
     *bytes.get_mut(byte)? ^= 1 << bit;
     Some((format!("bit {bit} of byte {byte} flipped"), bytes))
@@ -175,7 +171,7 @@ fn damage(whole: &[u8], step: usize, number: usize) -> Option<(String, Vec<u8>)>
 
 fn step() -> usize {
     let step = std::env::var("SPIKEGRID_DAMAGE_STEP");
-    step.map_or(13, |step| {
+    step.map_or(29, |step| {
         step.parse().expect("SPIKEGRID_DAMAGE_STEP is a number")
     })
 }

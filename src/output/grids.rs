@@ -82,7 +82,10 @@ fn write_error(path: &Path, action: &'static str, error: hdf5::Error) -> OutputE
     let trial = OpenOptions::new()
         .append(true)
         .open(path)
-        .and_then(|mut file| file.write_all(&vec![0; TRIAL_BYTES]));
+        .and_then(|mut file| {
+            file.write_all(&vec![0; TRIAL_BYTES])?;
+            file.sync_all()
+        });
     match trial {
         Ok(()) => OutputError::hdf5(path, action)(error),
         Err(reason) => OutputError::io(path, action)(reason),
