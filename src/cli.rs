@@ -56,6 +56,9 @@ pub enum Command {
     Train(TrainArgs),
     /// Measure how well a CASCADE model infers the spike rates of ground truth
     Evaluate(EvaluateArgs),
+    /// Read the HDF5 files that stdin names, for a run that wants to know whether the library survives them
+    #[command(hide = true)]
+    Probe,
     /// Write an untrained CASCADE model with the default architecture: to try the program, not for science
     #[command(hide = true)]
     UntrainedModel {

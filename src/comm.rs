@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mpi::collective::SystemOperation;
@@ -29,6 +31,8 @@ use crate::subject::SubjectPlan;
 const POLL: Duration = Duration::from_millis(1);
 /// How long ranks may differ in leaving one collective operation.
 const STRAGGLERS: Duration = Duration::from_secs(20);
+/// How long all ranks may take together to open or lay out a file.
+const OPENING: Duration = Duration::from_secs(300);
 
 /// Variables that libraries read, and what they are set to unless the user has set them:
 /// Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters;
@@ -258,7 +262,7 @@ impl World {
     pub fn flush(&mut self) {
         while !self.outgoing.is_empty() {
             self.reap();
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
         }
     }
 
@@ -288,7 +292,7 @@ impl World {
         let mut request = self.collectives.immediate_barrier();
         while let Err(pending) = request.test() {
             request = pending;
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
             waited(start.elapsed());
         }
     }
@@ -322,6 +326,28 @@ impl World {
             }
         });
         self.agree_here(outcome)
+    }
+
+    /// Opens or lays out a file by a collective call of a library. Where the file could be opened in some ranks only,
+    /// all may wait in it for ever (Open MPI 4.1): then the whole job ends, saying that this was `action`.
+    pub fn open_together<T>(&self, action: &str, open: impl FnOnce() -> T) -> T {
+        let (opened, waiting) = channel::<()>();
+        let line = format!(
+            "error: rank {}: {action}: not done after {} s, so the job ends; \
+             see whether all hosts can write there and run the same command again to continue",
+            self.rank(),
+            OPENING.as_secs()
+        );
+        // Without a thread to spare nobody watches.
+        let _ = thread::Builder::new().spawn(move || {
+            if waiting.recv_timeout(OPENING) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{line}");
+                abort();
+            }
+        });
+        let result = open();
+        drop(opened);
+        result
     }
 
     fn agree_here<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {

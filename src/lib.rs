@@ -24,6 +24,7 @@ pub mod config;
 pub mod setup;
 
 pub mod input;
+pub mod probe;
 pub mod subject;
 
 pub mod baseline;

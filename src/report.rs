@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::output::{OutputError, finish, lock_folder, partial};
+use crate::output::{OutputError, lock_folder, write_whole};
 
 /// How a subject ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -97,9 +97,10 @@ impl Report {
         let path = output_dir.join("report.json");
         let _lock = lock_folder(output_dir)?;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        std::fs::write(partial(&path), text + "\n")
-            .map_err(OutputError::io(&path, "cannot be written"))?;
-        finish(&path)
+        write_whole(&path, |partial| {
+            std::fs::write(partial, text + "\n")
+                .map_err(OutputError::io(&path, "cannot be written"))
+        })
     }
 
     /// The last lines of a run.

@@ -25,7 +25,7 @@ use crate::run::STOPPED;
 use crate::schedule::{Scheduler, Step};
 use crate::setup::Setup;
 use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
-use crate::{spikes, split};
+use crate::{probe, spikes, split};
 
 /// Which of a subject's files are to be written.
 #[derive(Debug, Clone, Copy)]
@@ -283,6 +283,7 @@ impl Root {
     fn open_subject(&mut self, index: usize, start: Instant) -> Result<Option<Open>, String> {
         let subject = self.subjects[index].clone();
         let config = &self.config;
+        probe::subject(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
         let SubjectInput {
             traces,
             positions,
@@ -295,7 +296,11 @@ impl Root {
             input: Some(identity),
             ..self.provenance.clone()
         };
-        let claim = SubjectFiles::new(&config.output_dir, &subject.name).claim();
+        let files = SubjectFiles::new(&config.output_dir, &subject.name);
+        if !config.overwrite {
+            probe::outputs(&files).map_err(|error| error.to_string())?;
+        }
+        let claim = files.claim();
         let claim = claim.map_err(|error| error.to_string())?;
         let files = &claim.files;
         let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];

@@ -24,6 +24,33 @@ pub enum Orientation {
     NeuronsByFrames,
 }
 
+/// Reads what there is to read before the samples, the index of chunks and the first and last samples, whatever comes
+/// of it.
+pub(crate) fn try_out(time_series: &Path, dataset: &str) {
+    const CORNER: usize = 8;
+    let Ok(found) = Found::probe(time_series, dataset) else {
+        return;
+    };
+    let orientation = Orientation::NeuronsByFrames;
+    let Ok(traces) = Traces::open_found(time_series, dataset, orientation, &found) else {
+        return;
+    };
+    let _ = traces.dataset.storage_size();
+    let first = found.shape.map(|extent| 0..extent.min(CORNER));
+    let last = found
+        .shape
+        .map(|extent| extent.saturating_sub(CORNER)..extent);
+    for [rows, columns] in [first, last] {
+        let place = (rows, columns);
+        match traces.kind {
+            NumberKind::F32 => drop(traces.dataset.read_slice_2d::<f32, _>(place)),
+            NumberKind::F64 => drop(traces.dataset.read_slice_2d::<f64, _>(place)),
+            NumberKind::I64 => drop(traces.dataset.read_slice_2d::<i64, _>(place)),
+            NumberKind::U64 => drop(traces.dataset.read_slice_2d::<u64, _>(place)),
+        }
+    }
+}
+
 /// Numbers held at a time while a block is turned from the file's order into neuron-major order: 4 MiB of f32.
 const BLOCK: usize = 1 << 20;
 /// Blocks that the system is told of before they are read.
