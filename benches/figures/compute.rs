@@ -20,7 +20,10 @@ pub const PLANES: usize = 29;
 /// What requests share.
 pub struct Compute {
     model: Model,
+    /// By neurons and frames.
     dff: HashMap<(usize, usize), Vec<f32>>,
+    /// By frames.
+    fluorescence: HashMap<usize, Vec<f32>>,
 }
 
 impl Compute {
@@ -28,12 +31,13 @@ impl Compute {
         Self {
             model: Model::load(Path::new(MODEL)).expect("the model that is shipped"),
             dff: HashMap::new(),
+            fluorescence: HashMap::new(),
         }
     }
 
     /// From ΔF/F in memory to spike rates in memory, noise levels mixed, on `threads` threads.
     pub fn inference(&mut self, neurons: usize, frames: usize, threads: usize, arch: &str) -> f64 {
-        let Self { model, dff } = self;
+        let Self { model, dff, .. } = self;
         let dff = dff
             .entry((neurons, frames))
             .or_insert_with(|| data::dff(neurons, frames, model.config.sampling_rate));
@@ -58,7 +62,11 @@ impl Compute {
     /// 500 traces, one after the other, on one thread. Every `missing`-th sample is NaN, none for 0.
     pub fn dff(&mut self, frames: usize, half: usize, missing: usize) -> f64 {
         const NEURONS: usize = 500;
-        let mut traces = data::fluorescence(NEURONS, frames);
+        let fluorescence = self
+            .fluorescence
+            .entry(frames)
+            .or_insert_with(|| data::fluorescence(NEURONS, frames));
+        let mut traces = fluorescence.clone();
         if missing > 0 {
             traces
                 .iter_mut()
@@ -114,7 +122,7 @@ impl Compute {
 
 fn instruction_set(name: &str) -> Arch {
     match name {
-        "best" => Arch::new(),
+        "avx512" => Arch::V4(pulp::x86::V4::try_new().expect("AVX-512")),
         "avx2" => Arch::V3(pulp::x86::V3::try_new().expect("AVX2")),
         _ => panic!("no instruction set {name}"),
     }

@@ -1,7 +1,7 @@
 //! The program's side of `scripts/bench.sh`: does what stdin asks for, line by line, and prints the seconds that each took.
 //!
 //! ```text
-//! inference NEURONS FRAMES THREADS ARCH     ΔF/F to spike rates; ARCH is best or avx2
+//! inference NEURONS FRAMES THREADS ARCH     ΔF/F to spike rates; ARCH is avx512 or avx2
 //! dff FRAMES HALF MISSING                   F to ΔF/F of one neuron after the other; every MISSING-th sample is NaN
 //! sample FRAMES                             rates to spikes
 //! rasterise NEURONS                         bit-packed spikes to grids of 29 planes, 1 % of the pixels 1

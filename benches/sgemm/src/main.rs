@@ -1,4 +1,5 @@
-//! Times products of two square f32 matrices by the `gemm` crate: for each line `SIZE THREADS` of stdin prints seconds.
+//! Times products of two square f32 matrices by the `gemm` crate: for each line `sgemm SIZE THREADS REPEATS` of
+//! stdin prints seconds.
 
 use std::time::Instant;
 
@@ -7,17 +8,19 @@ use gemm::Parallelism;
 fn main() {
     for line in std::io::stdin().lines() {
         let line = line.expect("stdin can be read");
-        let mut words = line
-            .split_whitespace()
-            .map(|word| word.parse().expect("SIZE THREADS"));
-        let (Some(size), Some(threads)) = (words.next(), words.next()) else {
-            panic!("expected SIZE THREADS, found {line:?}");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["sgemm", size, threads, repeats] = words[..] else {
+            panic!("unknown request: {line}");
         };
-        println!("{}", sgemm(size, threads));
+        println!("{}", sgemm(number(size), number(threads), number(repeats)));
     }
 }
 
-fn sgemm(size: usize, threads: usize) -> f64 {
+fn number(word: &str) -> usize {
+    word.parse().expect("a number")
+}
+
+fn sgemm(size: usize, threads: usize, repeats: usize) -> f64 {
     let parallelism = match threads {
         1 => Parallelism::None,
         threads => Parallelism::Rayon(threads),
@@ -27,29 +30,31 @@ fn sgemm(size: usize, threads: usize) -> f64 {
     let mut product = vec![1.0_f32; size * size];
     let (column, row) = (1, size as isize);
     let start = Instant::now();
-    // SAFETY: all three matrices are row-major and hold size × size values.
-    unsafe {
-        gemm::gemm(
-            size,
-            size,
-            size,
-            product.as_mut_ptr(),
-            column,
-            row,
-            false,
-            left.as_ptr(),
-            column,
-            row,
-            right.as_ptr(),
-            column,
-            row,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+    for _ in 0..repeats {
+        // SAFETY: all three matrices are row-major and hold size × size values.
+        unsafe {
+            gemm::gemm(
+                size,
+                size,
+                size,
+                product.as_mut_ptr(),
+                column,
+                row,
+                false,
+                left.as_ptr(),
+                column,
+                row,
+                right.as_ptr(),
+                column,
+                row,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
     }
     let seconds = start.elapsed().as_secs_f64();
     assert_eq!(product[0], 0.5 * size as f32);
