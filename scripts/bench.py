@@ -19,6 +19,7 @@ from pathlib import Path
 import bench_data
 
 FOLDER = Path("target/bench")
+DATA = FOLDER / "data"
 PROGRAM = Path("target/release/spikegrid-mpi")
 CORES = len(os.sched_getaffinity(0))
 REPEATS = 5
@@ -110,7 +111,7 @@ def row(target, figure, ours, against, ratio, bound, most=False):
 
 def run(ranks, folder, *flags):
     """Runs the program on a folder of subjects; its report."""
-    output = FOLDER / "output"
+    output = FOLDER / f"output-{os.getpid()}"
     shutil.rmtree(output, ignore_errors=True)
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
     command = [*launcher, PROGRAM, "--input_dir", folder, "--output_dir", output, *flags]
@@ -155,7 +156,7 @@ def inference():
 
 def scaling():
     # One plane: what is written is small beside what is computed.
-    folder = bench_data.subject(FOLDER / "data/scaling", 2000, 3000, 1)
+    folder = bench_data.subject(DATA, 1000, 3000, 1)
     flags = ["--num_neurons", "0"]
     size, products = 2048, 10
     instruction_set = "avx512" if "avx512f" in Path("/proc/cpuinfo").read_text() else "avx2"
@@ -195,12 +196,10 @@ def baseline():
 
 def grids():
     frames, neurons, sparse = 1024, 100_000, 10_000
-    folder = FOLDER / "data"
-    folder.mkdir(parents=True, exist_ok=True)
     volume = frames * PLANES * PLANE_BYTES / 1e9
     rates = {}
     for ranks in 1, 2:
-        command = ["mpirun", "-n", str(ranks), figures_program(), "grids", str(folder), str(frames), str(REPEATS)]
+        command = ["mpirun", "-n", str(ranks), figures_program(), "grids", str(DATA), str(frames), str(REPEATS)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
         pairs = iter([[float(word) for word in line.split()] for line in lines])
         pair = []
@@ -225,7 +224,7 @@ def reading():
     neurons, frames = 20_000, 4000
     with program() as ours:
         for layout in bench_data.LAYOUTS:
-            path = bench_data.time_series(FOLDER / f"data/{layout}.h5", neurons, frames, layout)
+            path = bench_data.time_series(DATA / f"{layout}.h5", neurons, frames, layout)
             floor = "inflate" if "gzip" in layout else "stream"
             for cache, bound in ("cold", 1.2), ("warm", None):
                 def ask(work):
@@ -246,7 +245,7 @@ def forget(path):
 
 def pipeline():
     neurons, frames, ranks = 10_000, 3000, 2
-    folder = bench_data.subject(FOLDER / "data/pipeline", neurons, frames, PLANES)
+    folder = bench_data.subject(DATA, neurons, frames, PLANES)
     reports = []
 
     def ours():
@@ -262,7 +261,7 @@ def pipeline():
             sample=lambda: stages.ask("sample", frames),
             percentile=lambda: numpy.ask("percentile", *percentile),
             windows=lambda: tensorflow.ask("windows", *windows),
-            grids=lambda: numpy.ask("grids", neurons, frames_of_grids, PLANES, FOLDER / "data/reference.h5"),
+            grids=lambda: numpy.ask("grids", neurons, frames_of_grids, PLANES, DATA / "reference.h5"),
         )
     # `compute` has ΔF/F and the drawing of spikes in it, each of 500 traces when measured alone.
     beside = (found["dff"] + found["sample"]) * neurons / 500
@@ -276,25 +275,35 @@ def pipeline():
 
 
 def memory():
-    flags = bench_data.tiny_model(FOLDER / "data/models")
+    flags = bench_data.tiny_model(DATA / "models")
     for neurons, frames in (71_721, 7879), (100_000, 8000):
-        folder = bench_data.subject(FOLDER / f"data/{neurons}", neurons, frames, PLANES)
+        folder = bench_data.subject(DATA, neurons, frames, PLANES)
         runs = [(ranks, 1024) for ranks in (1, 2, 4)] + [(4, 512), (4, 256)]
         for ranks, limit in runs:
             steered = [] if limit == 1024 else ["--memory_limit", f"{limit}MiB"]
             peak = max(run(ranks, folder, *flags, *steered)["peak_resident_bytes_per_rank"]) / MIB
             measurements.append({"neurons": neurons, "ranks": ranks, "limit_mib": limit, "peak_mib": peak})
+            print(f"  {neurons} neurons, {ranks} ranks, limit {limit} MiB: {peak:.0f} MiB", file=sys.stderr)
             row(7, f"memory, {neurons:,} x {frames:,}, {ranks} rank{'s' * (ranks > 1)}", f"{peak:.0f} MiB",
                 f"--memory_limit {limit} MiB", peak / limit, 1.0 if limit == 1024 else 1.1, most=True)
 
 
 def growth():
     frames, few, many = 500, 10_000, 100_000
-    flags = bench_data.tiny_model(FOLDER / "data/models")
-    folders = {count: bench_data.subject(FOLDER / f"data/growth-{count}", count, frames, PLANES) for count in (few, many)}
-    found = taking_turns(**{str(count): lambda count=count: run(1, folders[count], *flags)["wall_sec"] for count in (few, many)})
-    small, large = (found[str(count)] / (count * frames) * 1e9 for count in (few, many))
-    row(8, f"time per neuron-frame, N = {many:,}", f"{large:.0f} ns", f"N = {few:,}: {small:.0f} ns", large / small, 1.1, most=True)
+    flags = bench_data.tiny_model(DATA / "models")
+    folders = {count: bench_data.subject(DATA, count, frames, PLANES) for count in (few, many)}
+    stages = {few: [], many: []}
+
+    def whole(count):
+        report = run(1, folders[count], *flags)
+        stages[count].append(report["subjects"][0]["stage_sec"])
+        return report["wall_sec"]
+
+    found = taking_turns(few=lambda: whole(few), many=lambda: whole(many))
+    inner = {count: statistics.median(stage["read"] + stage["compute"] for stage in stages[count]) for count in stages}
+    for part, small, large in ("all", found["few"], found["many"]), ("reading and computing", inner[few], inner[many]):
+        small, large = (seconds / (count * frames) * 1e9 for seconds, count in ((small, few), (large, many)))
+        row(8, f"time per neuron-frame, N = {many:,}, {part}", f"{large:.0f} ns", f"N = {few:,}: {small:.0f} ns", large / small, 1.1, most=True)
 
 
 SHORT = [inference, scaling, baseline, grids, reading, pipeline]
@@ -321,6 +330,7 @@ def main():
     unknown = set(arguments.targets) - set(known)
     if unknown:
         parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    DATA.mkdir(parents=True, exist_ok=True)
     chosen = [known[name] for name in arguments.targets] or SHORT + (LONG if arguments.long else [])
     for target in chosen:
         print(target.__name__, file=sys.stderr)

@@ -3,7 +3,7 @@
 # Targets: inference scaling baseline grids reading pipeline, and with --long alone memory growth. All of the form by default.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-install_packages python3-venv zlib1g-dev
+install_packages python3-venv
 
 echo "== program and benches"
 cargo build --release

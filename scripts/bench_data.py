@@ -56,7 +56,8 @@ def time_series(path, neurons, frames, layout="contiguous"):
 
 
 def subject(folder, neurons, frames, planes):
-    """A subject of one recording; returns the folder to give as `--input_dir`."""
+    """Makes one subject in a folder of its own, and returns that, to be given as `--input_dir`."""
+    folder = folder / f"{neurons}x{frames}x{planes}"
     subject = folder / "subject_1"
     time_series(subject / "TimeSeries.h5", neurons, frames)
     random = np.random.default_rng(2)
