@@ -97,9 +97,15 @@ def taking_turns(repeats=REPEATS, **works):
     for _ in range(repeats):
         for name, work in works.items():
             results[name].append(work())
+    return medians(results)
+
+
+def medians(results):
+    """Of lists of seconds by their names; notes them all."""
     measurements.append(results)
-    print("  " + ", ".join(f"{name} {statistics.median(found):.3g} s" for name, found in results.items()), file=sys.stderr)
-    return {name: statistics.median(found) for name, found in results.items()}
+    found = {name: statistics.median(seconds) for name, seconds in results.items()}
+    print("  " + ", ".join(f"{name} {seconds:.3g} s" for name, seconds in found.items()), file=sys.stderr)
+    return found
 
 
 def row(target, figure, ours, against, ratio, bound, most=False):
@@ -201,14 +207,8 @@ def grids():
     for ranks in 1, 2:
         command = ["mpirun", "-n", str(ranks), figures_program(), "grids", str(DATA), str(frames), str(REPEATS)]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-        pairs = iter([[float(word) for word in line.split()] for line in lines])
-        pair = []
-
-        def ours():
-            pair[:] = next(pairs)
-            return pair[0]
-
-        found = taking_turns(ours=ours, zlib=lambda: pair[1])
+        ours, zlib = zip(*([float(word) for word in line.split()] for line in lines))
+        found = medians({"ours": ours, "zlib": zlib})
         rates[ranks], zlib = volume / found["ours"], volume / found["zlib"]
         row(4, f"grids to a closed file, {ranks} rank{'s' * (ranks > 1)}", f"{rates[ranks]:.2f} GB/s", f"zlib 1 alone {zlib:.2f} GB/s",
             rates[ranks] / zlib, 0.9)
