@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::array::ArrayFlag;
 use crate::baseline::Baseline;
 use crate::cascade::Threshold;
 use crate::demo::DemoOptions;
@@ -44,6 +45,12 @@ pub struct Cli {
 pub enum Command {
     /// Write made-up subjects to try the program with
     DemoData(DemoOptions),
+    /// Write combined_metadata.h5 from the complete subjects of an output folder, after an array job
+    Combine {
+        /// Output folder of the runs
+        #[arg(long, value_name = "DIR", default_value = "processed_spike_grids_2018")]
+        output_dir: PathBuf,
+    },
     /// Show and check CASCADE models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -101,6 +108,9 @@ pub struct RunArgs {
         help_heading = "Input and output"
     )]
     pub skip: Vec<String>,
+    /// This is one task of a job array and takes its share of the subjects: auto (Slurm says which task), or I/N
+    #[arg(long, value_name = "auto|I/N", help_heading = "Input and output")]
+    pub array: Option<ArrayFlag>,
     /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
     #[arg(
         long,

@@ -19,6 +19,7 @@ macro_rules! say {
     }};
 }
 
+pub mod array;
 pub mod cli;
 pub mod config;
 pub mod setup;
