@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+use signal_hook::consts;
 
 use crate::array::ArrayFlag;
 use crate::baseline::Baseline;
@@ -222,6 +224,54 @@ pub struct RunArgs {
         help_heading = "Resources"
     )]
     pub memory_limit: MemorySize,
+    #[command(flatten)]
+    pub interruption: Interruption,
+}
+
+/// What ends a job of several ranks before its time.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Interruption {
+    /// Seconds of silence after which the host of a rank counts as lost, which ends the job
+    #[arg(
+        long,
+        value_name = "SEC",
+        default_value_t = 120,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Interruption"
+    )]
+    pub peer_timeout: u32,
+    /// Another signal by which a queue asks the program to end, beside TERM, INT and USR1
+    #[arg(long, value_enum, value_name = "SIGNAL", default_value_t = StopSignal::Usr1, help_heading = "Interruption")]
+    pub preemption_signal: StopSignal,
+}
+
+/// A signal that can ask for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub enum StopSignal {
+    Usr1,
+    Usr2,
+    Hup,
+    Quit,
+    Xcpu,
+}
+
+impl Interruption {
+    pub fn peer_timeout(self) -> Duration {
+        Duration::from_secs(self.peer_timeout.into())
+    }
+}
+
+impl StopSignal {
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Usr1 => consts::SIGUSR1,
+            Self::Usr2 => consts::SIGUSR2,
+            Self::Hup => consts::SIGHUP,
+            Self::Quit => consts::SIGQUIT,
+            Self::Xcpu => consts::SIGXCPU,
+        }
+    }
 }
 
 /// Where the network is evaluated.

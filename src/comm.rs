@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use mpi::collective::SystemOperation;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::heartbeat;
 use crate::pipeline::UnitSummary;
 use crate::subject::SubjectPlan;
 
@@ -176,6 +178,38 @@ impl World {
     /// Whether this is rank 0, which schedules and speaks.
     pub fn is_root(&self) -> bool {
         self.rank() == 0
+    }
+
+    /// Begins to watch whether the hosts of the other ranks are still there; silence for `timeout` ends the job. Collective.
+    pub fn watch_peers(&self, timeout: Duration) {
+        if self.size() == 1 {
+            return;
+        }
+        let host = mpi::environment::processor_name().unwrap_or_default();
+        let token = RandomState::new().build_hasher().finish();
+        let invited = self
+            .is_root()
+            .then(|| heartbeat::invite(token, host.clone(), timeout));
+        let (socket, invitation) = match invited.transpose() {
+            Ok(invited) => invited.unzip(),
+            Err(error) => {
+                eprintln!("warning: rank 0 on {host}: no UDP socket: {error}");
+                (None, None)
+            }
+        };
+        let Some(invitation) = self.broadcast(self.is_root().then_some(invitation)) else {
+            return;
+        };
+        let watching = match socket {
+            Some(socket) => heartbeat::listen(socket, invitation, self.size()),
+            None => heartbeat::follow(invitation, self.rank(), host),
+        };
+        if let Err(error) = watching {
+            eprintln!(
+                "warning: rank {}: other hosts are not watched: {error}",
+                self.rank()
+            );
+        }
     }
 
     /// The communicator of collective operations, for parallel HDF5.

@@ -34,6 +34,7 @@ pub mod spikes;
 pub mod pipeline;
 
 pub mod comm;
+mod heartbeat;
 pub mod schedule;
 
 pub mod rank;

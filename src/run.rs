@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
-use crate::cli::RunArgs;
+use crate::cli::{Interruption, RunArgs};
 use crate::comm::{Message, Order, RankFailure, Reply, World};
 use crate::output::OutputError;
 use crate::output::grids::{self, Spikes};
@@ -27,6 +27,8 @@ const POLL: Duration = Duration::from_millis(1);
 /// Processes the subjects; the exit status (rule 1.4) is the same on every rank. Collective.
 pub fn run(world: &mut World, flags: RunArgs) -> u8 {
     let start = Instant::now();
+    let interruption = flags.interruption;
+    world.watch_peers(interruption.peer_timeout());
     let prepared = world
         .is_root()
         .then(|| Setup::prepare(flags).map_err(|error| error.to_string()));
@@ -53,7 +55,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
         .and_then(|workers| {
             Ok((
                 workers,
-                catch_signals().map_err(|error| format!("signals: {error}"))?,
+                catch_signals(interruption).map_err(|error| format!("signals: {error}"))?,
             ))
         });
     let (workers, signal) = match world.agree(resources) {
@@ -220,9 +222,10 @@ fn greeting(world: &World, setup: &Setup, subjects: usize) -> String {
 }
 
 /// Notes the last signal that asks this process to end.
-pub fn catch_signals() -> std::io::Result<Arc<AtomicUsize>> {
+pub fn catch_signals(interruption: Interruption) -> std::io::Result<Arc<AtomicUsize>> {
     let signal = Arc::new(AtomicUsize::new(0));
-    for number in [SIGINT, SIGTERM, SIGUSR1] {
+    let chosen = interruption.preemption_signal.number();
+    for number in [SIGINT, SIGTERM, SIGUSR1, chosen] {
         signal_hook::flag::register_usize(number, signal.clone(), number as usize)?;
     }
     Ok(signal)

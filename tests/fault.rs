@@ -173,6 +173,31 @@ fn each_rank_can_be_killed_at_each_stage() {
     }
 }
 
+#[test]
+fn a_rank_that_falls_silent_ends_the_job_after_the_peer_timeout() {
+    let bench = Bench::get();
+    for silent in 0..2 {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let flags = [FLAGS, &["--peer_timeout", "3"]].concat();
+        let mut job = bench.start(2, &out, &flags);
+        while job.runs() && !out.join("subject_1").exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(common::kill("STOP", job.ranks()[silent]));
+        let run = job.ends_within(15);
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        let silence = format!("nothing was heard from rank {silent} on ");
+        run.says(&[
+            &silence,
+            "for 3 s (--peer_timeout)",
+            "run the same command again",
+        ]);
+        bench.check_final_names(&out);
+        bench.check_rerun(1, &out);
+    }
+}
+
 /// A small file system in memory, unmounted when dropped.
 struct SmallDisk(tempfile::TempDir);
 

@@ -198,15 +198,24 @@ fn rule_8_7_a_journal_of_other_input_is_named_and_not_used() {
 
 #[test]
 fn rule_1_4_after_a_signal_the_finished_units_are_kept() {
+    a_signal_keeps_the_finished_units("USR1", &["--save_traces"]);
+}
+
+#[test]
+fn a_queue_may_ask_by_another_signal() {
+    a_signal_keeps_the_finished_units("USR2", &["--save_traces", "--preemption_signal", "USR2"]);
+}
+
+fn a_signal_keeps_the_finished_units(signal: &str, flags: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let bench = Bench::get();
-    let mut job = Job::start(Workbench::get().mpirun(2, &bench.raw, &out, &["--save_traces"]));
+    let mut job = Job::start(Workbench::get().mpirun(2, &bench.raw, &out, flags));
     while journalled(&out) == 0 {
         assert!(job.runs(), "the run ended before it was stopped");
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    common::kill("USR1", job.ranks()[1]);
+    common::kill(signal, job.ranks()[1]);
     let stopped = job.ends_within(10);
     assert_eq!(stopped.status, 3, "{}", stopped.stderr);
     stopped.says(&["run the same command again to continue"]);
@@ -215,9 +224,7 @@ fn rule_1_4_after_a_signal_the_finished_units_are_kept() {
         !out.join("subject_1/.preaugmented_grids.h5.partial")
             .exists()
     );
-    Workbench::get()
-        .run(1, &bench.raw, &out, &["--save_traces"])
-        .expect(0);
+    Workbench::get().run(1, &bench.raw, &out, flags).expect(0);
     assert!(report(&out)["subjects"][0]["work_units_from_journal"].as_u64() > Some(0));
     same_as_undisturbed(&out);
 }

@@ -20,6 +20,7 @@ use super::material::Material;
 use super::recipe::Recipe;
 use crate::cascade::folder::{self, member_name};
 use crate::cascade::{ModelConfig, state_dict, verify};
+use crate::cli::Interruption;
 use crate::comm::World;
 use crate::random::Random;
 use crate::run::{NOTHING_STARTED, STOPPED, catch_signals};
@@ -44,6 +45,8 @@ pub struct TrainArgs {
     /// Folder of the model; members that are there already are kept
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub interruption: Interruption,
 }
 
 /// A member of the model: noise level and number.
@@ -89,13 +92,14 @@ struct Job {
 
 /// Trains the model; the exit status is the same on every rank. Collective.
 pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
+    world.watch_peers(args.interruption.peer_timeout());
     let prepared = world.is_root().then(|| prepare(args));
     let (answer, missing) = match prepared {
         Some(Ok((job, missing))) => (Some(Ok(job)), missing),
         Some(Err(error)) => (Some(Err(error.to_string())), VecDeque::new()),
         None => (None, VecDeque::new()),
     };
-    let signal = match world.agree(catch_signals()) {
+    let signal = match world.agree(catch_signals(args.interruption)) {
         Ok(signal) => signal,
         Err(failure) => {
             if world.is_root() {
