@@ -422,7 +422,7 @@ impl Root {
                 if let Some(mut open) = self.open.remove(&subject) {
                     open.claim.keep_journal();
                 }
-                self.scheduler.ended(subject);
+                // The scheduler does not hear that it ended: what ends the run is the signal, which is on its way.
                 return;
             }
             Err(failure) => Err(failure.to_string()),
