@@ -35,6 +35,7 @@ pub mod pipeline;
 
 pub mod comm;
 mod heartbeat;
+mod launcher;
 pub mod schedule;
 
 pub mod rank;

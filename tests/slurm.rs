@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{MODEL, PROGRAM, Workbench, datasets, report};
@@ -21,10 +21,13 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of all tests here; none, and why on the terminal, where it cannot be started.
-    fn get() -> Option<&'static Self> {
+    /// The cluster of all tests here, which use it one after the other, lest one's jobs be pre-empted for another's;
+    /// none, and why on the terminal, where it cannot be started.
+    fn get() -> Option<(&'static Self, MutexGuard<'static, ()>)> {
         static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
-        CLUSTER.get_or_init(Self::start).as_ref()
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((CLUSTER.get_or_init(Self::start).as_ref()?, turn))
     }
 
     fn start() -> Option<Self> {
@@ -194,7 +197,7 @@ fn number_after(text: &str, word: &str) -> String {
 
 #[test]
 fn an_array_and_the_job_that_combines_it_write_what_one_run_writes() {
-    let Some(cluster) = Cluster::get() else {
+    let Some((cluster, _turn)) = Cluster::get() else {
         return;
     };
     let bench = Bench::new(3, 60, 500);
@@ -227,7 +230,7 @@ fn an_array_and_the_job_that_combines_it_write_what_one_run_writes() {
 
 #[test]
 fn after_an_array_with_a_failed_task_the_rest_is_combined() {
-    let Some(cluster) = Cluster::get() else {
+    let Some((cluster, _turn)) = Cluster::get() else {
         return;
     };
     let bench = Bench::new(2, 30, 300);
@@ -237,7 +240,13 @@ fn after_an_array_with_a_failed_task_the_rest_is_combined() {
     submit.args(["--ntasks=1", "--mem-per-cpu=100M", "--time=5"]);
     let said = output(submit);
     let array = number_after(&said, "array job ");
-    cluster.ended(&number_after(&said, "and job "), 120);
+    let combine = number_after(&said, "and job ");
+    assert_eq!(
+        cluster.ended(&combine, 120),
+        ["COMPLETED"],
+        "{}",
+        bench.logs()
+    );
     let mut states = cluster.job(&array, "JobState");
     states.sort();
     assert_eq!(states, ["COMPLETED", "FAILED"], "{}", bench.logs());
@@ -248,10 +257,10 @@ fn after_an_array_with_a_failed_task_the_rest_is_combined() {
 
 #[test]
 fn a_job_that_is_preempted_and_one_whose_time_is_over_go_on_from_the_journal() {
-    let Some(cluster) = Cluster::get() else {
+    let Some((cluster, _turn)) = Cluster::get() else {
         return;
     };
-    let bench = Bench::new(1, 6000, 3000);
+    let bench = Bench::new(1, 3000, 2000);
     let mut submit = bench.submission(cluster, "sbatch");
     submit
         .args(["--parsable", "--ntasks=2", "--mem-per-cpu=100M"])
@@ -269,48 +278,52 @@ fn a_job_that_is_preempted_and_one_whose_time_is_over_go_on_from_the_journal() {
             .map(|data| data.len())
             .sum::<u64>()
     };
-    cluster.wait("the first finished units", 120, || journal() > 0);
+    cluster.wait("the first finished units", 60, || journal() > 0);
     assert_eq!(restarts(), "0", "{}", bench.logs());
-    let urgent = [
+    let mut urgent = bench.submission(cluster, "sbatch");
+    urgent.args([
         "--partition=urgent",
         "--ntasks=4",
         "--wrap=true",
         "--output=urgent.txt",
-    ];
-    let mut urgent_job = bench.submission(cluster, "sbatch");
-    urgent_job.args(urgent);
-    output(urgent_job);
+    ]);
+    output(urgent);
     cluster.wait("the restart after the pre-emption", 60, || {
         restarts() == "1"
     });
     assert!(common::visible_files(&bench.path("out/subject_1")).is_empty());
 
-    let states = cluster.ended(&job, 300);
+    // The ranks are made to need all of their time.
+    let before = journal();
+    cluster.wait("more finished units", 60, || journal() > before);
+    cluster.answer("scancel", &["--signal=STOP", &job]);
+    cluster.wait("the end of the time", 60, || {
+        bench.logs().contains("the time is almost over")
+    });
+    cluster.answer("scancel", &["--signal=CONT", &job]);
+    cluster.wait("the restart after the time", 60, || restarts() == "2");
+
+    let longer = ["update", &format!("JobId={job}"), "TimeLimit=10"];
+    cluster.answer("scontrol", &longer);
+    let states = cluster.ended(&job, 120);
     let logs = bench.logs();
     assert_eq!(states, ["COMPLETED"], "{logs}");
-    assert!(restarts().parse::<u32>().unwrap() >= 2, "{logs}");
-    assert!(
-        logs.contains("stopped by signal 15") && logs.contains("stopped by signal 10"),
-        "{logs}"
-    );
-    assert!(logs.contains("subject_1: goes on from "), "{logs}");
+    for words in [
+        "stopped by signal 15",
+        "stopped by signal 10",
+        "subject_1: goes on from ",
+    ] {
+        assert!(logs.contains(words), "no \"{words}\" in {logs}");
+    }
     let report = report(&bench.path("out"));
     assert!(report["subjects"][0]["work_units_from_journal"].as_u64() > Some(0));
     bench.undisturbed(&["--workers", "2"]);
-    println!(
-        "{logs}\n{}",
-        output({
-            let mut c = Command::new("find");
-            c.arg(bench.folder.path()).arg("-ls");
-            c
-        })
-    );
     bench.expect_same_bytes();
 }
 
 #[test]
 fn srun_with_another_mpi_librarys_type_is_refused() {
-    let Some(cluster) = Cluster::get() else {
+    let Some((cluster, _turn)) = Cluster::get() else {
         return;
     };
     let bench = Bench::new(1, 30, 300);

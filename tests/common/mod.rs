@@ -96,12 +96,21 @@ pub struct Job {
 }
 
 impl Job {
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::spawn(command, Stdio::null())
+    }
+
+    /// A run that listens to what [`tell`](Self::tell) says.
+    pub fn listening(command: Command) -> Self {
+        Self::spawn(command, Stdio::piped())
+    }
+
+    fn spawn(mut command: Command, input: Stdio) -> Self {
         let out = tempfile::tempfile().unwrap();
         let err = tempfile::tempfile().unwrap();
         command
             .env_remove("SPIKEGRID_MODEL_DIR")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(out.try_clone().unwrap())
             .stderr(err.try_clone().unwrap());
         Self {
@@ -110,6 +119,12 @@ impl Job {
             out,
             err,
         }
+    }
+
+    /// Says a line on the standard input.
+    pub fn tell(&mut self, line: &str) {
+        use std::io::Write;
+        writeln!(self.child.stdin.as_ref().unwrap(), "{line}").unwrap();
     }
 
     pub fn runs(&mut self) -> bool {

@@ -30,7 +30,7 @@ SlurmdUser=root
 AuthType=auth/munge
 CryptoType=crypto/munge
 # A requeued job waits until the credential of its last start is over: 120 s by default.
-AuthInfo=socket=$folder/munge/socket,cred_expire=5
+AuthInfo=socket=$folder/munge/socket,cred_expire=15
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmctldPort=$port
 SlurmdPort=$((port + 1))
