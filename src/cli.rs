@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts;
 
+use crate::array::ArrayFlag;
 use crate::baseline::Baseline;
 use crate::cascade::Threshold;
 use crate::demo::DemoOptions;
@@ -46,6 +47,12 @@ pub struct Cli {
 pub enum Command {
     /// Write made-up subjects to try the program with
     DemoData(DemoOptions),
+    /// Write combined_metadata.h5 from the complete subjects of an output folder, after an array job
+    Combine {
+        /// Output folder of the runs
+        #[arg(long, value_name = "DIR", default_value = "processed_spike_grids_2018")]
+        output_dir: PathBuf,
+    },
     /// Show and check CASCADE models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -106,6 +113,9 @@ pub struct RunArgs {
         help_heading = "Input and output"
     )]
     pub skip: Vec<String>,
+    /// This is one task of a job array and takes its share of the subjects: auto (Slurm says which task), or I/N
+    #[arg(long, value_name = "auto|I/N", help_heading = "Input and output")]
+    pub array: Option<ArrayFlag>,
     /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
     #[arg(
         long,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::array::{ArrayError, ArrayTask};
 use crate::baseline::Baseline;
 use crate::cascade::Threshold;
 use crate::cli::{Device, MemorySize, RunArgs};
@@ -35,6 +36,8 @@ pub enum ConfigError {
     },
     #[error("--device cuda: this program was built without GPU support; use --device auto or cpu")]
     NoGpuBuild,
+    #[error(transparent)]
+    Array(#[from] ArrayError),
     #[error(
         "no CASCADE model \"{name}\" in {searched}; found there: {found}. \
          Name one of them with --cascade_model, or the folder that holds it with --model_dir"
@@ -53,6 +56,8 @@ pub struct Config {
     pub output_dir: PathBuf,
     pub only: Vec<String>,
     pub skip: Vec<String>,
+    /// The task of a job array that this run is.
+    pub array: Option<ArrayTask>,
     pub calcium_dataset: String,
     pub save_traces: bool,
     pub overwrite: bool,
@@ -160,11 +165,16 @@ impl Config {
         if flags.device == Device::Cuda {
             return Err(ConfigError::NoGpuBuild);
         }
+        let array = flags
+            .array
+            .map(|flag| ArrayTask::resolve(flag, |name| std::env::var(name).ok()))
+            .transpose()?;
         Ok(Self {
             input_dir: flags.input_dir,
             output_dir: flags.output_dir,
             only: flags.only,
             skip: flags.skip,
+            array,
             calcium_dataset: flags.calcium_dataset,
             save_traces: flags.save_traces,
             overwrite: flags.overwrite,

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use signal_hook::low_level::exit;
 
+use crate::launcher;
+
 /// Beats within the time after which silence means that a host is gone.
 const BEATS: u32 = 8;
 const LONGEST_BEAT: Duration = Duration::from_secs(5);
@@ -219,6 +221,7 @@ fn spawn(job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
 /// Ends this process at once: no handler of a library may wait for the rank that is gone.
 fn end(message: &str) -> ! {
     eprintln!("error: {message}, so the job ends; run the same command again to continue");
+    launcher::end_soon();
     exit(1)
 }
 

@@ -19,6 +19,7 @@ macro_rules! say {
     }};
 }
 
+pub mod array;
 pub mod cli;
 pub mod config;
 pub mod setup;
@@ -35,7 +36,8 @@ pub mod pipeline;
 
 pub mod comm;
 mod heartbeat;
-mod memory;
+mod launcher;
+pub mod memory;
 pub mod schedule;
 
 pub mod rank;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use spikegrid_mpi::cli::{self, Command};
 use spikegrid_mpi::comm::{World, launched_rank};
-use spikegrid_mpi::{cascade, demo, models, probe, run, say, training};
+use spikegrid_mpi::{cascade, demo, models, output, probe, run, say, training};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))
             .map(|_| 0)
             .map_err(Into::into),
+        Some(Command::Combine { output_dir }) => output::combined::run(&output_dir),
         Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
         Some(Command::Evaluate(arguments)) => training::evaluate::run(&arguments)
             .map(|()| 0)

@@ -4,8 +4,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::array::ArrayTask;
 use crate::config::Config;
 use crate::output::{OutputError, lock_folder, write_whole};
+
+/// The name of the report: each task of an array has one of its own.
+pub fn file_name(array: Option<&ArrayTask>) -> String {
+    array.map_or("report.json".to_string(), |task| {
+        format!("report-{}.json", task.id)
+    })
+}
 
 /// How a subject ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,12 +97,12 @@ impl Report {
             .count()
     }
 
-    /// Writes `report.json`.
+    /// Writes it into the output folder.
     ///
     /// # Errors
     /// The system's reason.
     pub fn write(&self, output_dir: &Path) -> Result<(), OutputError> {
-        let path = output_dir.join("report.json");
+        let path = output_dir.join(file_name(self.configuration.array.as_ref()));
         let _lock = lock_folder(output_dir)?;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         write_whole(&path, |partial| {

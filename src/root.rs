@@ -177,13 +177,17 @@ impl Root {
                 .iter()
                 .any(|report| report.outcome == Outcome::Failed),
         );
-        match combined::write(&self.config.output_dir) {
-            Ok(warnings) => warnings
-                .iter()
-                .for_each(|warning| self.progress.warn(warning)),
-            Err(error) => {
-                self.progress.error(&error.to_string());
-                status = 1;
+        // Array tasks leave the combined file to `spikegrid-mpi combine`.
+        if self.config.array.is_none() {
+            match combined::write(&self.config.output_dir) {
+                Ok(combined) => combined
+                    .damaged
+                    .iter()
+                    .for_each(|warning| self.progress.warn(warning)),
+                Err(error) => {
+                    self.progress.error(&error.to_string());
+                    status = 1;
+                }
             }
         }
         if let Some(signal) = signal {
@@ -433,7 +437,7 @@ impl Root {
                 if let Some(mut open) = self.open.remove(&subject) {
                     open.claim.keep_journal();
                 }
-                self.scheduler.ended(subject);
+                // The scheduler does not hear that it ended: what ends the run is the signal, which is on its way.
                 return;
             }
             Err(failure) => Err(failure.to_string()),

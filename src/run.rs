@@ -70,6 +70,12 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
     let root = rest.map(|(subjects, warnings)| {
         let progress = Progress::new();
         progress.line(&greeting(world, &setup, subjects.len()));
+        if let (Some(task), true) = (&setup.config.array, subjects.is_empty()) {
+            progress.line(&format!(
+                "array task {}: there are fewer subjects than the {} tasks, and none is left for this one; nothing to do",
+                task.id, task.tasks
+            ));
+        }
         warnings.iter().for_each(|warning| progress.warn(warning));
         (
             Root::new(&setup, subjects, world.size(), progress),

@@ -10,7 +10,7 @@ use crate::cli::RunArgs;
 use crate::config::{Config, ConfigError, Provenance, find_model};
 use crate::input::discovery::{self, Subject};
 use crate::pipeline::Pipeline;
-use crate::probe;
+use crate::{probe, report};
 
 /// The resolved settings and the model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,8 +56,14 @@ impl Setup {
                 warnings.push(format!("--skip names {name}, which is not there"));
             }
         }
-        let subjects = select(found, &config)?;
-        make_writable(&config.output_dir)?;
+        let mut subjects = select(found, &config)?;
+        if let Some(task) = &config.array {
+            subjects = task.share(subjects);
+        }
+        make_writable(
+            &config.output_dir,
+            &report::file_name(config.array.as_ref()),
+        )?;
         let half_window = Window::new(config.window_sec, sampling_rate)?.half();
         Ok(Prepared {
             setup: Self {
@@ -139,13 +145,13 @@ fn select(subjects: Vec<Subject>, config: &Config) -> Result<Vec<Subject>, Confi
 }
 
 /// Makes the output folder and tries to write into it.
-fn make_writable(folder: &Path) -> Result<(), ConfigError> {
+fn make_writable(folder: &Path, report: &str) -> Result<(), ConfigError> {
     let refused = |source| ConfigError::OutputFolder {
         folder: folder.to_path_buf(),
         source,
     };
     std::fs::create_dir_all(folder).map_err(refused)?;
-    for name in ["combined_metadata.h5", "report.json"] {
+    for name in ["combined_metadata.h5", report] {
         let file = folder.join(name);
         if file.is_dir() {
             return Err(ConfigError::OutputFolder {
@@ -156,5 +162,9 @@ fn make_writable(folder: &Path) -> Result<(), ConfigError> {
     }
     let probe = folder.join(format!(".spikegrid-mpi-{}.partial", std::process::id()));
     std::fs::write(&probe, b"").map_err(refused)?;
-    std::fs::remove_file(&probe).map_err(refused)
+    match std::fs::remove_file(&probe) {
+        // A run on another host may have the same process number, and have removed it.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(refused(error)),
+        _ => Ok(()),
+    }
 }

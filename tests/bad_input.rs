@@ -160,7 +160,7 @@ fn rule_2_1_a_subject_whose_name_is_not_utf8_fails_alone() {
         .raw
         .join(std::ffi::OsStr::from_bytes(b"subject_\xff"));
     if std::fs::rename(patient.raw.join("subject_1"), &odd).is_err() {
-        eprintln!("NOT RUN: this file system has no names that are not UTF-8");
+        common::not_run("this file system has no names that are not UTF-8");
         return;
     }
     let run = Workbench::get().run(2, &patient.raw, &patient.out, &[]);

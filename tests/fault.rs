@@ -131,7 +131,9 @@ impl SmallDisk {
         let folder = tempfile::tempdir().unwrap();
         let mounted = mount(folder.path(), "size=64k");
         if let Err(reason) = mounted {
-            eprintln!("NOT RUN: full disks, because no file system can be mounted here: {reason}");
+            common::not_run(&format!(
+                "full disks, because no file system can be mounted here: {reason}"
+            ));
             return None;
         }
         Some(Self(folder))

@@ -206,6 +206,28 @@ fn a_queue_may_ask_by_another_signal() {
     a_signal_keeps_the_finished_units("USR2", &["--save_traces", "--preemption_signal", "USR2"]);
 }
 
+#[test]
+fn rule_1_4_a_signal_while_the_last_subject_is_written_ends_with_3_too() {
+    let bench = Bench::get();
+    for signalled in 0..2 {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let mut job = Job::start(Workbench::get().mpirun(2, &bench.raw, &out, &[]));
+        let grids = out.join("subject_1/.preaugmented_grids.h5.partial");
+        while !grids.exists() {
+            assert!(job.runs(), "the run ended before it was stopped");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        common::kill("USR1", job.ranks()[signalled]);
+        let stopped = job.ends_within(10);
+        assert_eq!(stopped.status, 3, "{}", stopped.stderr);
+        stopped.says(&["stopped by signal 10"]);
+        Workbench::get().run(1, &bench.raw, &out, &[]).expect(0);
+        assert_eq!(report(&out)["subjects"][0]["work_units_from_journal"], 57);
+        same_as_undisturbed(&out);
+    }
+}
+
 fn a_signal_keeps_the_finished_units(signal: &str, flags: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

@@ -9,13 +9,10 @@ use std::time::Instant;
 use spikegrid_mpi::comm::World;
 use spikegrid_mpi::exchange::Rounds;
 use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
-use spikegrid_mpi::input::traces::Orientation;
 use spikegrid_mpi::output::grids::{Spikes, write};
-use spikegrid_mpi::output::journal::Journal;
 use spikegrid_mpi::output::partial;
 use spikegrid_mpi::say;
 use spikegrid_mpi::spikes::row_bytes;
-use spikegrid_mpi::subject::{SubjectPlan, unit_neurons};
 
 use crate::compute::{PLANES, one_percent};
 use crate::data;
@@ -39,20 +36,7 @@ unsafe extern "C" {
 /// same bytes on each rank.
 pub fn run(folder: &Path, frames: usize, repeats: usize) {
     let (_universe, world) = World::start().expect("MPI");
-    let unit = unit_neurons(NEURONS, frames, None, NEURONS);
-    let plan = SubjectPlan {
-        index: 0,
-        name: "subject_1".into(),
-        traces_path: Default::default(),
-        dataset: Default::default(),
-        orientation: Orientation::FramesByNeurons,
-        frames,
-        neurons: NEURONS,
-        unit_neurons: unit,
-        drawn: Vec::new(),
-        traces_file: None,
-        journal: Journal::default(),
-    };
+    let plan = crate::plan(NEURONS, frames, None);
     let owners: Vec<usize> = (0..plan.units()).map(|unit| unit % world.size()).collect();
     let row = row_bytes(frames);
     let spikes = data::bits(NEURONS * row, one_percent(NEURONS));

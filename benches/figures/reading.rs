@@ -7,22 +7,33 @@ use std::path::Path;
 use std::time::Instant;
 
 use spikegrid_mpi::input::traces::{Orientation, Traces};
-use spikegrid_mpi::subject::unit_neurons;
+use spikegrid_mpi::memory::Budget;
+use spikegrid_mpi::schedule::{Scheduler, Step};
 
 const DATASET: &str = "CellResp";
 
-/// Seconds for all work units of a (T, N) dataset, in order.
+/// Seconds for all work units of a (T, N) dataset, in the runs in which one of two ranks is handed them.
 pub fn units(file: &Path) -> f64 {
     let start = Instant::now();
     let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
-    let (neurons, frames) = (traces.neurons(), traces.frames());
-    let width = unit_neurons(neurons, frames, traces.chunk_width(), 30_000);
-    let mut out = vec![0.0; width * frames];
-    for first in (0..neurons).step_by(width) {
-        let unit = first..neurons.min(first + width);
-        let out = &mut out[..unit.len() * frames];
-        traces.read(unit, out).expect("a unit");
-        black_box(&out);
+    let plan = crate::plan(traces.neurons(), traces.frames(), traces.chunk_width());
+    let budget = Budget {
+        limit: 1 << 30,
+        at_start: 60 << 20,
+        ranks: 2,
+        threads: 1,
+    };
+    let longest = budget.longest_run(&plan, false, traces.chunk_bytes());
+    let mut scheduler = Scheduler::new(1, 2);
+    scheduler.next();
+    scheduler.planned(0, plan.units(), longest.expect("a subject that fits"));
+    while let Some(Step::Compute { rank, units, .. }) = scheduler.next() {
+        let neurons = plan.unit(units.start).start..plan.unit(units.end - 1).end;
+        let mut out = vec![0.0; neurons.len() * plan.frames];
+        let mut rows: Vec<&mut [f32]> = out.chunks_mut(plan.frames).collect();
+        traces.read(neurons, &mut rows).expect("a run of units");
+        black_box(&rows);
+        units.for_each(|unit| scheduler.unit_done(rank, 0, unit));
     }
     start.elapsed().as_secs_f64()
 }

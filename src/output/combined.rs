@@ -1,4 +1,5 @@
-//! `combined_metadata.h5` (rule 8.4): the metadata of every complete subject of the output folder.
+//! `combined_metadata.h5` (rule 8.4): the metadata of every complete subject of the output folder. A run writes it at its
+//! end; the tasks of an array do not, `spikegrid-mpi combine` does after them.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -9,28 +10,72 @@ use super::metadata::Metadata;
 use super::{OutputError, SubjectFiles, lock_folder, write_whole};
 use crate::probe::{self, Deadly};
 
-/// Writes the file anew from the subjects that are complete; returns what was wrong with those that were left out.
+/// What came of writing the file.
+#[derive(Debug, Default)]
+pub struct Combined {
+    /// Names of the subjects that are in it.
+    pub complete: Vec<String>,
+    /// Names of the subject folders that are not complete.
+    pub incomplete: Vec<String>,
+    /// What was wrong with subjects that were left out though they seem complete.
+    pub damaged: Vec<String>,
+}
+
+/// The command `combine`; its exit status is 1 if a subject folder had to be left out.
+///
+/// # Errors
+/// The folder cannot be read, holds no complete subject, or the file cannot be written.
+pub fn run(output_dir: &Path) -> Result<u8, Box<dyn std::error::Error>> {
+    let found = subjects(output_dir).map_err(OutputError::io(output_dir, "cannot be read"))?;
+    if !found.iter().any(|name| is_complete(output_dir, name)) {
+        return Err(format!(
+            "{} holds no complete subject, expected folders subject_* with preaugmented_grids.h5 and metadata.h5",
+            output_dir.display()
+        )
+        .into());
+    }
+    let Combined {
+        complete,
+        incomplete,
+        damaged,
+    } = write(output_dir)?;
+    for warning in &damaged {
+        eprintln!("warning: {warning}");
+    }
+    if !incomplete.is_empty() {
+        eprintln!(
+            "warning: combined_metadata.h5 leaves out what is not complete: {}; \
+             run the command that processes them again, then combine again",
+            incomplete.join(", ")
+        );
+    }
+    let path = output_dir.join("combined_metadata.h5");
+    say!("{}: {} subjects", path.display(), complete.len());
+    Ok(u8::from(!(incomplete.is_empty() && damaged.is_empty())))
+}
+
+/// Writes the file anew from the subjects that are complete.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(output_dir: &Path) -> Result<Vec<String>, OutputError> {
+pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
     let path = output_dir.join("combined_metadata.h5");
-    // Array tasks end at the same time: each adds its subjects to the file that the one before it wrote.
+    // Runs that end at the same time: each adds its subjects to the file that the one before it wrote.
     let _lock = lock_folder(output_dir)?;
-    let mut warnings = Vec::new();
-    let (mut there, mut complete) = (Vec::new(), Vec::new());
+    let mut combined = Combined::default();
+    let mut there = Vec::new();
     for name in subjects(output_dir).map_err(OutputError::io(output_dir, "cannot be read"))? {
-        let files = SubjectFiles::new(output_dir, &name);
-        if !files.grids.is_file() || !files.metadata.is_file() {
-            continue;
+        match is_complete(output_dir, &name) {
+            true => there.push((SubjectFiles::new(output_dir, &name).metadata, name)),
+            false => combined.incomplete.push(name),
         }
-        there.push((name, files.metadata));
     }
     let mut leave_out = |name: &str, error: &dyn Display| {
-        warnings.push(format!("combined_metadata.h5 leaves {name} out: {error}"));
+        let line = format!("combined_metadata.h5 leaves {name} out: {error}");
+        combined.damaged.push(line);
     };
     while let Err(deadly) = try_out(&there) {
-        there.retain(|(name, path)| {
+        there.retain(|(path, name)| {
             let survived = *path != deadly.path;
             if !survived {
                 leave_out(name, &deadly);
@@ -38,15 +83,16 @@ pub fn write(output_dir: &Path) -> Result<Vec<String>, OutputError> {
             survived
         });
     }
-    for (name, path) in there {
+    let mut metadata_of = Vec::new();
+    for (path, name) in there {
         match Metadata::read(&path) {
-            Ok(metadata) => complete.push((name, metadata)),
+            Ok(metadata) => metadata_of.push((name, metadata)),
             Err(error) => leave_out(&name, &error),
         }
     }
     let write = |partial: &Path| {
         let file = File::create(partial)?;
-        for (name, metadata) in &complete {
+        for (name, metadata) in &metadata_of {
             metadata.write_to(&file.create_group(name)?)?;
         }
         file.close()
@@ -54,12 +100,18 @@ pub fn write(output_dir: &Path) -> Result<Vec<String>, OutputError> {
     write_whole(&path, |partial| {
         write(partial).map_err(OutputError::hdf5(&path, "cannot be written"))
     })?;
-    Ok(warnings)
+    combined.complete = metadata_of.into_iter().map(|(name, _)| name).collect();
+    Ok(combined)
 }
 
-fn try_out(there: &[(String, PathBuf)]) -> Result<(), Deadly> {
-    let paths: Vec<PathBuf> = there.iter().map(|(_, path)| path.clone()).collect();
+fn try_out(there: &[(PathBuf, String)]) -> Result<(), Deadly> {
+    let paths: Vec<PathBuf> = there.iter().map(|(path, _)| path.clone()).collect();
     probe::metadata(&paths)
+}
+
+fn is_complete(output_dir: &Path, subject: &str) -> bool {
+    let files = SubjectFiles::new(output_dir, subject);
+    files.grids.is_file() && files.metadata.is_file()
 }
 
 /// The names of the subject folders.

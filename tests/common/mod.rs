@@ -58,8 +58,13 @@ pub fn mpirun(ranks: usize, arguments: &[&str]) -> Run {
     finish(mpirun_command(ranks, arguments))
 }
 
+/// The `mpirun` of the MPI library that this test program is built with; `SPIKEGRID_TEST_MPIRUN` names another one.
+pub fn launcher() -> String {
+    std::env::var("SPIKEGRID_TEST_MPIRUN").unwrap_or_else(|_| "mpirun".into())
+}
+
 pub fn mpirun_command(ranks: usize, arguments: &[&str]) -> Command {
-    let mut command = with_mpi(Command::new("mpirun"));
+    let mut command = with_mpi(Command::new(launcher()));
     command
         .args(["-n", &ranks.to_string(), PROGRAM])
         .args(arguments);
@@ -93,12 +98,21 @@ pub struct Job {
 }
 
 impl Job {
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::spawn(command, Stdio::null())
+    }
+
+    /// A run that listens to what [`tell`](Self::tell) says.
+    pub fn listening(command: Command) -> Self {
+        Self::spawn(command, Stdio::piped())
+    }
+
+    fn spawn(mut command: Command, input: Stdio) -> Self {
         let out = tempfile::tempfile().unwrap();
         let err = tempfile::tempfile().unwrap();
         command
             .env_remove("SPIKEGRID_MODEL_DIR")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(out.try_clone().unwrap())
             .stderr(err.try_clone().unwrap());
         Self {
@@ -109,22 +123,49 @@ impl Job {
         }
     }
 
+    /// Says a line on the standard input.
+    pub fn tell(&mut self, line: &str) {
+        use std::io::Write;
+        writeln!(self.child.stdin.as_ref().unwrap(), "{line}").unwrap();
+    }
+
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// The process numbers of the ranks of an `mpirun`, in the order of ranks.
     pub fn ranks(&self) -> Vec<u32> {
-        let parent = self.child.id().to_string();
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let mut ranks: Vec<u32> = processes
-            .filter_map(|process| {
-                let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
-                // "pid (name) state parent …"; the name may hold anything.
-                let parent_of = stat.rsplit_once(") ")?.1.split(' ').nth(1)?;
-                (parent_of == parent).then(|| process.file_name().to_str()?.parse().ok())?
-            })
-            .collect();
+        let mut parents = BTreeMap::new();
+        let mut ranks = Vec::new();
+        for process in processes {
+            let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            // "pid (name) state parent …"; the name may hold anything.
+            if let Some((start, rest)) = stat.rsplit_once(") ")
+                && let Some((pid, name)) = start.split_once(" (")
+                && let (Ok(pid), Some(Ok(parent))) = (
+                    pid.parse::<u32>(),
+                    rest.split(' ').nth(1).map(str::parse::<u32>),
+                )
+            {
+                parents.insert(pid, parent);
+                if name.starts_with("spikegrid-mpi") {
+                    ranks.push(pid);
+                }
+            }
+        }
+        // Some launchers start ranks through a process of their own.
+        let is_of_this_job = |rank: &u32| {
+            let mut process = *rank;
+            while let Some(&parent) = parents.get(&process) {
+                if parent == self.child.id() {
+                    return true;
+                }
+                process = parent;
+            }
+            false
+        };
+        ranks.retain(is_of_this_job);
         ranks.sort_unstable();
         ranks
     }
@@ -335,14 +376,20 @@ pub fn python(script: &str, arguments: &[&str]) {
     );
 }
 
+/// Says on the terminal, also where a passing test's own words are not shown, what could not be tested here.
+pub fn not_run(what: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {what}");
+}
+
 /// The reference material, where it is at hand.
 pub fn reference() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
     if !path.is_dir() {
-        eprintln!(
-            "NOT RUN: the checks against the reference material, which is not at {}",
+        not_run(&format!(
+            "the checks against the reference material, which is not at {}",
             path.display()
-        );
+        ));
         return None;
     }
     Some(path)
