@@ -10,8 +10,12 @@ export ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_n
 for target in "$@"; do
     mkdir -p "fuzz/corpus/$target"
     # The HDF5 library crashes on some of what it is given, so its fuzzer goes on after that.
+    seeds="fuzz/seeds/$target"
     survive=()
-    [ "$target" = keras ] && survive=(-fork=1 -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1)
-    cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+    if [ "$target" = keras ]; then
+        seeds=tests/fixtures/cascade/keras
+        survive=(-fork=1 -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1)
+    fi
+    cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "$seeds" -- \
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2560 -malloc_limit_mb=1024 "${survive[@]}"
 done

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use common::{Workbench, alone, copy_subject, mpirun};
+use common::{PROGRAM, Workbench, alone, copy_subject, mpirun};
 use hdf5::File;
 use spikegrid_mpi::cascade::Model;
 use spikegrid_mpi::input::{self, Subject};
@@ -20,12 +20,14 @@ use spikegrid_mpi::output::traces::TracesFile;
 const FRAMES: usize = 30;
 const CELLS: usize = 4;
 /// How long one file may take to be read.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(10);
 
-/// A kind of file: where it lies in the folder of its kind, and how it is read. True: it was read; false: an error.
+/// A kind of file: where it lies in the folder of its kind, what `spikegrid-mpi probe` is told of it, and how it is
+/// read. True: it was read; false: an error.
 struct Kind {
     name: &'static str,
     file: &'static str,
+    content: &'static str,
     make: fn(&Path),
     read: fn(&Path) -> bool,
 }
@@ -34,48 +36,56 @@ const KINDS: [Kind; 8] = [
     Kind {
         name: "traces, contiguous",
         file: "subject_1/TimeSeries.h5",
+        content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
         make: |folder| make_subject(folder, "compressed.mat", false),
         read: read_subject,
     },
     Kind {
         name: "traces, chunked",
         file: "subject_1/TimeSeries.h5",
+        content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
         make: |folder| make_subject(folder, "compressed.mat", true),
         read: read_subject,
     },
     Kind {
         name: "positions, 7.3",
         file: "subject_1/data_full.mat",
+        content: r#""Positions""#,
         make: |folder| make_subject(folder, "v73.mat", false),
         read: read_subject,
     },
     Kind {
         name: "positions, 7.3 in cells",
         file: "subject_1/data_full.mat",
+        content: r#""Positions""#,
         make: |folder| make_subject(folder, "v73_in_cells.mat", false),
         read: read_subject,
     },
     Kind {
         name: "weights, fixed names",
         file: "Model_NoiseLevel_2_Ensemble_0.h5",
+        content: r#""Weights""#,
         make: |folder| make_model(folder, "Model_NoiseLevel_2_Ensemble_0.h5"),
         read: |folder| Model::load(folder).is_ok(),
     },
     Kind {
         name: "weights, variable names",
         file: "Model_NoiseLevel_2_Ensemble_0.h5",
+        content: r#""Weights""#,
         make: |folder| make_model(folder, "Model_NoiseLevel_5_Ensemble_1.h5"),
         read: |folder| Model::load(folder).is_ok(),
     },
     Kind {
         name: "metadata.h5 of an earlier run",
         file: "metadata.h5",
+        content: r#""Metadata""#,
         make: |folder| make_outputs(folder),
         read: |folder| Metadata::read(&folder.join("metadata.h5")).is_ok(),
     },
     Kind {
         name: "traces.h5 of an earlier run",
         file: "traces.h5",
+        content: r#""Traces""#,
         make: |folder| make_outputs(folder),
         read: |folder| TracesFile::open(&folder.join("traces.h5"), FRAMES, CELLS).is_some(),
     },
@@ -276,8 +286,32 @@ fn read_in_child(kind: usize, first: usize, folder: &Path, outcome: &mut Outcome
         true => "does not come to an end".to_owned(),
         false => output.status.to_string(),
     };
+    let place = folder.join("files").join(KINDS[kind].file);
+    let contained = hangs || !survives_probe(&place, KINDS[kind].content);
+    assert!(
+        contained,
+        "{}: {what}: {end}, but the probe survives it",
+        KINDS[kind].name
+    );
     outcome.deadly.push(format!("{what}: {end}"));
     Some(current + 1)
+}
+
+/// Whether the process that a run starts to read a file first comes to an end of its own.
+fn survives_probe(file: &Path, content: &str) -> bool {
+    let mut child = Command::new(PROGRAM)
+        .arg("probe")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let trials = format!("[[\"{}\",{content}]]", file.display());
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(trials.as_bytes()).unwrap();
+    drop(input);
+    let code = child.wait().unwrap().code();
+    assert_ne!(code, Some(2), "{trials} is not understood");
+    code.is_some()
 }
 
 #[test]
