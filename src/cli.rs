@@ -73,6 +73,9 @@ pub enum Command {
         /// Folder to write into
         output: PathBuf,
     },
+    /// Read the HDF5 files that stdin names, for a run that wants to know whether the library survives them
+    #[command(hide = true)]
+    Probe,
     /// Write an untrained CASCADE model with the default architecture: to try the program, not for science
     #[command(hide = true)]
     UntrainedModel {

@@ -7,6 +7,9 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::Range;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mpi::collective::SystemOperation;
@@ -21,12 +24,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::heartbeat;
+use crate::memory::keep_freed_blocks;
 use crate::pipeline::UnitSummary;
 use crate::subject::SubjectPlan;
 
 const POLL: Duration = Duration::from_millis(1);
 /// How long ranks may differ in leaving one collective operation.
 const STRAGGLERS: Duration = Duration::from_secs(20);
+/// How long all ranks may take together to open or lay out a file.
+const OPENING: Duration = Duration::from_secs(300);
 
 /// Variables that libraries read, and what they are set to unless the user has set them:
 /// Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters;
@@ -71,8 +77,8 @@ pub struct RankFailure {
 pub enum Order {
     /// What there is to know of a subject, before its first unit.
     Subject(Box<SubjectPlan>),
-    /// Compute this unit and hold its spikes.
-    Compute { subject: usize, unit: usize },
+    /// Compute these units and hold their spikes.
+    Compute { subject: usize, units: Range<usize> },
     /// All ranks write the subject together.
     Write { subject: usize },
     /// Drop what is held of the subject.
@@ -90,8 +96,12 @@ pub enum Reply {
         unit: usize,
         summary: Box<UnitSummary>,
     },
-    /// The unit could not be computed.
-    Failed { subject: usize, message: String },
+    /// These units could not be computed.
+    Failed {
+        subject: usize,
+        units: Vec<usize>,
+        message: String,
+    },
     /// The subject goes on, but there is something to be known.
     Warning { subject: usize, message: String },
     /// This rank was asked by a signal to end.
@@ -140,6 +150,7 @@ impl World {
     /// # Errors
     /// MPI without thread support, or a launcher of another MPI library, under which every process is alone.
     pub fn start() -> Result<(Universe, Self), StartError> {
+        keep_freed_blocks();
         for (variable, value) in ENVIRONMENT {
             if std::env::var_os(variable).is_none() {
                 // SAFETY: the process has one thread until MPI starts.
@@ -251,7 +262,7 @@ impl World {
     pub fn flush(&mut self) {
         while !self.outgoing.is_empty() {
             self.reap();
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
         }
     }
 
@@ -281,7 +292,7 @@ impl World {
         let mut request = self.collectives.immediate_barrier();
         while let Err(pending) = request.test() {
             request = pending;
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
             waited(start.elapsed());
         }
     }
@@ -315,6 +326,28 @@ impl World {
             }
         });
         self.agree_here(outcome)
+    }
+
+    /// Opens or lays out a file by a collective call of a library. Where the file could be opened in some ranks only,
+    /// all may wait in it for ever (Open MPI 4.1): then the whole job ends, saying that this was `action`.
+    pub fn open_together<T>(&self, action: &str, open: impl FnOnce() -> T) -> T {
+        let (opened, waiting) = channel::<()>();
+        let line = format!(
+            "error: rank {}: {action}: not done after {} s, so the job ends; \
+             see whether all hosts can write there and run the same command again to continue",
+            self.rank(),
+            OPENING.as_secs()
+        );
+        // Without a thread to spare nobody watches.
+        let _ = thread::Builder::new().spawn(move || {
+            if waiting.recv_timeout(OPENING) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{line}");
+                abort();
+            }
+        });
+        let result = open();
+        drop(opened);
+        result
     }
 
     fn agree_here<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {

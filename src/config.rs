@@ -158,9 +158,9 @@ impl Config {
         let limit = flags.memory_limit;
         expect(
             "--memory_limit",
-            limit.0 >= 64 << 20,
+            limit.0 >= 128 << 20,
             &limit,
-            "at least 64 MiB",
+            "at least 128 MiB",
         )?;
         if flags.device == Device::Cuda {
             return Err(ConfigError::NoGpuBuild);

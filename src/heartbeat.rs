@@ -285,17 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rank_finds_rank_0_and_hears_its_answer() -> std::io::Result<()> {
-        let (socket, invitation) = invite(7, "here".into(), Duration::from_secs(8))?;
-        assert!(!invitation.addresses.is_empty());
+    fn a_rank_finds_rank_0() -> std::io::Result<()> {
+        // The rank's thread lives as long as the tests: it must not miss rank 0 meanwhile.
+        let (socket, invitation) = invite(7, "here".into(), Duration::from_secs(86_400))?;
         follow(invitation.clone(), 3, "there".into())?;
         socket.set_read_timeout(Some(TIMEOUT))?;
-        let mut bytes = [0; DATAGRAM_BYTES];
-        let (length, beat, from) =
-            receive(&socket, &mut bytes, &invitation).ok_or(std::io::ErrorKind::TimedOut)?;
+        let (_, beat, _) = receive(&socket, &mut [0; DATAGRAM_BYTES], &invitation)
+            .ok_or(std::io::ErrorKind::TimedOut)?;
         assert_eq!((beat.rank, beat.host.as_str()), (3, "there"));
-        // Once answered, one datagram a beat comes, to the address that answered.
-        socket.send_to(&bytes[..length], from)?;
         Ok(())
     }
 }

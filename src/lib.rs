@@ -25,6 +25,7 @@ pub mod config;
 pub mod setup;
 
 pub mod input;
+pub mod probe;
 pub mod subject;
 
 pub mod baseline;
@@ -36,6 +37,7 @@ pub mod pipeline;
 pub mod comm;
 mod heartbeat;
 mod launcher;
+pub mod memory;
 pub mod schedule;
 
 pub mod rank;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use spikegrid_mpi::cli::{self, Command};
 use spikegrid_mpi::comm::{World, launched_rank};
-use spikegrid_mpi::{cascade, demo, models, output, run, say, training};
+use spikegrid_mpi::{cascade, demo, models, output, probe, run, say, training};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Some(Command::Train(arguments)) => {
             return on_ranks(|world| training::run::run(world, &arguments));
         }
+        Some(Command::Probe) => Ok(probe::read_trials()),
         Some(_) if launched_rank() != 0 => return ExitCode::SUCCESS,
         Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))
             .map(|_| 0)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cascade::verify::{CHECKSUMS, problems};
 use crate::cascade::{Model, ModelError};
 use crate::config::{self, ConfigError};
+use crate::probe::{self, Deadly};
 use crate::training::recipe::training_datasets;
 
 /// What to do with models.
@@ -44,6 +45,8 @@ pub enum ModelsError {
     NotFound(#[from] ConfigError),
     #[error(transparent)]
     Model(#[from] ModelError),
+    #[error(transparent)]
+    Deadly(#[from] Deadly),
 }
 
 /// Does it; prints to stdout, and what `verify` finds to stderr. The exit status.
@@ -79,7 +82,8 @@ fn list(model_dir: Option<&Path>) {
     );
     for dir in installed {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        match Model::load(&dir) {
+        let loaded = probe::model(&dir).map_err(ModelsError::from);
+        match loaded.and_then(|()| Ok(Model::load(&dir)?)) {
             Ok(model) => say!(
                 "{name:<44} {:>8} {:>13} {:>8} {:>10}  {}",
                 model.config.sampling_rate,
@@ -93,7 +97,8 @@ fn list(model_dir: Option<&Path>) {
     }
 }
 
-fn info(dir: &Path) -> Result<(), ModelError> {
+fn info(dir: &Path) -> Result<(), ModelsError> {
+    probe::model(dir)?;
     let model = Model::load(dir)?;
     let config = &model.config;
     let weights: usize = config
@@ -128,7 +133,10 @@ fn info(dir: &Path) -> Result<(), ModelError> {
 }
 
 fn verify(dir: &Path) -> Result<u8, ModelsError> {
-    let problems = problems(dir);
+    let problems = match probe::model(dir) {
+        Ok(()) => problems(dir),
+        Err(deadly) => vec![deadly.to_string()],
+    };
     if !problems.is_empty() {
         problems
             .iter()

@@ -25,9 +25,9 @@ pub struct Pipeline {
 /// The results of a work unit of `n` neurons and `T` frames.
 pub struct UnitOutput {
     pub neurons: Range<usize>,
-    /// ΔF/F, (n, T).
+    /// ΔF/F, (n, T), where traces were asked for; else empty.
     pub dff: Vec<f32>,
-    /// Spike rates in spikes per frame, (n, T), where they were asked for; else empty.
+    /// Spike rates in spikes per frame, (n, T), where traces were asked for; else empty.
     pub rate: Vec<f32>,
     /// Spikes, (n, ceil(T / 8)), one bit per frame, least significant first.
     pub spikes: Vec<u8>,
@@ -109,16 +109,16 @@ impl Pipeline {
         subject: &str,
         neurons: Range<usize>,
         mut traces: Vec<f32>,
-        keep_rates: bool,
+        keep_traces: bool,
     ) -> UnitOutput {
         let start = Instant::now();
         let count = neurons.len();
         let frames = traces.len().checked_div(count).unwrap_or(0);
         let row_bytes = spikes::row_bytes(frames);
-        let mut rate = vec![0.0; if keep_rates { traces.len() } else { 0 }];
+        let mut rate = vec![0.0; if keep_traces { traces.len() } else { 0 }];
         let mut packed = vec![0; count * row_bytes];
         let outcomes: Vec<NeuronOutcome> = workers.pool.install(|| {
-            let rates: Vec<Option<&mut [f32]>> = match keep_rates {
+            let rates: Vec<Option<&mut [f32]>> = match keep_traces {
                 true => rate.chunks_mut(frames).map(Some).collect(),
                 false => (0..count).map(|_| None).collect(),
             };
@@ -149,6 +149,9 @@ impl Pipeline {
             compute_sec: start.elapsed().as_secs_f64(),
             ..UnitSummary::default()
         };
+        if !keep_traces {
+            traces = Vec::new();
+        }
         UnitOutput {
             neurons,
             dff: traces,

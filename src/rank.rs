@@ -1,9 +1,10 @@
 //! What every rank does with its orders: read a unit's traces, have them computed, hold the spikes.
 //!
-//! The thread that owns MPI and HDF5 reads and talks; compute threads touch neither. The next unit is read while the
-//! one before is computed.
+//! The thread that owns MPI and HDF5 reads and talks; compute threads touch neither. The next units are read while those
+//! before are computed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -67,58 +68,86 @@ impl RankState {
         self.subjects.remove(&subject)
     }
 
-    /// Takes a unit from the journal, or reads it and has it computed; a failure goes to rank 0.
-    pub fn compute(&mut self, world: &mut World, subject: usize, unit: usize) {
-        if let Err(message) = self.start(world, subject, unit) {
-            world.send(0, Message::Reply(Reply::Failed { subject, message }));
+    /// Takes units from the journal, or reads them together and has them computed; a failure goes to rank 0.
+    pub fn compute(&mut self, world: &mut World, subject: usize, units: Range<usize>) {
+        let Some(held) = self.subjects.get_mut(&subject) else {
+            return;
+        };
+        let mut fresh = Vec::new();
+        for unit in units {
+            match held.resumed(unit) {
+                Some(found) => {
+                    held.spikes.insert(unit, found.spikes);
+                    world.send(0, done(subject, unit, found.summary));
+                }
+                None => fresh.push(unit),
+            }
+        }
+        // Units that lie apart, because others came from the journal, are read apart.
+        let mut rest = &fresh[..];
+        while let Some(&first) = rest.first() {
+            let together = rest
+                .iter()
+                .zip(first..)
+                .take_while(|(a, b)| *a == b)
+                .count();
+            if let Err(message) = self.start(subject, first..first + together) {
+                let units = rest.to_vec();
+                let failed = Reply::Failed {
+                    subject,
+                    units,
+                    message,
+                };
+                world.send(0, Message::Reply(failed));
+                return;
+            }
+            rest = &rest[together..];
         }
     }
 
-    fn start(&mut self, world: &mut World, subject: usize, unit: usize) -> Result<(), String> {
+    /// Reads neighbouring units together and has each computed.
+    fn start(&mut self, subject: usize, units: Range<usize>) -> Result<(), String> {
         let held = self
             .subjects
             .get_mut(&subject)
             .ok_or("a unit of a subject unknown here")?;
         let start = Instant::now();
-        if let Some(found) = held.resumed(unit) {
-            let summary = UnitSummary {
-                read_sec: start.elapsed().as_secs_f64(),
-                compute_sec: 0.0,
-                from_journal: true,
-                ..found.summary
-            };
-            held.spikes.insert(unit, found.spikes);
-            world.send(0, done(subject, unit, summary));
-            return Ok(());
-        }
         let plan = &held.plan;
         let traces = match &held.traces {
             Some(traces) => traces,
             None => held.traces.insert(open_traces(plan)?),
         };
-        let neurons = plan.unit(unit);
-        let mut samples = vec![0.0; neurons.len() * plan.frames];
-        let read = traces.read(neurons.clone(), &mut samples);
+        let neurons = plan.unit(units.start).start..plan.unit(units.end - 1).end;
+        let samples = |unit| vec![0.0; plan.unit(unit).len() * plan.frames];
+        let mut samples: Vec<Vec<f32>> = units.clone().map(samples).collect();
+        let mut rows: Vec<&mut [f32]> = samples
+            .iter_mut()
+            .flat_map(|samples| samples.chunks_mut(plan.frames))
+            .collect();
+        let read = traces.read(neurons, &mut rows);
         read.map_err(|error| error.to_string())?;
-        let read_sec = start.elapsed().as_secs_f64();
-        let keep_rates =
-            plan.traces_file.is_some() || plan.drawn.iter().any(|neuron| neurons.contains(neuron));
-        let name = plan.name.clone();
-        let (pipeline, workers, finish) = (
-            self.pipeline.clone(),
-            self.workers.clone(),
-            self.finish.clone(),
-        );
-        self.workers.spawn(move || {
-            let mut output = pipeline.compute(&workers, &name, neurons, samples, keep_rates);
-            output.summary.read_sec = read_sec;
-            // The receiver is gone only when the run was stopped.
-            let _ = finish.send(Computed {
-                subject,
-                unit,
-                output,
+        let read_sec = start.elapsed().as_secs_f64() / units.len() as f64;
+        for (unit, samples) in units.zip(samples) {
+            let neurons = plan.unit(unit);
+            let keep_traces = plan.traces_file.is_some()
+                || plan.drawn.iter().any(|neuron| neurons.contains(neuron));
+            let name = plan.name.clone();
+            let (pipeline, workers, finish) = (
+                self.pipeline.clone(),
+                self.workers.clone(),
+                self.finish.clone(),
+            );
+            self.workers.spawn(move || {
+                let mut output = pipeline.compute(&workers, &name, neurons, samples, keep_traces);
+                output.summary.read_sec = read_sec;
+                // The receiver is gone only when the run was stopped.
+                let _ = finish.send(Computed {
+                    subject,
+                    unit,
+                    output,
+                });
             });
-        });
+        }
         Ok(())
     }
 
@@ -154,8 +183,12 @@ impl RankState {
         let traces_checksum = match filled.transpose() {
             Ok(checksum) => checksum,
             Err(error) => {
-                let message = error.to_string();
-                world.send(0, Message::Reply(Reply::Failed { subject, message }));
+                let failed = Reply::Failed {
+                    subject,
+                    units: vec![unit],
+                    message: error.to_string(),
+                };
+                world.send(0, Message::Reply(failed));
                 return;
             }
         };
@@ -227,12 +260,19 @@ fn drawn(plan: &SubjectPlan, output: &UnitOutput) -> Vec<DrawnNeuron> {
 impl Held {
     /// The unit as an interrupted run finished it, if it did and all of it is there.
     fn resumed(&self, unit: usize) -> Option<JournalledUnit> {
+        let start = Instant::now();
         let plan = &self.plan;
-        let found = plan.journal.load(plan, unit)?;
+        let mut found = plan.journal.load(plan, unit)?;
         let traces = plan.traces_file.as_ref().zip(found.traces_checksum);
-        traces
-            .is_none_or(|(file, checksum)| file.holds(plan.frames, &plan.unit(unit), checksum))
-            .then_some(found)
+        let whole = traces
+            .is_none_or(|(file, checksum)| file.holds(plan.frames, &plan.unit(unit), checksum));
+        found.summary = UnitSummary {
+            read_sec: start.elapsed().as_secs_f64(),
+            compute_sec: 0.0,
+            from_journal: true,
+            ..found.summary
+        };
+        whole.then_some(found)
     }
 
     /// Spikes per frame of the units held here, (T,).

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::array::ArrayTask;
 use crate::config::Config;
-use crate::output::{OutputError, finish, lock_folder, partial};
+use crate::output::{OutputError, lock_folder, write_whole};
 
 /// The name of the report: each task of an array has one of its own.
 pub fn file_name(array: Option<&ArrayTask>) -> String {
@@ -105,9 +105,10 @@ impl Report {
         let path = output_dir.join(file_name(self.configuration.array.as_ref()));
         let _lock = lock_folder(output_dir)?;
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        std::fs::write(partial(&path), text + "\n")
-            .map_err(OutputError::io(&path, "cannot be written"))?;
-        finish(&path)
+        write_whole(&path, |partial| {
+            std::fs::write(partial, text + "\n")
+                .map_err(OutputError::io(&path, "cannot be written"))
+        })
     }
 
     /// The last lines of a run.

@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cli::MemorySize;
 use crate::comm::{Message, Order, RankFailure, Reply, World};
 use crate::config::{Config, Provenance};
 use crate::grid::Layout;
 use crate::input::discovery::Subject;
 use crate::input::{self, SubjectInput};
+use crate::memory::Budget;
 use crate::output::journal::{Journal, Key};
 use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
@@ -18,15 +20,12 @@ use crate::output::{self, Claim, OutputError, SubjectFiles, combined, partial, p
 use crate::pipeline::{DrawnNeuron, UnitSummary};
 use crate::plot::{self, NeuronTraces};
 use crate::progress::Progress;
-use crate::report::{Outcome, SubjectReport};
+use crate::report::{Outcome, SubjectReport, peak_resident_bytes};
 use crate::run::STOPPED;
 use crate::schedule::{Scheduler, Step};
 use crate::setup::Setup;
 use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
-use crate::{spikes, split};
-
-/// What a rank needs for a frame, however few neurons it works on at a time: one neuron's traces, counts, the split.
-const BYTES_PER_FRAME: u64 = 32;
+use crate::{probe, spikes, split};
 
 /// Which of a subject's files are to be written.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +81,8 @@ struct Open {
     owners: Vec<usize>,
     failure: Option<String>,
     warned_of_journal: bool,
+    /// Units that a rank may read together.
+    longest_run: usize,
     start: Instant,
 }
 
@@ -91,6 +92,7 @@ pub struct Root {
     provenance: Provenance,
     windowsize: usize,
     subjects: Vec<Subject>,
+    budget: Budget,
     scheduler: Scheduler,
     open: HashMap<usize, Open>,
     pub progress: Progress,
@@ -101,17 +103,17 @@ pub struct Root {
 
 impl Root {
     pub fn new(setup: &Setup, subjects: Vec<Subject>, ranks: usize, progress: Progress) -> Self {
-        // One unit in work and one being read; without the memory for that, one at a time.
-        let depth = if setup.config.memory_limit.0 >= 512 << 20 {
-            2
-        } else {
-            1
-        };
         Self {
             config: setup.config.clone(),
             provenance: setup.provenance(),
             windowsize: setup.model.config.windowsize,
-            scheduler: Scheduler::new(subjects.len(), ranks, depth),
+            budget: Budget {
+                limit: setup.config.memory_limit.0,
+                at_start: peak_resident_bytes(),
+                ranks,
+                threads: setup.config.workers,
+            },
+            scheduler: Scheduler::new(subjects.len(), ranks),
             reports: subjects
                 .iter()
                 .map(|subject| SubjectReport::new(&subject.name))
@@ -134,9 +136,9 @@ impl Root {
                 Step::Compute {
                     rank,
                     subject,
-                    unit,
+                    units,
                 } => {
-                    world.send(rank, Message::Order(Order::Compute { subject, unit }));
+                    world.send(rank, Message::Order(Order::Compute { subject, units }));
                 }
                 Step::Write { subject, owners } => {
                     if let Some(open) = self.open.get_mut(&subject) {
@@ -208,8 +210,12 @@ impl Root {
                 self.scheduler.unit_done(rank, subject, unit);
                 self.take_in(subject, unit, *summary);
             }
-            Reply::Failed { subject, message } => {
-                self.scheduler.unit_failed(rank, subject);
+            Reply::Failed {
+                subject,
+                units,
+                message,
+            } => {
+                self.scheduler.units_failed(rank, subject, &units);
                 if let Some(open) = self.open.get_mut(&subject) {
                     open.failure.get_or_insert(message);
                 }
@@ -262,8 +268,8 @@ impl Root {
                 let wanted = open.wanted;
                 let compute = wanted.grids || wanted.figures || wanted.traces;
                 let units = if compute { open.plan.units() } else { 0 };
+                self.scheduler.planned(subject, units, open.longest_run);
                 self.open.insert(subject, open);
-                self.scheduler.planned(subject, units);
             }
             Ok(None) => {
                 self.reports[subject].outcome = Outcome::Skipped;
@@ -281,28 +287,24 @@ impl Root {
     fn open_subject(&mut self, index: usize, start: Instant) -> Result<Option<Open>, String> {
         let subject = self.subjects[index].clone();
         let config = &self.config;
+        probe::subject(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
         let SubjectInput {
             traces,
             positions,
             identity,
         } = input::open(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
         let (neurons, frames) = (traces.neurons(), traces.frames());
-        let memory = frames as u64 * BYTES_PER_FRAME;
-        if memory > config.memory_limit.0 {
-            return Err(format!(
-                "{}: {frames} frames take {} MiB on each rank, --memory_limit is {}; raise it if the recording is that long",
-                subject.time_series().display(),
-                memory >> 20,
-                config.memory_limit
-            ));
-        }
         let layout = Layout::new(&positions.xyz);
         let planes = layout.z_values.len();
         let provenance = Provenance {
             input: Some(identity),
             ..self.provenance.clone()
         };
-        let claim = SubjectFiles::new(&config.output_dir, &subject.name).claim();
+        let files = SubjectFiles::new(&config.output_dir, &subject.name);
+        if !config.overwrite {
+            probe::outputs(&files).map_err(|error| error.to_string())?;
+        }
+        let claim = files.claim();
         let claim = claim.map_err(|error| error.to_string())?;
         let files = &claim.files;
         let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];
@@ -343,6 +345,18 @@ impl Root {
             traces_file: None,
             journal: Journal::default(),
         };
+        let run = self
+            .budget
+            .longest_run(&plan, wanted.traces, traces.chunk_bytes());
+        let longest_run = run.map_err(|needed| {
+            format!(
+                "{}: {neurons} neurons of {frames} frames take about {} on each rank, --memory_limit is {}: raise it, \
+                 or start more ranks",
+                plan.traces_path.display(),
+                MemorySize(needed),
+                config.memory_limit
+            )
+        })?;
         let key = Key::new(&plan, wanted.traces, &provenance);
         let (journal, difference) = Journal::open(&files.folder, &key, plan.units());
         if let Some(difference) = difference {
@@ -390,6 +404,7 @@ impl Root {
             failure: None,
             warned_of_journal: false,
             start,
+            longest_run,
             plan,
         }))
     }

@@ -133,8 +133,8 @@ fn work(
             idle = false;
             match message {
                 Message::Order(Order::Subject(plan)) => rank.meet(world, *plan),
-                Message::Order(Order::Compute { subject, unit }) => {
-                    rank.compute(world, subject, unit)
+                Message::Order(Order::Compute { subject, units }) => {
+                    rank.compute(world, subject, units)
                 }
                 Message::Order(Order::Forget { subject }) => drop(rank.take(subject)),
                 Message::Order(Order::Write { subject }) => {

@@ -10,7 +10,7 @@ use crate::cli::RunArgs;
 use crate::config::{Config, ConfigError, Provenance, find_model};
 use crate::input::discovery::{self, Subject};
 use crate::pipeline::Pipeline;
-use crate::report;
+use crate::{probe, report};
 
 /// The resolved settings and the model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,7 +38,9 @@ impl Setup {
     pub fn prepare(flags: RunArgs) -> Result<Prepared, Box<dyn std::error::Error>> {
         let model_dir = flags.model_dir.clone();
         let config = Config::resolve(flags)?;
-        let model = Model::load(&find_model(&config.cascade_model, model_dir.as_deref())?)?;
+        let model_folder = find_model(&config.cascade_model, model_dir.as_deref())?;
+        probe::model(&model_folder)?;
+        let model = Model::load(&model_folder)?;
         let mut warnings = model.warnings.clone();
         let sampling_rate = config.sampling_rate.unwrap_or(model.config.sampling_rate);
         if (sampling_rate - model.config.sampling_rate).abs() > 0.05 * model.config.sampling_rate {

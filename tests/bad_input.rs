@@ -202,6 +202,28 @@ fn shapes_that_no_recording_has_fail_before_memory_is_taken() {
 }
 
 #[test]
+fn extents_whose_product_overflows_are_not_taken_for_what_is_left_of_it() {
+    let patient = Patient::new();
+    let [rows, few, many] = [1_446_510_074, 7, 12_752_585_969_usize];
+    assert_eq!(rows.wrapping_mul(many), 90);
+    let file = File::create(patient.traces()).unwrap();
+    declare(&file, "CellResp", &[70, 90]);
+    declare(&file, "absIX", &[rows, few]);
+    file.close().unwrap();
+    let mut bytes = std::fs::read(patient.traces()).unwrap();
+    let [from, to] = [few, many].map(|columns| [rows, columns].map(usize::to_le_bytes).concat());
+    let places = 0..bytes.len() - from.len();
+    for place in places
+        .filter(|&place| bytes[place..].starts_with(&from))
+        .collect::<Vec<_>>()
+    {
+        bytes[place..place + to.len()].copy_from_slice(&to);
+    }
+    std::fs::write(patient.traces(), bytes).unwrap();
+    patient.fails_saying(&["absIX", "at most 67108864 row numbers"]);
+}
+
+#[test]
 fn a_refused_lock_names_the_setting_that_does_without() {
     let patient = Patient::new();
     let words = ["unable to lock file", "HDF5_USE_FILE_LOCKING=FALSE"];

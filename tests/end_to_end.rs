@@ -28,7 +28,7 @@ fn rule_8_6_datasets_are_the_same_bytes_for_any_ranks_threads_and_units() {
         (3, &["--workers", "2"]),
         (4, &[]),
         (8, &["--batch_size", "1"]),
-        (1, &["--workers", "3", "--memory_limit", "64MiB"]),
+        (1, &["--workers", "3", "--memory_limit", "128MiB"]),
     ] {
         let output = folder.path().join(format!("{ranks} {}", more.join(" ")));
         bench

@@ -4,90 +4,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Job, Workbench, datasets, visible_files};
-
-const FLAGS: &[&str] = &["--save_traces"];
-const SUBJECTS: [&str; 2] = ["subject_1", "subject_2"];
+use common::undisturbed::{FLAGS, SUBJECTS, Undisturbed, hidden_files};
 
 /// Whether a subject's folder shows that a stage has begun.
 type Reached = dyn Fn(&Path) -> bool;
-type Datasets = BTreeMap<String, (String, Vec<usize>, Vec<u8>)>;
-
-struct Bench {
-    _folder: tempfile::TempDir,
-    raw: PathBuf,
-    expected: Datasets,
-    /// How long an undisturbed run takes.
-    duration: Duration,
-}
-
-impl Bench {
-    fn get() -> &'static Self {
-        static BENCH: OnceLock<Bench> = OnceLock::new();
-        BENCH.get_or_init(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let (raw, out) = (folder.path().join("raw"), folder.path().join("out"));
-            common::demo_data(&raw, 2, 300, 1500);
-            let start = Instant::now();
-            Workbench::get().run(2, &raw, &out, FLAGS).expect(0);
-            Bench {
-                duration: start.elapsed(),
-                _folder: folder,
-                raw,
-                expected: datasets(&out),
-            }
-        })
-    }
-
-    fn start(&self, ranks: usize, out: &Path, flags: &[&str]) -> Job {
-        Job::start(Workbench::get().mpirun(ranks, &self.raw, out, flags))
-    }
-
-    /// What has a final name is whole.
-    fn check_final_names(&self, out: &Path) {
-        for subject in SUBJECTS {
-            for name in visible_files(&out.join(subject)) {
-                let path = out.join(subject).join(&name);
-                if name.ends_with(".pdf") {
-                    let bytes = std::fs::read(&path).unwrap();
-                    assert!(bytes.trim_ascii_end().ends_with(b"%%EOF"), "{name} is cut");
-                }
-            }
-        }
-        if SUBJECTS
-            .iter()
-            .any(|subject| !visible_files(&out.join(subject)).is_empty())
-        {
-            for (name, found) in datasets(out) {
-                assert!(self.expected[&name] == found, "{name} differs");
-            }
-        }
-    }
-
-    /// A rerun completes everything and leaves nothing else.
-    fn check_rerun(&self, ranks: usize, out: &Path) {
-        let run = Workbench::get().run(ranks, &self.raw, out, FLAGS).expect(0);
-        assert!(run.stdout.contains("0 failed"), "{}", run.stdout);
-        self.check_final_names(out);
-        assert!(datasets(out).keys().eq(self.expected.keys()));
-        assert_eq!(hidden_files(out), [""; 0]);
-        for subject in SUBJECTS {
-            assert_eq!(hidden_files(&out.join(subject)), [""; 0]);
-        }
-    }
-}
-
-fn hidden_files(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with('.')).collect()
-}
 
 fn fault_runs() -> usize {
     let runs = std::env::var("SPIKEGRID_FAULT_RUNS");
@@ -104,7 +28,7 @@ fn scattered(seed: usize) -> usize {
 
 #[test]
 fn rule_8_6_runs_killed_at_random_moments_are_completed_with_the_same_bytes() {
-    let bench = Bench::get();
+    let bench = Undisturbed::get();
     let (mut killed, mut resumed) = (0, 0);
     for number in 0..fault_runs() {
         let folder = tempfile::tempdir().unwrap();
@@ -136,7 +60,7 @@ fn rule_8_6_runs_killed_at_random_moments_are_completed_with_the_same_bytes() {
 
 #[test]
 fn each_rank_can_be_killed_at_each_stage() {
-    let bench = Bench::get();
+    let bench = Undisturbed::get();
     let ranks = if fault_runs() > 20 { 4 } else { 2 };
     let journal = |folder: &Path| {
         let hidden = hidden_files(folder);
@@ -175,7 +99,7 @@ fn each_rank_can_be_killed_at_each_stage() {
 
 #[test]
 fn a_rank_that_falls_silent_ends_the_job_after_the_peer_timeout() {
-    let bench = Bench::get();
+    let bench = Undisturbed::get();
     for silent in 0..2 {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
@@ -240,7 +164,7 @@ fn mount(folder: &Path, options: &str) -> Result<(), String> {
 
 #[test]
 fn a_full_disk_fails_the_subject_with_the_systems_reason_at_every_stage() {
-    let bench = Bench::get();
+    let bench = Undisturbed::get();
     let Some(disk) = SmallDisk::new() else { return };
     let steps = if fault_runs() > 20 { 60 } else { 6 };
     let mut failed = 0;

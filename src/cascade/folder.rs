@@ -164,6 +164,16 @@ fn member_of(name: &str) -> Option<(i32, u32)> {
     Some((level.parse().ok()?, member.parse().ok()?))
 }
 
+/// Reads a member by the configuration beside it.
+///
+/// # Errors
+/// That of the configuration or of the member.
+pub(crate) fn read_weights(path: &Path) -> Result<Weights, ModelError> {
+    let config_path = path.with_file_name("config.yaml");
+    let config = ModelConfig::parse(&read_config(&config_path)?, &config_path)?;
+    read_member(path, &config)
+}
+
 pub(crate) fn read_member(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("h5") => keras::read(path, config),

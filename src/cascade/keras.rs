@@ -14,6 +14,7 @@ use hdf5::{Attribute, File, Group, H5Type};
 use super::config::{LayerShape, ModelConfig};
 use super::error::ModelError;
 use super::weights::{self, Header, Layer, Weights};
+use crate::input::elements;
 
 /// Longest fixed-length name that is read, in bytes.
 const MAX_NAME: usize = 512;
@@ -117,7 +118,7 @@ fn names(group: &Group, attribute: &str) -> Result<Vec<String>, String> {
     let list = group
         .attr(attribute)
         .map_err(|_| format!("no {}", place()))?;
-    match list.size() {
+    match elements(&list) {
         0 => Ok(Vec::new()), // Keras then writes an empty list of floats
         size if size > MAX_NAMES => Err(format!("{} with {size} names", place())),
         _ => strings(&list).map_err(|found| format!("{} of {found}", place())),

@@ -32,6 +32,8 @@ const PHASES: usize = 4;
 /// Working memory for one thread; grows to what the longest trace and the largest network so far needed.
 #[derive(Default)]
 pub struct Scratch {
+    /// The instruction set, the best that the processor has unless it is changed.
+    pub arch: Arch,
     /// The trace without NaN, with zeros after its end.
     padded: Vec<f32>,
     layers: Layers,
@@ -79,7 +81,7 @@ fn ensemble_rate_in_tiles(
     let sums = &mut rate[first + config.frames_before() - 1..][..last - first + 1];
     sums.fill(0.0);
 
-    let plan = Plan::new(config, sums.len(), tile);
+    let plan = Plan::new(config, scratch.arch, sums.len(), tile);
     plan.pad(dff, &mut scratch.padded);
     scratch.layers.resize(&plan);
     for member in members {
@@ -149,7 +151,7 @@ struct History {
 }
 
 impl Plan {
-    fn new(config: &ModelConfig, windows: usize, tile: usize) -> Self {
+    fn new(config: &ModelConfig, arch: Arch, windows: usize, tile: usize) -> Self {
         let [taps1, taps2, taps3] = config.filter_sizes;
         let [channels1, channels2, channels3] = config.filter_numbers;
         let history = History {
@@ -163,7 +165,7 @@ impl Plan {
         let total = (windows + lag).next_multiple_of(PHASES * FRAME_STEP);
         let channels = [channels1, channels2, channels3, config.dense_expansion];
         Self {
-            arch: Arch::new(),
+            arch,
             tile,
             total,
             lag,

@@ -210,6 +210,29 @@ fn rule_4_4_a_recording_without_a_whole_window_has_no_rate() {
     assert!(rate.iter().all(|rate| rate.is_nan()));
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_rate_has_the_same_bits_with_avx2_and_avx_512() {
+    use pulp::x86::{V3, V4};
+
+    let (Some(avx2), Some(avx512)) = (V3::try_new(), V4::try_new()) else {
+        return;
+    };
+    let mut random = Random::new(6);
+    for config in architectures() {
+        let members = [random.weights(&config), random.weights(&config)];
+        let dff = random.values(700);
+        let rates = [Arch::V3(avx2), Arch::V4(avx512)].map(|arch| {
+            let mut scratch = Scratch::new();
+            scratch.arch = arch;
+            let mut rate = vec![0.0; 700];
+            ensemble_rate(&config, &members, &dff, &mut scratch, &mut rate);
+            bits(&rate)
+        });
+        assert!(rates[0] == rates[1], "{:?}", config.filter_sizes);
+    }
+}
+
 #[test]
 fn a_rate_does_not_depend_on_where_tiles_end() {
     let mut random = Random::new(4);

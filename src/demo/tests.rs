@@ -27,7 +27,8 @@ fn written(options: &DemoOptions) -> Vec<input::SubjectInput> {
 fn traces(input: &input::SubjectInput) -> Vec<f32> {
     let traces = &input.traces;
     let mut out = vec![0.0; traces.neurons() * traces.frames()];
-    traces.read(0..traces.neurons(), &mut out).expect("traces");
+    let mut rows: Vec<&mut [f32]> = out.chunks_mut(traces.frames()).collect();
+    traces.read(0..traces.neurons(), &mut rows).expect("traces");
     out
 }
 

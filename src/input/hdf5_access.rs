@@ -18,6 +18,9 @@ pub(super) enum NumberKind {
     F64,
 }
 
+/// Size of the largest number. Damaged types may say more, which the library believes.
+const MAX_NUMBER_BYTES: usize = 16;
+
 /// Opens a file read-only, without MPI.
 pub(super) fn open(path: &Path) -> Result<File, Error> {
     File::open(path)
@@ -103,6 +106,9 @@ pub(super) fn advice(reason: &str) -> &'static str {
 /// How the numbers of `object` are stored, or what it holds instead.
 pub(super) fn number_kind(object: &Container) -> Result<NumberKind, String> {
     let dtype = object.dtype().map_err(|e| reason(&e))?;
+    if dtype.size() > MAX_NUMBER_BYTES {
+        return Err(format!("a type of {} bytes", dtype.size()));
+    }
     Ok(match dtype.to_descriptor() {
         Ok(TypeDescriptor::Float(FloatSize::U4)) => NumberKind::F32,
         Ok(TypeDescriptor::Integer(IntSize::U8)) => NumberKind::I64,
@@ -131,9 +137,15 @@ fn describe(descriptor: &TypeDescriptor) -> &'static str {
     }
 }
 
+/// The number of elements, at most what fits a usize: a damaged file may say any extents.
+pub(crate) fn elements(object: &Container) -> usize {
+    let shape = object.shape().into_iter();
+    shape.fold(1, usize::saturating_mul)
+}
+
 /// All numbers of a dataset, in the order of the file.
 pub(super) fn read_f64(dataset: &Dataset) -> Result<Vec<f64>, Error> {
-    if dataset.space()?.size() == 0 {
+    if elements(dataset) == 0 {
         Ok(Vec::new())
     } else {
         dataset.read_raw::<f64>()

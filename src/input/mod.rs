@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use discovery::{Subject, subjects};
 pub use error::InputError;
-pub(crate) use hdf5_access::reason_and_locks;
+pub(crate) use hdf5_access::{elements, reason_and_locks};
 pub use positions::Positions;
 pub use traces::{Orientation, Traces};
 

@@ -77,7 +77,7 @@ fn rule_2_2_the_orientation_is_the_one_that_fits_the_number_of_cells() {
         );
         assert_eq!(input.positions.source_row, [0, 2, 3, 5]);
         let mut trace = vec![0.0; frames];
-        input.traces.read(1..2, &mut trace).expect("a trace");
+        input.traces.read(1..2, &mut [&mut trace]).expect("a trace");
         let other = if orientation == Orientation::FramesByNeurons {
             1.0
         } else {
@@ -221,7 +221,7 @@ fn rules_2_3_and_2_4_reference_subjects_have_the_positions_of_the_golden_file() 
             .traces
             .read(
                 input.traces.neurons() - 1..input.traces.neurons(),
-                &mut trace,
+                &mut [&mut trace],
             )
             .expect("a trace");
     }

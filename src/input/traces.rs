@@ -2,10 +2,12 @@
 
 mod probe;
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, File, H5Type};
+use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
@@ -22,8 +24,37 @@ pub enum Orientation {
     NeuronsByFrames,
 }
 
+/// Reads what there is to read before the samples, the index of chunks and the first and last samples, whatever comes
+/// of it.
+pub(crate) fn try_out(time_series: &Path, dataset: &str) {
+    const CORNER: usize = 8;
+    let Ok(found) = Found::probe(time_series, dataset) else {
+        return;
+    };
+    let orientation = Orientation::NeuronsByFrames;
+    let Ok(traces) = Traces::open_found(time_series, dataset, orientation, &found) else {
+        return;
+    };
+    let _ = traces.dataset.storage_size();
+    let first = found.shape.map(|extent| 0..extent.min(CORNER));
+    let last = found
+        .shape
+        .map(|extent| extent.saturating_sub(CORNER)..extent);
+    for [rows, columns] in [first, last] {
+        let place = (rows, columns);
+        match traces.kind {
+            NumberKind::F32 => drop(traces.dataset.read_slice_2d::<f32, _>(place)),
+            NumberKind::F64 => drop(traces.dataset.read_slice_2d::<f64, _>(place)),
+            NumberKind::I64 => drop(traces.dataset.read_slice_2d::<i64, _>(place)),
+            NumberKind::U64 => drop(traces.dataset.read_slice_2d::<u64, _>(place)),
+        }
+    }
+}
+
 /// Numbers held at a time while a block is turned from the file's order into neuron-major order: 4 MiB of f32.
 const BLOCK: usize = 1 << 20;
+/// Blocks that the system is told of before they are read.
+const BLOCKS_AHEAD: usize = 4;
 
 /// The open dataset of raw fluorescence.
 #[derive(Debug)]
@@ -35,7 +66,55 @@ pub struct Traces {
     kind: NumberKind,
     shape: [usize; 2],
     chunk: Option<[usize; 2]>,
+    chunk_bytes: usize,
+    read_ahead: Option<ReadAhead>,
     orientation: Orientation,
+}
+
+/// Tells the system which pieces of the rows of a contiguous dataset are read next. Its own read-ahead knows only whole
+/// stretches, and a disk or a server that is asked for one piece at a time spends most of the time on the way.
+#[derive(Debug)]
+struct ReadAhead {
+    file: std::fs::File,
+    /// Where the dataset begins in the file.
+    offset: u64,
+    row_bytes: u64,
+    value_bytes: u64,
+}
+
+impl ReadAhead {
+    /// Shorter pieces are not worth a call.
+    const PIECE: u64 = 2048;
+
+    /// None where the dataset is not stored in one piece.
+    fn new(path: &Path, dataset: &Dataset, found: &Found) -> Option<Self> {
+        let offset = found.chunk.is_none().then(|| dataset.offset()).flatten()?;
+        let value_bytes = found.value_bytes as u64;
+        Some(Self {
+            file: std::fs::File::open(path).ok()?,
+            offset,
+            row_bytes: found.shape[1] as u64 * value_bytes,
+            value_bytes,
+        })
+    }
+
+    fn announce(&self, rows: &Range<usize>, columns: &Range<usize>) {
+        let length = columns.len() as u64 * self.value_bytes;
+        let Some(length) = NonZeroU64::new(length).filter(|length| length.get() >= Self::PIECE)
+        else {
+            return;
+        };
+        for row in rows.clone() {
+            let start = row as u64 * self.row_bytes + columns.start as u64 * self.value_bytes;
+            // Only advice: reading works without.
+            let _ = fadvise(
+                &self.file,
+                self.offset + start,
+                Some(length),
+                Advice::WillNeed,
+            );
+        }
+    }
 }
 
 impl Traces {
@@ -74,11 +153,13 @@ impl Traces {
         Ok(Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
+            read_ahead: ReadAhead::new(time_series, &open, found),
             dataset: open,
             _file: file,
             kind: found.kind,
             shape: found.shape,
             chunk: found.chunk,
+            chunk_bytes: chunk_bytes.unwrap_or(0),
             orientation,
         })
     }
@@ -109,18 +190,23 @@ impl Traces {
             .map(|chunk| chunk[1 - self.frame_axis()].min(self.neurons()).max(1))
     }
 
-    /// Reads the traces of `neurons` into `out`, neuron-major: `out[(n - neurons.start) * T + t]`, in the file's units,
-    /// rounded to f32.
+    /// Bytes of one chunk of the file, 0 if it is not stored in chunks.
+    #[must_use]
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
+    /// Reads the traces of `neurons` into `out`, a row of T frames for each, in the file's units, rounded to f32.
     ///
     /// Beside `out`, holds a block of a few MiB, and one chunk of the file where that is larger. No chunk is inflated more
     /// than once.
     ///
     /// # Errors
-    /// If the range or the length of `out` does not fit, or the file cannot be read.
-    pub fn read(&self, neurons: Range<usize>, out: &mut [f32]) -> Result<(), InputError> {
+    /// If the range or the rows do not fit, or the file cannot be read.
+    pub fn read(&self, neurons: Range<usize>, out: &mut [&mut [f32]]) -> Result<(), InputError> {
         let frames = self.frames();
         let fits = neurons.start <= neurons.end && neurons.end <= self.neurons();
-        if !fits || neurons.len().checked_mul(frames) != Some(out.len()) {
+        if !fits || neurons.len() != out.len() || out.iter().any(|row| row.len() != frames) {
             return Err(InputError::Range {
                 path: self.path.clone(),
                 dataset: self.name.clone(),
@@ -128,7 +214,7 @@ impl Traces {
                 frames,
                 start: neurons.start,
                 end: neurons.end,
-                buffer: out.len(),
+                buffer: out.iter().map(|row| row.len()).sum(),
             });
         }
         if out.is_empty() {
@@ -140,12 +226,20 @@ impl Traces {
         };
         let mut target = Target {
             out,
-            frames,
             first_neuron: neurons.start,
             orientation: self.orientation,
         };
-        for [rows, columns] in blocks(first, second, self.chunk) {
-            self.read_block(&rows, &columns, &mut target)
+        let blocks = blocks(first, second, self.chunk);
+        for (place, [rows, columns]) in blocks.iter().enumerate() {
+            if let Some(ahead) = &self.read_ahead {
+                let next = if place == 0 { 0 } else { BLOCKS_AHEAD };
+                let coming = blocks
+                    .iter()
+                    .skip(place + next)
+                    .take(BLOCKS_AHEAD + 1 - next);
+                coming.for_each(|[rows, columns]| ahead.announce(rows, columns));
+            }
+            self.read_block(rows, columns, &mut target)
                 .map_err(|e| hdf5_error(&self.path, &self.name, &e))?;
         }
         Ok(())
@@ -191,15 +285,14 @@ impl Traces {
     }
 }
 
-/// The neuron-major buffer that blocks are put into.
-struct Target<'a> {
-    out: &'a mut [f32],
-    frames: usize,
+/// The rows of the neurons that blocks are put into.
+struct Target<'a, 'b> {
+    out: &'a mut [&'b mut [f32]],
     first_neuron: usize,
     orientation: Orientation,
 }
 
-impl Target<'_> {
+impl Target<'_, '_> {
     /// Puts a block, row-major as in the file, whose first row and columns are given in the file's indices.
     fn put<V: Copy>(
         &mut self,
@@ -208,25 +301,26 @@ impl Target<'_> {
         values: &[V],
         round: impl Fn(V) -> f32,
     ) {
-        /// Neurons turned together, so that their lines of `out` stay in the cache.
+        /// Frames and neurons turned together, so that the values of the one and the rows of the other stay in the cache.
         const TILE: usize = 32;
         let width = columns.len();
         match self.orientation {
             Orientation::NeuronsByFrames => {
-                for (row, line) in values.chunks_exact(width).enumerate() {
-                    let start = (first_row + row - self.first_neuron) * self.frames + columns.start;
-                    for (to, &from) in self.out[start..start + width].iter_mut().zip(line) {
+                let rows = &mut self.out[first_row - self.first_neuron..];
+                for (row, line) in rows.iter_mut().zip(values.chunks_exact(width)) {
+                    for (to, &from) in row[columns.clone()].iter_mut().zip(line) {
                         *to = round(from);
                     }
                 }
             }
             Orientation::FramesByNeurons => {
-                for tile in (0..width).step_by(TILE) {
-                    for (row, line) in values.chunks_exact(width).enumerate() {
-                        let frame = first_row + row;
-                        for (column, &from) in line.iter().enumerate().skip(tile).take(TILE) {
-                            self.out[(columns.start + column - self.first_neuron) * self.frames
-                                + frame] = round(from);
+                let rows = &mut self.out[columns.start - self.first_neuron..][..width];
+                for (tile, values) in values.chunks(TILE * width).enumerate() {
+                    let first = first_row + tile * TILE;
+                    for (column, row) in rows.iter_mut().enumerate() {
+                        let column = values[column..].iter().step_by(width);
+                        for (to, &from) in row[first..].iter_mut().zip(column) {
+                            *to = round(from);
                         }
                     }
                 }

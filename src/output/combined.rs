@@ -1,12 +1,14 @@
 //! `combined_metadata.h5` (rule 8.4): the metadata of every complete subject of the output folder. A run writes it at its
 //! end; the tasks of an array do not, `spikegrid-mpi combine` does after them.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use hdf5::File;
 
 use super::metadata::Metadata;
-use super::{OutputError, SubjectFiles, finish, lock_folder, partial};
+use super::{OutputError, SubjectFiles, lock_folder, write_whole};
+use crate::probe::{self, Deadly};
 
 /// What came of writing the file.
 #[derive(Debug, Default)]
@@ -61,36 +63,50 @@ pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
     // Runs that end at the same time: each adds its subjects to the file that the one before it wrote.
     let _lock = lock_folder(output_dir)?;
     let mut combined = Combined::default();
-    let mut metadata_of = Vec::new();
+    let mut there = Vec::new();
     for name in subjects(output_dir).map_err(OutputError::io(output_dir, "cannot be read"))? {
-        if !is_complete(output_dir, &name) {
-            combined.incomplete.push(name);
-            continue;
-        }
-        match Metadata::read(&SubjectFiles::new(output_dir, &name).metadata) {
-            Ok(metadata) => {
-                combined.complete.push(name);
-                metadata_of.push(metadata);
-            }
-            Err(error) => combined
-                .damaged
-                .push(format!("combined_metadata.h5 leaves {name} out: {error}")),
+        match is_complete(output_dir, &name) {
+            true => there.push((SubjectFiles::new(output_dir, &name).metadata, name)),
+            false => combined.incomplete.push(name),
         }
     }
-    let write = || {
-        let file = File::create(partial(&path))?;
-        for (name, metadata) in combined.complete.iter().zip(&metadata_of) {
+    let mut leave_out = |name: &str, error: &dyn Display| {
+        let line = format!("combined_metadata.h5 leaves {name} out: {error}");
+        combined.damaged.push(line);
+    };
+    while let Err(deadly) = try_out(&there) {
+        there.retain(|(path, name)| {
+            let survived = *path != deadly.path;
+            if !survived {
+                leave_out(name, &deadly);
+            }
+            survived
+        });
+    }
+    let mut metadata_of = Vec::new();
+    for (path, name) in there {
+        match Metadata::read(&path) {
+            Ok(metadata) => metadata_of.push((name, metadata)),
+            Err(error) => leave_out(&name, &error),
+        }
+    }
+    let write = |partial: &Path| {
+        let file = File::create(partial)?;
+        for (name, metadata) in &metadata_of {
             metadata.write_to(&file.create_group(name)?)?;
         }
         file.close()
     };
-    let written = write()
-        .map_err(OutputError::hdf5(&path, "cannot be written"))
-        .and_then(|()| finish(&path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(partial(&path));
-    }
-    written.map(|()| combined)
+    write_whole(&path, |partial| {
+        write(partial).map_err(OutputError::hdf5(&path, "cannot be written"))
+    })?;
+    combined.complete = metadata_of.into_iter().map(|(name, _)| name).collect();
+    Ok(combined)
+}
+
+fn try_out(there: &[(PathBuf, String)]) -> Result<(), Deadly> {
+    let paths: Vec<PathBuf> = there.iter().map(|(path, _)| path.clone()).collect();
+    probe::metadata(&paths)
 }
 
 fn is_complete(output_dir: &Path, subject: &str) -> bool {

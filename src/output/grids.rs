@@ -1,6 +1,7 @@
 //! `preaugmented_grids.h5` (rule 8.1): all ranks rasterise and write their frames together.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
@@ -50,20 +51,24 @@ pub fn write(
     signal: &AtomicUsize,
 ) -> Result<(), RankFailure> {
     let path = &partial(path);
-    // Parallel HDF5 does not survive a file that some ranks cannot open: rank 0 tries alone first.
-    let trial = match world.is_root() {
-        true => std::fs::File::create(path)
-            .map(drop)
-            .map_err(OutputError::io(path, "cannot be created")),
+    // Parallel HDF5 does not survive a file that some ranks cannot open: each tries alone first.
+    let made = match world.is_root() {
+        true => std::fs::File::create(path).map(drop),
         false => Ok(()),
     };
-    world.agree(trial)?;
+    world.agree(made.map_err(OutputError::io(path, "cannot be created")))?;
+    let trial = OpenOptions::new().append(true).open(path);
+    world.agree(trial.map_err(OutputError::io(path, "cannot be opened")))?;
     // To close what not all ranks could write would fail again, or wait for ever: it stays open.
     let failed = |action| move |error| write_error(path, action, error);
-    let file = create(world, path).map(ManuallyDrop::new);
+    let opening = format!("opening {} together", path.display());
+    let file = world.open_together(&opening, || create(world, path).map(ManuallyDrop::new));
     let file = world.agree_after(file.map_err(failed("cannot be created")))?;
     let shape = (spikes.plan.frames, spikes.layout.planes(), ROWS, COLUMNS);
-    let dataset = create_dataset(&file, shape).map(ManuallyDrop::new);
+    let layout = format!("laying out {} together", path.display());
+    let dataset = world.open_together(&layout, || {
+        create_dataset(&file, shape).map(ManuallyDrop::new)
+    });
     let dataset = world.agree_after(dataset.map_err(failed("cannot be laid out")))?;
     write_rounds(world, &dataset, path, spikes, signal)?;
     world.agree_after(dataset.flush().map_err(failed("cannot be written")))?;
@@ -74,10 +79,13 @@ pub fn write(
 
 /// MPI does not hand on why the system refused to write: a trial with more than a buffer's worth of bytes finds out.
 fn write_error(path: &Path, action: &'static str, error: hdf5::Error) -> OutputError {
-    let trial = std::fs::OpenOptions::new()
+    let trial = OpenOptions::new()
         .append(true)
         .open(path)
-        .and_then(|mut file| file.write_all(&vec![0; TRIAL_BYTES]));
+        .and_then(|mut file| {
+            file.write_all(&vec![0; TRIAL_BYTES])?;
+            file.sync_all()
+        });
     match trial {
         Ok(()) => OutputError::hdf5(path, action)(error),
         Err(reason) => OutputError::io(path, action)(reason),

@@ -5,6 +5,7 @@ use std::path::Path;
 use hdf5::{File, Group, H5Type};
 
 use super::{OutputError, partial};
+use crate::input::elements;
 
 /// The datasets of rule 8.2.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +104,7 @@ impl Metadata {
 /// Reads a dataset of at most `most` elements.
 fn read_some<T: H5Type>(file: &File, name: &str, most: usize) -> hdf5::Result<Vec<T>> {
     let dataset = file.dataset(name)?;
-    match dataset.size() {
+    match elements(&dataset) {
         size if size > most => Err(format!("{name} has {size} elements").into()),
         _ => dataset.read_raw(),
     }

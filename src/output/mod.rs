@@ -200,3 +200,19 @@ pub fn finish(path: &Path) -> Result<(), OutputError> {
     synced.map_err(OutputError::io(&partial, "cannot be brought to disk"))?;
     std::fs::rename(&partial, path).map_err(OutputError::io(path, "cannot be given its final name"))
 }
+
+/// Writes a file of the output folder itself under its temporary name, which goes if that fails, and finishes it.
+///
+/// # Errors
+/// That of `write`, or the system's reason.
+pub fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), OutputError>,
+) -> Result<(), OutputError> {
+    let partial = partial(path);
+    let written = write(&partial).and_then(|()| finish(path));
+    if written.is_err() {
+        discard(&partial);
+    }
+    written
+}

@@ -63,26 +63,32 @@ fn configuration(provenance: &Provenance, config: &Config) -> String {
     all.to_string()
 }
 
+/// The configuration by which a grids file was made, and the shape of its grids.
+///
+/// # Errors
+/// A file that cannot be read, or that is not ours.
+pub fn read(path: &Path) -> Result<(serde_json::Value, Vec<usize>), OutputError> {
+    let unreadable = "is there but cannot be read; write it again with --overwrite";
+    let file = File::open(path).map_err(OutputError::hdf5(path, unreadable))?;
+    let foreign = || OutputError::Foreign {
+        path: path.to_path_buf(),
+        missing: CONFIG,
+    };
+    let text = file.attr(CONFIG).map_err(|_| foreign())?;
+    let text: VarLenUnicode = text.read_scalar().map_err(|_| foreign())?;
+    let earlier = serde_json::from_str(&text).map_err(|_| foreign())?;
+    let grids = file.dataset(GRIDS).map(|grids| grids.shape());
+    Ok((earlier, grids.unwrap_or_default()))
+}
+
 /// Checks that the complete grids file at `path` has this shape and was made with these settings.
 ///
 /// # Errors
 /// A file that cannot be read, that is not ours, or that was made with other settings, which are named with both
 /// values.
 pub fn check(path: &Path, shape: [usize; 4], provenance: &Provenance) -> Result<(), OutputError> {
-    let unreadable = "is there but cannot be read; write it again with --overwrite";
-    let file = File::open(path).map_err(OutputError::hdf5(path, unreadable))?;
-    let foreign = |missing| OutputError::Foreign {
-        path: path.to_path_buf(),
-        missing,
-    };
-    let text = file.attr(CONFIG).map_err(|_| foreign(CONFIG))?;
-    let text: VarLenUnicode = text.read_scalar().map_err(|_| foreign(CONFIG))?;
-    let earlier: serde_json::Value = serde_json::from_str(&text).map_err(|_| foreign(CONFIG))?;
+    let (earlier, found) = read(path)?;
     let mut differences = differences(provenance, &earlier);
-    let found = file
-        .dataset(GRIDS)
-        .map(|grids| grids.shape())
-        .unwrap_or_default();
     if differences.is_empty() && found != shape {
         differences.push((
             "the shape of its grids".into(),

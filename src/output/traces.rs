@@ -107,6 +107,15 @@ impl TracesFile {
         (known == [true; 2]).then_some(traces)
     }
 
+    /// Reads what [`open`](Self::open) reads, whatever comes of it.
+    pub fn try_out(path: &Path) {
+        if let Ok(file) = File::open(path) {
+            for name in file.member_names().unwrap_or_default() {
+                let _ = file.dataset(&name).map(|dataset| dataset.offset());
+            }
+        }
+    }
+
     /// Where the bytes of some neurons are: first byte and number of bytes in each dataset.
     fn places(&self, frames: usize, neurons: &Range<usize>) -> [(u64, usize); 5] {
         let place = |dataset: u64, bytes: usize| {

@@ -1,6 +1,8 @@
 //! What the tests of the whole program share: demo data, an untrained model, and runs under a time limit.
 #![allow(dead_code)]
 
+pub mod undisturbed;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use std::path::Path;
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Dataset, Group, LocationType, ObjectReference1, ReferencedObject};
 
-use super::super::hdf5_access::{member_list, number_kind, open, read_f64, reason};
+use super::super::hdf5_access::{elements, member_list, number_kind, open, read_f64, reason};
 use super::{Array, MatError, Numeric};
 
 /// Deepest nesting of cells that is followed.
@@ -72,10 +72,10 @@ fn read_field(group: &Group, field: &str) -> Result<Array, MatError> {
     }
     let dataset = group.dataset(field).map_err(unreadable)?;
     // A field of a struct array is a dataset of references that has no class of its own.
-    if is_reference(&dataset) && class_of(&dataset).is_none() && dataset.size() != 1 {
+    if is_reference(&dataset) && class_of(&dataset).is_none() && elements(&dataset) != 1 {
         return Err(MatError::NotOneStruct {
             name: "data",
-            found: format!("a struct array of {} elements", dataset.size()),
+            found: format!("a struct array of {} elements", elements(&dataset)),
         });
     }
     read_array(&dataset, 0)
@@ -87,7 +87,7 @@ fn read_array(dataset: &Dataset, depth: usize) -> Result<Array, MatError> {
         .and_then(|a| a.read_scalar::<u8>())
         .is_ok_and(|flag| flag != 0);
     if empty {
-        let dims = if dataset.size() <= 64 {
+        let dims = if elements(dataset) <= 64 {
             read_f64(dataset).map_err(unreadable)?
         } else {
             Vec::new()
@@ -124,10 +124,10 @@ fn read_array(dataset: &Dataset, depth: usize) -> Result<Array, MatError> {
             dims,
         });
     }
-    if dataset.size() > MAX_VALUES {
+    if elements(dataset) > MAX_VALUES {
         return Err(MatError::Damaged(format!(
             "an array with {} elements, where at most {MAX_VALUES} are read",
-            dataset.size()
+            elements(dataset)
         )));
     }
     Ok(Array::Numeric(Numeric {
@@ -141,7 +141,7 @@ fn cells(dataset: &Dataset, dims: Vec<usize>, depth: usize) -> Result<Array, Mat
     if depth > MAX_DEPTH {
         return Err(MatError::Damaged("cells nested too deeply".to_owned()));
     }
-    if dataset.size() != 1 {
+    if elements(dataset) != 1 {
         return Ok(Array::Other { kind: "cell", dims });
     }
     let references = dataset.read_raw::<ObjectReference1>().map_err(unreadable)?;

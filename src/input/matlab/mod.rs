@@ -200,7 +200,7 @@ enum Format {
     Mat73,
 }
 
-const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+pub(crate) const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
 /// Which format the file's bytes have, whatever its name.
 fn detect<R: Read + Seek>(file: &mut R) -> Result<Format, MatError> {

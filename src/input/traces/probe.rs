@@ -103,7 +103,7 @@ fn abs_ix(file: &File, path: &Path, shape: [usize; 2]) -> Result<Option<AbsIx>, 
         expected: "row numbers of CellXYZ, 1-based, one for each neuron".to_owned(),
         found: kind,
     })?;
-    let count = dataset.size();
+    let count = hdf5_access::elements(&dataset);
     if count > MAX_CELLS {
         return Err(InputError::Dataset {
             path: path.to_owned(),

@@ -10,7 +10,8 @@ fn open_fixture(dataset: &str) -> Result<Traces, InputError> {
 
 fn read(traces: &Traces, neurons: Range<usize>) -> Vec<f32> {
     let mut out = vec![f32::NAN; neurons.len() * traces.frames()];
-    traces.read(neurons, &mut out).expect("traces");
+    let mut rows: Vec<&mut [f32]> = out.chunks_mut(traces.frames()).collect();
+    traces.read(neurons, &mut rows).expect("traces");
     out
 }
 
@@ -203,8 +204,10 @@ fn rule_2_2_one_frame_or_one_neuron() {
 #[test]
 fn a_range_or_buffer_that_does_not_fit_is_an_error() {
     let traces = open_fixture("float32_le").expect("traces");
-    assert!(traces.read(0..8, &mut [0.0; 80]).is_err());
-    assert!(traces.read(0..2, &mut [0.0; 19]).is_err());
+    let mut row = [0.0; 10];
+    assert!(traces.read(0..2, &mut [&mut row]).is_err());
+    assert!(traces.read(7..8, &mut [&mut row]).is_err());
+    assert!(traces.read(0..1, &mut [&mut row[..9]]).is_err());
     let reversed = Range { start: 3, end: 2 };
     assert!(traces.read(reversed, &mut []).is_err());
 }

@@ -1,0 +1,134 @@
+//! The stages between reading and writing, in memory.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use pulp::Arch;
+use rayon::prelude::*;
+use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
+use spikegrid_mpi::cascade::{Model, PostProcess, Scratch};
+use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
+use spikegrid_mpi::spikes;
+
+use crate::data;
+
+const MODEL: &str = "models/Global_EXC_2Hz_smoothing500ms";
+pub const PLANES: usize = 29;
+
+/// What requests share.
+pub struct Compute {
+    model: Model,
+    /// By neurons and frames.
+    dff: HashMap<(usize, usize), Vec<f32>>,
+    /// By frames.
+    fluorescence: HashMap<usize, Vec<f32>>,
+}
+
+impl Compute {
+    pub fn new() -> Self {
+        Self {
+            model: Model::load(Path::new(MODEL)).expect("the model that is shipped"),
+            dff: HashMap::new(),
+            fluorescence: HashMap::new(),
+        }
+    }
+
+    /// From ΔF/F in memory to spike rates in memory, noise levels mixed, on `threads` threads.
+    pub fn inference(&mut self, neurons: usize, frames: usize, threads: usize, arch: &str) -> f64 {
+        let Self { model, dff, .. } = self;
+        let dff = dff
+            .entry((neurons, frames))
+            .or_insert_with(|| data::dff(neurons, frames, model.config.sampling_rate));
+        let mut rates = vec![f32::NAN; dff.len()];
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("threads");
+        let arch = instruction_set(arch);
+        pool.install(|| {
+            let start = Instant::now();
+            dff.par_chunks(frames)
+                .zip(rates.par_chunks_mut(frames))
+                .for_each_init(Scratch::new, |scratch, (dff, rate)| {
+                    scratch.arch = arch;
+                    model.infer(dff, &PostProcess::default(), scratch, rate);
+                });
+            start.elapsed().as_secs_f64()
+        })
+    }
+
+    /// 500 traces, one after the other, on one thread. Every `missing`-th sample is NaN, none for 0.
+    pub fn dff(&mut self, frames: usize, half: usize, missing: usize) -> f64 {
+        const NEURONS: usize = 500;
+        let fluorescence = self
+            .fluorescence
+            .entry(frames)
+            .or_insert_with(|| data::fluorescence(NEURONS, frames));
+        let mut traces = fluorescence.clone();
+        if missing > 0 {
+            traces
+                .iter_mut()
+                .step_by(missing)
+                .for_each(|sample| *sample = f32::NAN);
+        }
+        let mut scratch = SlidingPercentile::new();
+        let window = Window::from_half(half);
+        let start = Instant::now();
+        for trace in traces.chunks_exact_mut(frames) {
+            baseline::dff(Baseline::Dff, window, 8.0, trace, &mut scratch);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        black_box(traces);
+        seconds
+    }
+
+    /// 500 neurons, one after the other, on one thread.
+    pub fn sample(&mut self, frames: usize) -> f64 {
+        const NEURONS: usize = 500;
+        let rate = data::dff(1, frames, 2.0);
+        let mut packed = vec![0; spikes::row_bytes(frames)];
+        let start = Instant::now();
+        for neuron in 0..NEURONS {
+            let mut generator = spikes::generator(42, "subject_1", neuron as u64);
+            black_box(spikes::sample(&rate, &mut generator, &mut packed));
+        }
+        start.elapsed().as_secs_f64()
+    }
+
+    /// 512 frames of grids, 1 % of the pixels set, on one thread, in pieces as they are written.
+    pub fn rasterise(&mut self, neurons: usize) -> f64 {
+        const FRAMES: usize = 512;
+        const PIECE: usize = 8;
+        let layout = Layout::new(&data::positions(neurons, PLANES));
+        let probability = one_percent(neurons);
+        let spikes = data::bits(neurons * FRAMES / 8, probability);
+        let mut grids = vec![0_u8; PIECE * PLANES * PLANE_BYTES];
+        let start = Instant::now();
+        for first in (0..FRAMES).step_by(PIECE) {
+            layout.rasterise(
+                &spikes,
+                FRAMES / 8,
+                first..first + PIECE,
+                0..PLANES,
+                &mut grids,
+            );
+            black_box(&grids);
+        }
+        start.elapsed().as_secs_f64()
+    }
+}
+
+fn instruction_set(name: &str) -> Arch {
+    match name {
+        "avx512" => Arch::V4(pulp::x86::V4::try_new().expect("AVX-512")),
+        "avx2" => Arch::V3(pulp::x86::V3::try_new().expect("AVX2")),
+        _ => panic!("no instruction set {name}"),
+    }
+}
+
+/// The probability of a spike with which `neurons` neurons set 1 % of the pixels.
+pub fn one_percent(neurons: usize) -> f64 {
+    (0.01 * (PLANES * PLANE_BYTES) as f64 / neurons as f64).min(0.5)
+}

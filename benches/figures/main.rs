@@ -1,0 +1,81 @@
+//! The program's side of `scripts/bench.sh`: does what stdin asks for, line by line, and prints the seconds that each took.
+//!
+//! ```text
+//! inference NEURONS FRAMES THREADS ARCH     ΔF/F to spike rates; ARCH is avx512 or avx2
+//! dff FRAMES HALF MISSING                   F to ΔF/F of one neuron after the other; every MISSING-th sample is NaN
+//! sample FRAMES                             rates to spikes
+//! rasterise NEURONS                         bit-packed spikes to grids of 29 planes, 1 % of the pixels 1
+//! read FILE                                 all work units of the dataset CellResp, in order
+//! stream FILE                               the same bytes in the order of the file
+//! inflate FILE                              the same chunks, each once, in the order of the file
+//! ```
+//!
+//! `figures grids FOLDER FRAMES REPEATS`, on the ranks of a launcher, writes grids: see [`grids`].
+
+#[path = "../data/mod.rs"]
+mod data;
+
+mod compute;
+mod grids;
+mod reading;
+
+use compute::Compute;
+use spikegrid_mpi::input::traces::Orientation;
+use spikegrid_mpi::output::journal::Journal;
+use spikegrid_mpi::subject::{SubjectPlan, unit_neurons};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["grids", folder, frames, repeats] => {
+            grids::run(folder.as_ref(), number(frames), number(repeats));
+        }
+        ["serve"] => serve(),
+        _ => println!("driven by scripts/bench.sh"),
+    }
+}
+
+fn serve() {
+    let mut compute = Compute::new();
+    for line in std::io::stdin().lines() {
+        let line = line.expect("stdin can be read");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let seconds = match words[..] {
+            ["inference", neurons, frames, threads, arch] => {
+                compute.inference(number(neurons), number(frames), number(threads), arch)
+            }
+            ["dff", frames, half, missing] => {
+                compute.dff(number(frames), number(half), number(missing))
+            }
+            ["sample", frames] => compute.sample(number(frames)),
+            ["rasterise", neurons] => compute.rasterise(number(neurons)),
+            ["read", file] => reading::units(file.as_ref()),
+            ["stream", file] => reading::stream(file.as_ref()),
+            ["inflate", file] => reading::inflate(file.as_ref()),
+            _ => panic!("unknown request: {line}"),
+        };
+        println!("{seconds}");
+    }
+}
+
+fn number(word: &str) -> usize {
+    word.parse().expect("a number")
+}
+
+/// A subject as the ranks see it, without files.
+fn plan(neurons: usize, frames: usize, chunk_width: Option<usize>) -> SubjectPlan {
+    SubjectPlan {
+        index: 0,
+        name: "subject_1".into(),
+        traces_path: Default::default(),
+        dataset: Default::default(),
+        orientation: Orientation::FramesByNeurons,
+        frames,
+        neurons,
+        unit_neurons: unit_neurons(neurons, frames, chunk_width, 30_000),
+        drawn: Vec::new(),
+        traces_file: None,
+        journal: Journal::default(),
+    }
+}

@@ -1,0 +1,114 @@
+//! The kernels, each on one thread: `cargo bench --bench kernels`.
+
+#[path = "data/mod.rs"]
+mod data;
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pulp::Arch;
+use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
+use spikegrid_mpi::cascade::convolution::Convolution;
+use spikegrid_mpi::cascade::weights::Layer;
+use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
+use spikegrid_mpi::spikes;
+
+/// The three convolutions of the default architecture over a tile of the trace; elements are multiply-adds.
+fn convolution(criterion: &mut Criterion) {
+    const FRAMES: usize = 256;
+    let mut group = criterion.benchmark_group("convolution");
+    for (name, taps, inputs, outputs) in [
+        ("conv1", 13, 1, 30),
+        ("conv2", 9, 30, 40),
+        ("conv3", 3, 40, 50),
+    ] {
+        let stride = FRAMES + taps - 1;
+        let input = vec![0.5_f32; inputs * stride];
+        let layer = Layer {
+            kernel: vec![0.1; taps * inputs * outputs],
+            bias: vec![0.0; outputs],
+        };
+        let mut output = vec![0.0; outputs * FRAMES];
+        group.throughput(Throughput::Elements((FRAMES * layer.kernel.len()) as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                Arch::new().dispatch(Convolution {
+                    input: &input,
+                    input_stride: stride,
+                    layer: &layer,
+                    output: &mut output,
+                    output_stride: FRAMES,
+                    frames: FRAMES,
+                    rectified: true,
+                });
+                black_box(&output);
+            });
+        });
+    }
+}
+
+/// ΔF/F of a trace; elements are frames.
+fn sliding_percentile(criterion: &mut Criterion) {
+    const FRAMES: usize = 9000;
+    let mut group = criterion.benchmark_group("sliding percentile");
+    let fluorescence = data::fluorescence(1, FRAMES);
+    let mut scratch = SlidingPercentile::new();
+    group.throughput(Throughput::Elements(FRAMES as u64));
+    for half in [30, 450] {
+        let window = Window::from_half(half);
+        group.bench_function(
+            BenchmarkId::from_parameter(format!("{} frames", 2 * half + 1)),
+            |bencher| {
+                bencher.iter_batched_ref(
+                    || fluorescence.clone(),
+                    |trace| baseline::dff(Baseline::Dff, window, 8.0, trace, &mut scratch),
+                    BatchSize::SmallInput,
+                );
+            },
+        );
+    }
+}
+
+/// Spikes of 8 frames on 29 planes; bytes are those of the grids.
+fn rasterise(criterion: &mut Criterion) {
+    const FRAMES: usize = 8;
+    const PLANES: usize = 29;
+    let mut group = criterion.benchmark_group("rasterise");
+    let mut grids = vec![0_u8; FRAMES * PLANES * PLANE_BYTES];
+    group.throughput(Throughput::Bytes(grids.len() as u64));
+    for neurons in [10_000, 100_000] {
+        let layout = Layout::new(&data::positions(neurons, PLANES));
+        let spikes = data::bits(neurons, 0.03);
+        group.bench_function(
+            BenchmarkId::from_parameter(format!("{neurons} neurons")),
+            |bencher| {
+                bencher.iter(|| {
+                    layout.rasterise(&spikes, 1, 0..FRAMES, 0..PLANES, &mut grids);
+                    black_box(&grids);
+                });
+            },
+        );
+    }
+}
+
+/// Rates to spikes; elements are frames.
+fn spike_sampling(criterion: &mut Criterion) {
+    const FRAMES: usize = 3000;
+    let mut group = criterion.benchmark_group("spike sampling");
+    let rate = data::dff(1, FRAMES, 2.0);
+    let mut packed = vec![0; spikes::row_bytes(FRAMES)];
+    let mut generator = spikes::generator(42, "subject_1", 0);
+    group.throughput(Throughput::Elements(FRAMES as u64));
+    group.bench_function("one neuron", |bencher| {
+        bencher.iter(|| black_box(spikes::sample(&rate, &mut generator, &mut packed)));
+    });
+}
+
+criterion_group!(
+    kernels,
+    convolution,
+    sliding_percentile,
+    rasterise,
+    spike_sampling
+);
+criterion_main!(kernels);

@@ -1,0 +1,12 @@
+//! MAT-files 5: `data_full.mat` in memory.
+#![no_main]
+
+use std::io::Cursor;
+
+use libfuzzer_sys::fuzz_target;
+use spikegrid_mpi::input::matlab::mat5::read_variable;
+
+fuzz_target!(|bytes: &[u8]| {
+    let wanted = |field: &str| field == "CellXYZ" || field == "IX_inval_anat";
+    let _ = read_variable(&mut Cursor::new(bytes), "data", &wanted);
+});

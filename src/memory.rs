@@ -1,0 +1,147 @@
+//! How much of a subject a rank may read at a time, so that it keeps to `--memory_limit`; and how freed memory is kept.
+
+use crate::schedule::RUNS_IN_FLIGHT;
+use crate::spikes::row_bytes;
+use crate::subject::SubjectPlan;
+
+/// Exchange and writing: a slab of spikes three times, a tile of grids and what HDF5 makes of it.
+const WRITING: u64 = 48 << 20;
+/// The file's numbers while they are turned, in the widest type.
+const TURNING: u64 = 8 << 20;
+/// One frame on one compute thread: the trace, its baseline's window, its rate.
+const THREAD_BYTES_PER_FRAME: u64 = 32;
+/// One neuron: position, pixel, noise levels, journal.
+const BYTES_PER_NEURON: u64 = 128;
+
+/// What a rank has.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    pub limit: u64,
+    /// In use before the first subject.
+    pub at_start: u64,
+    pub ranks: usize,
+    /// Compute threads of a rank.
+    pub threads: usize,
+}
+
+impl Budget {
+    /// Work units that a rank may read together. `traces` says whether traces are written; `chunk_bytes` is the size of a chunk of the file, 0 if it has none.
+    ///
+    /// # Errors
+    /// The bytes that a rank needs to read one unit at a time, where these are beyond the limit.
+    pub fn longest_run(
+        &self,
+        plan: &SubjectPlan,
+        traces: bool,
+        chunk_bytes: usize,
+    ) -> Result<usize, u64> {
+        let (frames, neurons) = (plan.frames as u64, plan.neurons as u64);
+        // Spikes of this subject and of one that waits to be written.
+        let spikes = 2 * neurons.div_ceil(self.ranks as u64) * row_bytes(plan.frames) as u64;
+        let drawn = plan.drawn.len() as u64 * frames * 9;
+        let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
+        let fixed = [
+            self.at_start,
+            WRITING,
+            TURNING,
+            chunk_bytes as u64,
+            neurons * BYTES_PER_NEURON,
+            spikes,
+            drawn,
+            threads,
+        ];
+        let fixed = fixed
+            .iter()
+            .fold(0, |sum: u64, part| sum.saturating_add(*part));
+        // ΔF/F in place of the fluorescence, and rates where traces are written.
+        let sample = 4 + 4 * u64::from(traces);
+        let units = plan.unit_neurons as u64 * frames * sample * RUNS_IN_FLIGHT as u64;
+        let left = self.limit.saturating_sub(fixed);
+        match left / units.max(1) {
+            0 => Err(fixed.saturating_add(units)),
+            run => Ok(run as usize),
+        }
+    }
+}
+
+/// Lets the C library keep the small blocks that are freed. HDF5 and zlib take and free some for every plane that they
+/// compress; the library gives those back to the system each time unless told otherwise, and the page faults of taking them
+/// again cost a fifth of the writing. Large blocks, above [`LARGE`], go back at once.
+pub fn keep_freed_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `mallopt` only sets two parameters of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+    }
+}
+
+const LARGE: i32 = 1 << 20;
+const KEPT: i32 = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::traces::Orientation;
+    use crate::output::journal::Journal;
+    use crate::subject::unit_neurons;
+
+    const GIB: u64 = 1 << 30;
+
+    fn plan(neurons: usize, frames: usize, chunk_width: Option<usize>) -> SubjectPlan {
+        SubjectPlan {
+            index: 0,
+            name: "subject_1".into(),
+            traces_path: Default::default(),
+            dataset: Default::default(),
+            orientation: Orientation::FramesByNeurons,
+            frames,
+            neurons,
+            unit_neurons: unit_neurons(neurons, frames, chunk_width, 30_000),
+            drawn: Vec::new(),
+            traces_file: None,
+            journal: Journal::default(),
+        }
+    }
+
+    fn budget(limit: u64, ranks: usize) -> Budget {
+        Budget {
+            limit,
+            at_start: 60 << 20,
+            ranks,
+            threads: 1,
+        }
+    }
+
+    #[test]
+    fn whole_brains_fit_the_default_limit_on_any_number_of_ranks() {
+        for (neurons, frames) in [(71_721, 7_879), (100_000, 8_000)] {
+            for chunk_width in [None, Some(100), Some(neurons)] {
+                let plan = plan(neurons, frames, chunk_width);
+                for ranks in [1, 2, 4, 64] {
+                    let run = budget(GIB, ranks).longest_run(&plan, false, 4 * neurons);
+                    assert!(run.is_ok_and(|units| units > 0), "{neurons}, {ranks} ranks");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_read_at_a_time_grows_with_the_limit_and_halves_with_traces() {
+        let plan = plan(10_000, 3_000, None);
+        let run = |limit, traces| budget(limit, 2).longest_run(&plan, traces, 0);
+        let (small, large) = (run(256 << 20, false), run(GIB, false));
+        assert!(small.is_ok() && small < large);
+        assert_eq!(run(GIB, true), large.map(|units| units / 2));
+    }
+
+    #[test]
+    fn a_subject_beyond_the_limit_is_refused_with_what_would_do() -> Result<(), u64> {
+        let plan = plan(100_000, 8_000, Some(100_000));
+        let refused = budget(256 << 20, 1).longest_run(&plan, true, 0);
+        let needed = refused.expect_err("units of 128 MiB");
+        assert!(budget(needed - 1, 1).longest_run(&plan, true, 0).is_err());
+        assert_eq!(budget(needed, 1).longest_run(&plan, true, 0)?, 1);
+        Ok(())
+    }
+}
