@@ -2,7 +2,7 @@
 # Installs, checks formatting, lints and documentation, and runs every test.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-install_packages poppler-utils procps python3-venv
+install_packages poppler-utils procps python3-venv iproute2 slurm-wlm munge
 
 echo "== formatting, lints, documentation"
 cargo fmt --check
@@ -16,6 +16,11 @@ if ! "$python" -c "import h5py, numpy, scipy" 2>/dev/null; then
     target/python/bin/pip install --quiet numpy h5py scipy
 fi
 export SPIKEGRID_TEST_PYTHON="$PWD/$python"
+
+echo "== tests with MPICH"
+scripts/test-mpich.sh
+mpich="$PWD/target/mpich/debug/spikegrid-mpi"
+[ -x "$mpich" ] && export SPIKEGRID_MPICH_PROGRAM="$mpich"
 
 echo "== tests"
 cargo test

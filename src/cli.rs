@@ -1,7 +1,8 @@
 //! The command line (rules 1.1 to 1.3).
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -63,6 +64,15 @@ pub enum Command {
     Train(TrainArgs),
     /// Measure how well a CASCADE model infers the spike rates of ground truth
     Evaluate(EvaluateArgs),
+    /// Print what a shell needs to complete the flags: bash, zsh, fish, elvish or powershell
+    #[command(hide = true)]
+    Completions { shell: clap_complete::Shell },
+    /// Write the man pages, one for each command
+    #[command(hide = true)]
+    Man {
+        /// Folder to write into
+        output: PathBuf,
+    },
     /// Read the HDF5 files that stdin names, for a run that wants to know whether the library survives them
     #[command(hide = true)]
     Probe,
@@ -358,6 +368,28 @@ pub fn command() -> clap::Command {
             .mut_subcommands(flags)
     }
     flags(Cli::command())
+}
+
+/// Prints the completions of a shell.
+///
+/// # Errors
+/// The system's reason.
+pub fn print_completions(shell: clap_complete::Shell) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command(), "spikegrid-mpi", &mut text);
+    match std::io::stdout().write_all(&text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the man pages into a folder.
+///
+/// # Errors
+/// The system's reason.
+pub fn write_man_pages(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(command(), folder)
 }
 
 /// Reads the command line.

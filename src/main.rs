@@ -31,6 +31,12 @@ fn main() -> ExitCode {
         Some(Command::Evaluate(arguments)) => training::evaluate::run(&arguments)
             .map(|()| 0)
             .map_err(Into::into),
+        Some(Command::Completions { shell }) => cli::print_completions(shell)
+            .map(|()| 0)
+            .map_err(Into::into),
+        Some(Command::Man { output }) => cli::write_man_pages(&output)
+            .map(|()| 0)
+            .map_err(|error| format!("{}: {error}", output.display()).into()),
         Some(Command::UntrainedModel { output, seed }) => {
             cascade::untrained::write(&output.join(cascade::untrained::NAME), seed)
                 .map(|()| 0)

@@ -59,6 +59,8 @@ PreemptMode=REQUEUE
 PartitionName=test Nodes=$host Default=YES MaxTime=10 PriorityTier=1 GraceTime=30
 PartitionName=urgent Nodes=$host MaxTime=10 PriorityTier=2
 CONF
+# In /tmp a folder that another cluster's job of the same number left would keep ours from starting.
+echo "PMIxCliTmpDirBase=$folder/spool" >"$folder/mpi.conf"
 export SLURM_CONF="$folder/slurm.conf"
 
 for _ in $(seq 100); do

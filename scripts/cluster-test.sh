@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The long form of what concerns clusters: every test with either MPI library, hosts and Slurm several times over.
+# Needs root, for namespaces. Usage: scripts/cluster-test.sh [ROUNDS], 3 by default
+set -euo pipefail
+rounds=${1:-3}
+source "$(dirname "$0")/environment.sh"
+install_packages procps iproute2 slurm-wlm munge mpich libmpich-dev libhdf5-mpich-dev
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "this needs root: hosts and Slurm are started in namespaces of their own" >&2
+    exit 2
+fi
+scripts/test-mpich.sh end_to_end resume fault array bad_input training hosts
+export SPIKEGRID_MPICH_PROGRAM="$PWD/target/mpich/debug/spikegrid-mpi"
+for round in $(seq "$rounds"); do
+    echo "== round $round of $rounds"
+    cargo test --test array --test slurm --test hosts --test launchers -- --nocapture
+done

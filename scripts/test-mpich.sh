@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Builds with MPICH and runs the tests of the whole program with it. Debian only: elsewhere, build with your own MPICH and
+# call cargo test with SPIKEGRID_TEST_MPIRUN. Usage: scripts/test-mpich.sh [TEST...], end_to_end by default, or all.
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+install_packages mpich libmpich-dev libhdf5-mpich-dev
+
+export MPICC=mpicc.mpich HDF5_DIR="/usr/lib/$(uname -m)-linux-gnu/hdf5/mpich" SPIKEGRID_TEST_MPIRUN=mpirun.mpich
+if ! command -v "$MPICC" >/dev/null || [ ! -d "$HDF5_DIR" ]; then
+    echo "NOT RUN: MPICH, because $MPICC or $HDF5_DIR is not there (Debian: libmpich-dev libhdf5-mpich-dev)" >&2
+    exit 0
+fi
+# A target folder of its own: a change of MPICC alone does not rebuild the bindings.
+cargo=(cargo test --target-dir target/mpich)
+tests=(--test end_to_end)
+if [ "${1:-}" = all ]; then
+    tests=(--tests)
+elif [ $# -gt 0 ]; then
+    tests=("${@/#/--test=}")
+fi
+"${cargo[@]}" --no-run "${tests[@]}"
+for family in hdf5_mpich mpich; do
+    if ! ldd target/mpich/debug/spikegrid-mpi | grep -q "lib$family\."; then
+        echo "target/mpich/debug/spikegrid-mpi is not linked to lib$family: remove target/mpich" >&2
+        exit 1
+    fi
+done
+"${cargo[@]}" "${tests[@]}"
