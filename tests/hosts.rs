@@ -71,7 +71,7 @@ impl Bench {
                 .args(["-launcher", "ssh", "-launcher-exec"])
                 .arg(agent)
                 .args(["-hosts", &names.join(","), "-ppn", "2"])
-                .env("UCX_TLS", "tcp,self");
+                .env("UCX_TLS", "tcp,self,sm");
         } else {
             command
                 .args(["--mca", "plm_rsh_agent"])
