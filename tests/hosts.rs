@@ -39,7 +39,7 @@ impl Bench {
             }
             let folder = tempfile::tempdir().unwrap();
             let bench = Bench { folder };
-            common::demo_data(&bench.raw(), 2, 400, 1500);
+            common::demo_data(&bench.raw(), 2, 800, 1500);
             let out = bench.expected();
             Workbench::get().run(1, &bench.raw(), &out, FLAGS).expect(0);
             Some(bench)
