@@ -278,7 +278,7 @@ def memory():
     flags = bench_data.tiny_model(DATA / "models")
     for neurons, frames in (71_721, 7879), (100_000, 8000):
         folder = bench_data.subject(DATA, neurons, frames, PLANES)
-        runs = [(ranks, 1024) for ranks in (1, 2, 4)] + [(4, 128), (4, 64)]
+        runs = [(ranks, 1024) for ranks in (1, 2, 4)] + [(4, 512), (4, 256)]
         for ranks, limit in runs:
             steered = [] if limit == 1024 else ["--memory_limit", f"{limit}MiB"]
             peak = max(run(ranks, folder, *flags, *steered)["peak_resident_bytes_per_rank"]) / MIB

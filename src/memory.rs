@@ -8,6 +8,8 @@ use crate::subject::SubjectPlan;
 const WRITING: u64 = 48 << 20;
 /// The file's numbers while they are turned, in the widest type.
 const TURNING: u64 = 8 << 20;
+/// Samples in a run, unless one unit has more: 128 MiB as f32, enough for the pieces of a row to be worth their reading.
+const RUN_SAMPLES: u64 = 32 << 20;
 /// One frame on one compute thread: the trace, its baseline's window, its rate.
 const THREAD_BYTES_PER_FRAME: u64 = 32;
 /// One neuron: position, pixel, noise levels, journal.
@@ -37,8 +39,9 @@ impl Budget {
     ) -> Result<usize, u64> {
         let (frames, neurons) = (plan.frames as u64, plan.neurons as u64);
         // Spikes of this subject and of one that waits to be written.
-        let spikes = 2 * neurons.div_ceil(self.ranks as u64) * row_bytes(plan.frames) as u64;
-        let drawn = plan.drawn.len() as u64 * frames * 9;
+        let share = neurons.div_ceil(self.ranks as u64);
+        let spikes = share.saturating_mul(2 * row_bytes(plan.frames) as u64);
+        let drawn = frames.saturating_mul(9 * plan.drawn.len() as u64);
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let fixed = [
             self.at_start,
@@ -55,11 +58,11 @@ impl Budget {
             .fold(0, |sum: u64, part| sum.saturating_add(*part));
         // ΔF/F in place of the fluorescence, and rates where traces are written.
         let sample = 4 + 4 * u64::from(traces);
-        let units = plan.unit_neurons as u64 * frames * sample * RUNS_IN_FLIGHT as u64;
-        let left = self.limit.saturating_sub(fixed);
-        match left / units.max(1) {
-            0 => Err(fixed.saturating_add(units)),
-            run => Ok(run as usize),
+        let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
+        let units_in_flight = unit.saturating_mul(sample * RUNS_IN_FLIGHT as u64);
+        match self.limit.saturating_sub(fixed) / units_in_flight {
+            0 => Err(fixed.saturating_add(units_in_flight)),
+            run => Ok(run.min(RUN_SAMPLES / unit).max(1) as usize),
         }
     }
 }
@@ -130,9 +133,10 @@ mod tests {
     fn what_is_read_at_a_time_grows_with_the_limit_and_halves_with_traces() {
         let plan = plan(10_000, 3_000, None);
         let run = |limit, traces| budget(limit, 2).longest_run(&plan, traces, 0);
-        let (small, large) = (run(256 << 20, false), run(GIB, false));
+        let (small, large) = (run(192 << 20, false), run(256 << 20, false));
         assert!(small.is_ok() && small < large);
-        assert_eq!(run(GIB, true), large.map(|units| units / 2));
+        assert_eq!(run(256 << 20, true), large.map(|units| units / 2));
+        assert!(run(64 * GIB, false).is_ok_and(|units| units * 40 * 3_000 <= 32 << 20));
     }
 
     #[test]
