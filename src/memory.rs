@@ -69,7 +69,7 @@ impl Budget {
 
 /// Lets the C library keep the small blocks that are freed. HDF5 and zlib take and free some for every plane that they
 /// compress; the library gives those back to the system each time unless told otherwise, and the page faults of taking them
-/// again cost a fifth of the writing. Large blocks, above [`LARGE`], go back at once.
+/// again cost a fifth of the writing. Large blocks go back at once.
 pub fn keep_freed_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `mallopt` only sets two parameters of the allocator.
