@@ -53,6 +53,9 @@ pub enum Command {
         /// Output folder of the runs
         #[arg(long, value_name = "DIR", default_value = "processed_spike_grids_2018")]
         output_dir: PathBuf,
+        /// Input folder of the runs: names the subjects that failed or never began, too
+        #[arg(long, value_name = "DIR")]
+        input_dir: Option<PathBuf>,
     },
     /// Show and check CASCADE models
     #[command(subcommand)]

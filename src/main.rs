@@ -26,7 +26,10 @@ fn main() -> ExitCode {
         Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))
             .map(|_| 0)
             .map_err(Into::into),
-        Some(Command::Combine { output_dir }) => output::combined::run(&output_dir),
+        Some(Command::Combine {
+            output_dir,
+            input_dir,
+        }) => output::combined::run(&output_dir, input_dir.as_deref()),
         Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
         Some(Command::Evaluate(arguments)) => training::evaluate::run(&arguments)
             .map(|()| 0)

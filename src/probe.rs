@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
 use thiserror::Error;
 
 use crate::cascade::folder::read_weights;
@@ -25,6 +25,10 @@ use crate::run;
 const POLL: Duration = Duration::from_millis(1);
 /// Processor time after which a file has no end.
 const ENDLESS: Duration = Duration::from_secs(10);
+/// The signals of a program that went wrong.
+const CRASHES: [i32; 7] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
+/// The exit status of a panic.
+const PANIC: i32 = 101;
 
 /// A file that the HDF5 library does not survive.
 #[derive(Debug, Error)]
@@ -133,10 +137,11 @@ fn survive(trials: &[Trial]) -> Result<(), Deadly> {
     };
     let end = match end {
         None => "does not come to an end".to_owned(),
-        Some(status) => match status.signal() {
-            // Meant for the whole job.
-            Some(SIGHUP | SIGINT | SIGTERM | SIGUSR1) | None => return Ok(()),
-            Some(signal) => format!("crashes (signal {signal})"),
+        Some(status) => match (status.signal(), status.code()) {
+            (Some(signal), _) if CRASHES.contains(&signal) => format!("crashes (signal {signal})"),
+            (_, Some(PANIC)) => "panics".to_owned(),
+            // Other signals are meant for the whole job.
+            _ => return Ok(()),
         },
     };
     let Some((path, content)) = begun.checked_sub(1).and_then(|place| trials.get(place)) else {
@@ -168,7 +173,7 @@ fn start(trials: &[u8]) -> Option<(Option<ExitStatus>, usize)> {
         .spawn()
         .ok()?;
     let written = child.stdin.take()?.write_all(trials);
-    let end = wait(&mut child);
+    let end = wait(&mut child).ok()?;
     let mut begun = Vec::new();
     child.stdout.take()?.read_to_end(&mut begun).ok()?;
     written.ok()?;
@@ -176,16 +181,19 @@ fn start(trials: &[u8]) -> Option<(Option<ExitStatus>, usize)> {
 }
 
 /// How the process ended; none if it used too much processor time and was ended.
-fn wait(child: &mut Child) -> Option<ExitStatus> {
+///
+/// # Errors
+/// Somebody else has taken note of its end: a program that ignores `SIGCHLD` started this one.
+fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
     loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
         }
         if processor_time(child.id()) > ENDLESS {
             // It is gone in either case.
             let _ = child.kill();
             let _ = child.wait();
-            return None;
+            return Ok(None);
         }
         thread::sleep(POLL);
     }

@@ -305,7 +305,7 @@ impl Root {
             probe::outputs(&files).map_err(|error| error.to_string())?;
         }
         let claim = files.claim();
-        let claim = claim.map_err(|error| error.to_string())?;
+        let mut claim = claim.map_err(|error| error.to_string())?;
         let files = &claim.files;
         let shape = [frames, planes, crate::grid::ROWS, crate::grid::COLUMNS];
         let report = &mut self.reports[index];
@@ -348,15 +348,19 @@ impl Root {
         let run = self
             .budget
             .longest_run(&plan, wanted.traces, traces.chunk_bytes());
-        let longest_run = run.map_err(|needed| {
-            format!(
-                "{}: {neurons} neurons of {frames} frames take about {} on each rank, --memory_limit is {}: raise it, \
-                 or start more ranks",
-                plan.traces_path.display(),
-                MemorySize(needed),
-                config.memory_limit
-            )
-        })?;
+        let longest_run = match run {
+            Ok(units) => units,
+            Err(needed) => {
+                claim.keep_journal();
+                return Err(format!(
+                    "{}: {neurons} neurons of {frames} frames take about {} on each rank, --memory_limit is {}: raise it, \
+                     or start more ranks",
+                    plan.traces_path.display(),
+                    MemorySize(needed),
+                    config.memory_limit
+                ));
+            }
+        };
         let key = Key::new(&plan, wanted.traces, &provenance);
         let (journal, difference) = Journal::open(&files.folder, &key, plan.units());
         if let Some(difference) = difference {

@@ -3,6 +3,7 @@
 #
 #   INPUT_DIR=/data/fish OUTPUT_DIR=/data/grids scripts/slurm/submit.sh [options of sbatch, such as --time=02:00:00]
 #
+# The options go to the array; COMBINE_OPTIONS go to the job that combines. SBATCH_ACCOUNT and SBATCH_PARTITION reach both.
 # TASKS=10 makes ten tasks, however many subjects there are; --array=1-40%8, as any option, runs eight at a time.
 set -euo pipefail
 scripts=$(dirname "$(realpath "$0")")
@@ -15,5 +16,7 @@ if [ "$subjects" -eq 0 ]; then
 fi
 array=$(sbatch --parsable --array="1-${TASKS:-$subjects}" "$@" "$scripts/array.sbatch")
 array=${array%%;*} # without the name of the cluster
-combine=$(sbatch --parsable --dependency="afterany:$array" --kill-on-invalid-dep=yes "$scripts/combine.sbatch")
-echo "submitted array job $array for $subjects subjects, and job ${combine%%;*} to combine their metadata"
+echo "submitted array job $array for $subjects subjects"
+read -ra combine_options <<<"${COMBINE_OPTIONS:-}"
+combine=$(sbatch --parsable "${combine_options[@]}" --dependency="afterany:$array" --kill-on-invalid-dep=yes "$scripts/combine.sbatch")
+echo "and job ${combine%%;*} to combine their metadata"

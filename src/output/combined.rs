@@ -8,6 +8,7 @@ use hdf5::File;
 
 use super::metadata::Metadata;
 use super::{OutputError, SubjectFiles, lock_folder, write_whole};
+use crate::input::discovery;
 use crate::probe::{self, Deadly};
 
 /// What came of writing the file.
@@ -21,11 +22,12 @@ pub struct Combined {
     pub damaged: Vec<String>,
 }
 
-/// The command `combine`; its exit status is 1 if a subject folder had to be left out.
+/// The command `combine`; its exit status is 1 if a subject of the input folder, or a folder of the output folder, had to be
+/// left out.
 ///
 /// # Errors
 /// The folder cannot be read, holds no complete subject, or the file cannot be written.
-pub fn run(output_dir: &Path) -> Result<u8, Box<dyn std::error::Error>> {
+pub fn run(output_dir: &Path, input_dir: Option<&Path>) -> Result<u8, Box<dyn std::error::Error>> {
     let found = subjects(output_dir).map_err(OutputError::io(output_dir, "cannot be read"))?;
     if !found.iter().any(|name| is_complete(output_dir, name)) {
         return Err(format!(
@@ -36,9 +38,15 @@ pub fn run(output_dir: &Path) -> Result<u8, Box<dyn std::error::Error>> {
     }
     let Combined {
         complete,
-        incomplete,
+        mut incomplete,
         damaged,
     } = write(output_dir)?;
+    // What failed or never began has no folder.
+    if let Some(input_dir) = input_dir {
+        let expected = discovery::subjects(input_dir)?.into_iter();
+        let names = expected.map(|subject| subject.name);
+        incomplete.extend(names.filter(|name| !found.contains(name)));
+    }
     for warning in &damaged {
         eprintln!("warning: {warning}");
     }
