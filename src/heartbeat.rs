@@ -147,12 +147,7 @@ pub fn listen(socket: UdpSocket, invitation: Invitation, ranks: usize) -> std::i
                 hosts[peer] = beat.host;
             }
             match silence.lost(Instant::now()) {
-                Some(Lost::Silent(peer)) => end(&format!(
-                    "nothing was heard from rank {} on {} for {} s (--peer_timeout): its host is down or cut off",
-                    peer + 1,
-                    hosts[peer],
-                    invitation.timeout.as_secs()
-                )),
+                Some(Lost::Silent(peer)) => end("", peer + 1, &hosts[peer], invitation.timeout),
                 Some(Lost::NeverHeard(peer)) => eprintln!(
                     "warning: no UDP datagram of rank {} reaches rank 0 on {}: should the host of either vanish, the job \
                      may wait for ever",
@@ -199,13 +194,8 @@ pub fn follow(invitation: Invitation, rank: usize, host: String) -> std::io::Res
                 }
             }
             if let Some(Lost::Silent(_)) = silence.lost(Instant::now()) {
-                end(&format!(
-                    "rank {rank} on {}: nothing was heard from rank 0 on {} for {} s (--peer_timeout): its host is down \
-                     or cut off",
-                    beat.host,
-                    invitation.host,
-                    invitation.timeout.as_secs()
-                ));
+                let here = format!("rank {rank} on {}: ", beat.host);
+                end(&here, 0, &invitation.host, invitation.timeout);
             }
         }
     })
@@ -218,9 +208,13 @@ fn spawn(job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         .map(drop)
 }
 
-/// Ends this process at once: no handler of a library may wait for the rank that is gone.
-fn end(message: &str) -> ! {
-    eprintln!("error: {message}, so the job ends; run the same command again to continue");
+/// Ends this process at once, because `rank` is gone: no handler of a library may wait for it.
+fn end(here: &str, rank: usize, host: &str, timeout: Duration) -> ! {
+    eprintln!(
+        "error: {here}nothing was heard from rank {rank} on {host} for {} s (--peer_timeout): its host is down or cut \
+         off, so the job ends; run the same command again to continue",
+        timeout.as_secs()
+    );
     launcher::end_soon();
     exit(1)
 }

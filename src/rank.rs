@@ -71,6 +71,7 @@ impl RankState {
     /// Takes units from the journal, or reads them together and has them computed; a failure goes to rank 0.
     pub fn compute(&mut self, world: &mut World, subject: usize, units: Range<usize>) {
         let Some(held) = self.subjects.get_mut(&subject) else {
+            world.send(0, failed(subject, units.collect(), UNKNOWN.into()));
             return;
         };
         let mut fresh = Vec::new();
@@ -92,13 +93,7 @@ impl RankState {
                 .take_while(|(a, b)| *a == b)
                 .count();
             if let Err(message) = self.start(subject, first..first + together) {
-                let units = rest.to_vec();
-                let failed = Reply::Failed {
-                    subject,
-                    units,
-                    message,
-                };
-                world.send(0, Message::Reply(failed));
+                world.send(0, failed(subject, rest.to_vec(), message));
                 return;
             }
             rest = &rest[together..];
@@ -107,10 +102,7 @@ impl RankState {
 
     /// Reads neighbouring units together and has each computed.
     fn start(&mut self, subject: usize, units: Range<usize>) -> Result<(), String> {
-        let held = self
-            .subjects
-            .get_mut(&subject)
-            .ok_or("a unit of a subject unknown here")?;
+        let held = self.subjects.get_mut(&subject).ok_or(UNKNOWN)?;
         let start = Instant::now();
         let plan = &held.plan;
         let traces = match &held.traces {
@@ -183,12 +175,7 @@ impl RankState {
         let traces_checksum = match filled.transpose() {
             Ok(checksum) => checksum,
             Err(error) => {
-                let failed = Reply::Failed {
-                    subject,
-                    units: vec![unit],
-                    message: error.to_string(),
-                };
-                world.send(0, Message::Reply(failed));
+                world.send(0, failed(subject, vec![unit], error.to_string()));
                 return;
             }
         };
@@ -209,6 +196,16 @@ impl RankState {
     pub fn sync_journals(&self) {
         self.subjects.values().for_each(|held| held.journal.sync());
     }
+}
+
+const UNKNOWN: &str = "a unit of a subject unknown here";
+
+fn failed(subject: usize, units: Vec<usize>, message: String) -> Message {
+    Message::Reply(Reply::Failed {
+        subject,
+        units,
+        message,
+    })
 }
 
 fn done(subject: usize, unit: usize, summary: UnitSummary) -> Message {

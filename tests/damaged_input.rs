@@ -181,10 +181,7 @@ fn damage(whole: &[u8], step: usize, number: usize) -> Option<(String, Vec<u8>)>
 }
 
 fn step() -> usize {
-    let step = std::env::var("SPIKEGRID_DAMAGE_STEP");
-    step.map_or(29, |step| {
-        step.parse().expect("SPIKEGRID_DAMAGE_STEP is a number")
-    })
+    common::setting("SPIKEGRID_DAMAGE_STEP", 29)
 }
 
 /// The child's part: reads one damaged version after the other, saying which before and how it went after.

@@ -14,10 +14,7 @@ use common::undisturbed::{FLAGS, SUBJECTS, Undisturbed, hidden_files};
 type Reached = dyn Fn(&Path) -> bool;
 
 fn fault_runs() -> usize {
-    let runs = std::env::var("SPIKEGRID_FAULT_RUNS");
-    runs.map_or(6, |runs| {
-        runs.parse().expect("SPIKEGRID_FAULT_RUNS is a number")
-    })
+    common::setting("SPIKEGRID_FAULT_RUNS", 6)
 }
 
 /// Numbers that differ from run to run, the same each time.

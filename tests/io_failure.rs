@@ -148,10 +148,7 @@ impl Bench {
 
 /// How many calls of each kind fail in turn.
 fn failing_calls() -> usize {
-    let calls = std::env::var("SPIKEGRID_IO_FAILURES");
-    calls.map_or(2, |calls| {
-        calls.parse().expect("SPIKEGRID_IO_FAILURES is a number")
-    })
+    common::setting("SPIKEGRID_IO_FAILURES", 2)
 }
 
 #[test]

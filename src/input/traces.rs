@@ -230,14 +230,13 @@ impl Traces {
             orientation: self.orientation,
         };
         let blocks = blocks(first, second, self.chunk);
+        let mut unannounced = blocks.iter();
         for (place, [rows, columns]) in blocks.iter().enumerate() {
             if let Some(ahead) = &self.read_ahead {
-                let next = if place == 0 { 0 } else { BLOCKS_AHEAD };
-                let coming = blocks
-                    .iter()
-                    .skip(place + next)
-                    .take(BLOCKS_AHEAD + 1 - next);
-                coming.for_each(|[rows, columns]| ahead.announce(rows, columns));
+                let count = if place == 0 { BLOCKS_AHEAD + 1 } else { 1 };
+                for [rows, columns] in unannounced.by_ref().take(count) {
+                    ahead.announce(rows, columns);
+                }
             }
             self.read_block(rows, columns, &mut target)
                 .map_err(|e| hdf5_error(&self.path, &self.name, &e))?;

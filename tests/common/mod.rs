@@ -46,6 +46,15 @@ impl Run {
     }
 }
 
+/// A number that a script sets for the long form of a test.
+pub fn setting(variable: &str, short: usize) -> usize {
+    std::env::var(variable).map_or(short, |number| {
+        number
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number"))
+    })
+}
+
 /// Runs the program alone.
 pub fn alone(arguments: &[&str]) -> Run {
     let mut command = Command::new(PROGRAM);
