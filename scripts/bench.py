@@ -13,6 +13,8 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -117,8 +119,7 @@ def row(target, figure, ours, against, ratio, bound, most=False):
 
 def run(ranks, folder, *flags):
     """Runs the program on a folder of subjects; its report."""
-    output = FOLDER / f"output-{os.getpid()}"
-    shutil.rmtree(output, ignore_errors=True)
+    output = Path(tempfile.mkdtemp(prefix="output-", dir=FOLDER))
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
     command = [*launcher, PROGRAM, "--input_dir", folder, "--output_dir", output, *flags]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -274,6 +275,34 @@ def pipeline():
     row(6, "whole pipeline, 10,000 x 3,000", f"{rate / 1e6:.2f} M/s", f"reference {reference / 1e3:.1f} k/s", rate / reference, 60)
 
 
+def cluster():
+    folder = DATA / "three"
+    if not folder.exists():
+        sizes = ["--subjects", "3", "--neurons", "5000", "--frames", "2000"]
+        subprocess.run([PROGRAM, "demo-data", *sizes, "--output", folder], check=True, stdout=subprocess.DEVNULL)
+    reports = {ranks: [] for ranks in (1, 2, 4)}
+
+    def ranks(count):
+        reports[count].append(run(count, folder))
+        return reports[count][-1]["wall_sec"]
+
+    def two_runs():
+        with ThreadPoolExecutor(2) as both:
+            return max(report["wall_sec"] for report in both.map(lambda _: run(1, folder), range(2)))
+
+    found = taking_turns(3, one=lambda: ranks(1), two=lambda: ranks(2), four=lambda: ranks(4), apart=two_runs)
+    ours, apart = found["one"] / found["two"], 2 * found["one"] / found["apart"]
+    row(9, "three subjects, two ranks", f"{ours:.2f} times one", f"two runs of one {apart:.2f} times one", ours / apart, 0.95)
+    report = FOLDER / "report.json"
+    report.write_text(json.dumps(sorted(reports[1], key=lambda report: report["wall_sec"])[1]))
+    command = [PROGRAM, "plan", "--input_dir", folder, "--from_run", report, "--cores_per_node", CORES, "--nodes", 1, "--ranks", "1,2,4"]
+    lines = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout.splitlines()
+    planned = [float(line.split()[2]) for line in lines[4:7]]
+    for count, seconds, name, bound in zip(reports, planned, ("one", "two", "four"), (1.15, 1.15, 1.25)):
+        ratio = max(seconds / found[name], found[name] / seconds)
+        row(9, f"plan, {count} rank{'s' * (count > 1)}", f"{seconds:.1f} s", f"measured {found[name]:.1f} s", ratio, bound, most=True)
+
+
 def memory():
     flags = bench_data.tiny_model(DATA / "models")
     for neurons, frames in (71_721, 7879), (100_000, 8000):
@@ -306,7 +335,7 @@ def growth():
         row(8, f"time per neuron-frame, N = {many:,}, {part}", f"{large:.0f} ns", f"N = {few:,}: {small:.0f} ns", large / small, 1.1, most=True)
 
 
-SHORT = [inference, scaling, baseline, grids, reading, pipeline]
+SHORT = [inference, scaling, baseline, grids, reading, pipeline, cluster]
 LONG = [memory, growth]
 
 

@@ -14,6 +14,7 @@ use crate::baseline::Baseline;
 use crate::cascade::Threshold;
 use crate::demo::DemoOptions;
 use crate::models::ModelsCommand;
+use crate::plan::PlanArgs;
 use crate::training::evaluate::EvaluateArgs;
 use crate::training::run::TrainArgs;
 
@@ -57,6 +58,11 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         input_dir: Option<PathBuf>,
     },
+    /// Say how long a job will take on how many ranks, with how much memory and disk, without running it
+    ///
+    /// The scheduler of real runs is taken through the job with what each piece of work costs. Flags of the job itself
+    /// (--input_dir, --workers, --save_traces, ...) are those of a run.
+    Plan(Box<PlanArgs>),
     /// Show and check CASCADE models
     #[command(subcommand)]
     Models(ModelsCommand),

@@ -1,21 +1,18 @@
 //! The ranks and what they say to each other: the one module that knows MPI.
 //!
-//! Two kinds of talk, each on a communicator of its own: typed messages between any rank and rank 0 (small, polled,
-//! never blocking), and collective operations that all ranks enter together. A rank that waits sleeps between polls,
-//! so that waiting costs no core.
+//! Two kinds of talk, each on a communicator of its own: typed messages between any two ranks (polled, never blocking), by which
+//! all work is done, and collective operations that all ranks enter together, at the start and at the end. A rank that waits sleeps
+//! between polls, so that waiting costs no core.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mpi::collective::SystemOperation;
-use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::Universe;
-use mpi::point_to_point::MatchedReceiveVec;
 use mpi::request::{Request, StaticScope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
@@ -23,16 +20,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::grid::Layout;
 use crate::heartbeat;
 use crate::memory::keep_freed_blocks;
 use crate::pipeline::UnitSummary;
+use crate::slab::{Planes, Slab};
 use crate::subject::SubjectPlan;
+use crate::writer::{WriteJob, Written};
 
 const POLL: Duration = Duration::from_millis(1);
-/// How long ranks may differ in leaving one collective operation.
-const STRAGGLERS: Duration = Duration::from_secs(20);
-/// How long all ranks may take together to open or lay out a file.
-const OPENING: Duration = Duration::from_secs(300);
 
 /// Variables that libraries read, and what they are set to unless the user has set them:
 /// Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters;
@@ -77,10 +73,16 @@ pub struct RankFailure {
 pub enum Order {
     /// What there is to know of a subject, before its first unit.
     Subject(Box<SubjectPlan>),
-    /// Compute these units and hold their spikes.
+    /// Compute these units and send their spikes to the subject's writer.
     Compute { subject: usize, units: Range<usize> },
-    /// All ranks write the subject together.
-    Write { subject: usize },
+    /// Write the subject, once the spikes of all its units are here.
+    Write(Box<WriteJob>),
+    /// Give `rank` a slab of the subject written here.
+    Deal {
+        subject: usize,
+        slab: usize,
+        rank: usize,
+    },
     /// Drop what is held of the subject.
     Forget { subject: usize },
     /// End, with this exit status.
@@ -90,7 +92,7 @@ pub enum Order {
 /// What a rank tells rank 0.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Reply {
-    /// The unit's spikes are held here.
+    /// The unit's spikes are on their way to the writer.
     Done {
         subject: usize,
         unit: usize,
@@ -102,6 +104,18 @@ pub enum Reply {
         units: Vec<usize>,
         message: String,
     },
+    /// The file is laid out: the subject is to be drawn in this many slabs.
+    Opened { subject: usize, slabs: usize },
+    /// What `rank` drew is taken in.
+    Drawn {
+        rank: usize,
+        subject: usize,
+        slab: usize,
+    },
+    /// All slabs are written.
+    Written { subject: usize, written: Written },
+    /// The subject cannot be written.
+    Unwritten { subject: usize, message: String },
     /// The subject goes on, but there is something to be known.
     Warning { subject: usize, message: String },
     /// This rank was asked by a signal to end.
@@ -113,11 +127,42 @@ pub enum Reply {
 pub enum Message {
     Order(Order),
     Reply(Reply),
+    /// To a subject's writer: a unit's bit-packed spikes.
+    Spikes {
+        subject: usize,
+        unit: usize,
+        #[serde(with = "serde_bytes")]
+        spikes: Vec<u8>,
+    },
+    /// From the writer, before a rank's first slab.
+    Layout {
+        subject: usize,
+        layout: Box<Layout>,
+    },
+    /// From the writer: draw this.
+    Slab {
+        subject: usize,
+        slab: usize,
+        spikes: Slab,
+    },
+    /// To the writer: drawn.
+    Planes {
+        subject: usize,
+        slab: usize,
+        planes: Planes,
+    },
 }
 
 /// A message on its way: MPI reads `bytes` until `request` is complete.
 struct Outgoing {
     request: Request<'static, [u8], StaticScope>,
+    bytes: *mut [u8],
+}
+
+/// A message that is arriving: MPI fills `bytes` until `request` is complete.
+struct Incoming {
+    from: usize,
+    request: Option<Request<'static, [u8], StaticScope>>,
     bytes: *mut [u8],
 }
 
@@ -128,6 +173,8 @@ pub struct World {
     /// Messages of rank 0 to itself.
     loopback: VecDeque<Vec<u8>>,
     outgoing: Vec<Outgoing>,
+    /// In the order of arrival.
+    incoming: VecDeque<Incoming>,
 }
 
 /// The rank that the launcher gave this process, known before MPI starts; 0 without a launcher.
@@ -172,6 +219,7 @@ impl World {
             collectives: world.duplicate(),
             loopback: VecDeque::new(),
             outgoing: Vec::new(),
+            incoming: VecDeque::new(),
         };
         Ok((universe, world))
     }
@@ -223,11 +271,6 @@ impl World {
         }
     }
 
-    /// The communicator of collective operations, for parallel HDF5.
-    pub fn communicator(&self) -> mpi::ffi::MPI_Comm {
-        self.collectives.as_raw()
-    }
-
     /// Sends a message; returns at once.
     pub fn send<M: Serialize>(&mut self, to: usize, message: M) {
         let bytes = encode(&message);
@@ -247,22 +290,78 @@ impl World {
         self.outgoing.push(Outgoing { request, bytes });
     }
 
-    /// The next message that has arrived, with its sender. A job has one type of messages.
+    /// The next message that has arrived, with its sender; those of one sender in their order. A job has one type of messages.
     pub fn receive<M: DeserializeOwned>(&mut self) -> Option<(usize, M)> {
         self.reap();
-        // What rank 0 tells itself comes last, or a rank that answers itself at once would hear nobody else.
-        if let Some(matched) = self.messages.any_process().immediate_matched_probe() {
-            let (bytes, status) = matched.matched_receive_vec::<u8>();
-            return Some((status.source_rank() as usize, decode(&bytes)));
-        }
-        let bytes = self.loopback.pop_front()?;
-        Some((self.rank(), decode(&bytes)))
+        self.take_in();
+        // What a rank tells itself comes last, or one that answers itself at once would hear nobody else.
+        let (from, bytes) = match self.take_arrived() {
+            Some(arrived) => arrived,
+            None => (self.rank(), self.loopback.pop_front()?),
+        };
+        Some((from, decode(&bytes)))
     }
 
-    /// Waits until all messages sent from here have left.
-    pub fn flush(&mut self) {
-        while !self.outgoing.is_empty() {
+    /// Begins to receive what is at the door.
+    fn take_in(&mut self) {
+        while let Some((message, status)) = self.messages.any_process().immediate_matched_probe() {
+            let length = status.count(u8::equivalent_datatype()) as usize;
+            let bytes = Box::into_raw(vec![0_u8; length].into_boxed_slice());
+            // SAFETY: `bytes` comes from `Box::into_raw` and is touched by MPI alone until the request is complete.
+            let buffer: &'static mut [u8] = unsafe { &mut *bytes };
+            self.incoming.push_back(Incoming {
+                from: status.source_rank() as usize,
+                request: Some(message.immediate_matched_receive_into(StaticScope, buffer)),
+                bytes,
+            });
+        }
+    }
+
+    /// The first message that is there whole and has no earlier one of the same sender before it.
+    fn take_arrived(&mut self) -> Option<(usize, Vec<u8>)> {
+        let mut waited_for = Vec::new();
+        for place in 0..self.incoming.len() {
+            let incoming = &mut self.incoming[place];
+            if waited_for.contains(&incoming.from) {
+                continue;
+            }
+            match incoming.request.take().map(Request::test) {
+                Some(Err(pending)) => {
+                    waited_for.push(incoming.from);
+                    incoming.request = Some(pending);
+                }
+                _ => {
+                    let Incoming { from, bytes, .. } = self.incoming.remove(place)?;
+                    // SAFETY: MPI has completed the request, the only user of these bytes; see `receive`.
+                    return Some((from, unsafe { Box::from_raw(bytes) }.into_vec()));
+                }
+            }
+        }
+        None
+    }
+
+    /// Lets what all ranks have sent leave, and drops what arrives. Collective, at the end.
+    pub fn settle(&mut self) {
+        self.drop_until(|world| world.outgoing.is_empty());
+        let mut barrier = Some(self.collectives.immediate_barrier());
+        self.drop_until(|_| {
+            if let Some(Err(pending)) = barrier.take().map(Request::test) {
+                barrier = Some(pending);
+            }
+            barrier.is_none()
+        });
+        self.drop_until(|world| world.incoming.is_empty());
+    }
+
+    /// Drops what arrives until it is enough.
+    fn drop_until(&mut self, mut enough: impl FnMut(&Self) -> bool) {
+        loop {
             self.reap();
+            self.take_in();
+            while self.take_arrived().is_some() {}
+            if enough(self) {
+                return;
+            }
             thread::sleep(POLL);
         }
     }
@@ -284,17 +383,10 @@ impl World {
 
     /// Waits, asleep, until all ranks are here. Collective.
     fn gather_at_door(&self) {
-        self.gather_or(|_| ());
-    }
-
-    /// The same; `waited` hears now and then for how long already.
-    fn gather_or(&self, waited: impl Fn(Duration)) {
-        let start = Instant::now();
         let mut request = self.collectives.immediate_barrier();
         while let Err(pending) = request.test() {
             request = pending;
             thread::sleep(POLL);
-            waited(start.elapsed());
         }
     }
 
@@ -305,53 +397,6 @@ impl World {
     /// The failure of the lowest failing rank, the same on all ranks.
     pub fn agree<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
         self.gather_at_door();
-        self.agree_here(outcome)
-    }
-
-    /// As [`agree`](Self::agree), right after a collective operation of a library. Where that failed on this rank, others
-    /// may wait in it for ever: then the whole job ends, with the reason.
-    ///
-    /// # Errors
-    /// The failure of the lowest failing rank, the same on all ranks.
-    pub fn agree_after<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
-        self.gather_or(|waited| {
-            if let Err(error) = &outcome
-                && waited > STRAGGLERS
-            {
-                eprintln!(
-                    "error: rank {}: {error}; the other ranks cannot leave what failed here, so the job ends; \
-                     mend the cause and run the same command again to continue",
-                    self.rank()
-                );
-                abort();
-            }
-        });
-        self.agree_here(outcome)
-    }
-
-    /// Opens or lays out a file by a collective call of a library. Where the file could be opened in some ranks only,
-    /// all may wait in it for ever (Open MPI 4.1): then the whole job ends, saying that this was `action`.
-    pub fn open_together<T>(&self, action: &str, open: impl FnOnce() -> T) -> T {
-        let (opened, waiting) = channel::<()>();
-        let line = format!(
-            "error: rank {}: {action}: not done after {} s, so the job ends; \
-             see whether all hosts can write there and run the same command again to continue",
-            self.rank(),
-            OPENING.as_secs()
-        );
-        // Without a thread to spare nobody watches.
-        let _ = thread::Builder::new().spawn(move || {
-            if waiting.recv_timeout(OPENING) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{line}");
-                abort();
-            }
-        });
-        let result = open();
-        drop(opened);
-        result
-    }
-
-    fn agree_here<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
         let failing = if outcome.is_err() {
             self.rank() as u64
         } else {
@@ -405,55 +450,6 @@ impl World {
             Vec::new()
         }
     }
-
-    /// The element-wise sum over ranks on rank 0; empty elsewhere. Collective.
-    pub fn sum(&self, values: &[u32]) -> Vec<u32> {
-        self.gather_at_door();
-        let root = self.collectives.process_at_rank(0);
-        if self.is_root() {
-            let mut sums = vec![0; values.len()];
-            root.reduce_into_root(values, &mut sums, SystemOperation::sum());
-            sums
-        } else {
-            root.reduce_into(values, SystemOperation::sum());
-            Vec::new()
-        }
-    }
-
-    /// Gives each rank its part of `send` and gets the parts of `receive` from each; `*_counts` are the bytes to and
-    /// from each rank, in the order of ranks. Collective.
-    pub fn exchange(
-        &self,
-        send: &[u8],
-        send_counts: &[i32],
-        receive: &mut [u8],
-        receive_counts: &[i32],
-    ) {
-        // An empty slice may point to 1, which is MPI_IN_PLACE in Open MPI: give it a place of its own.
-        let mut nowhere = [0; 2];
-        let (nothing, nobody) = nowhere.split_at_mut(1);
-        let send = if send.is_empty() { &nothing[..0] } else { send };
-        let receive = if receive.is_empty() {
-            &mut nobody[..0]
-        } else {
-            receive
-        };
-        let outgoing = Partition::new(send, send_counts, offsets(send_counts));
-        let mut incoming = PartitionMut::new(receive, receive_counts, offsets(receive_counts));
-        self.collectives
-            .all_to_all_varcount_into(&outgoing, &mut incoming);
-    }
-}
-
-fn offsets(counts: &[i32]) -> Vec<i32> {
-    counts
-        .iter()
-        .scan(0, |next, &count| {
-            let offset = *next;
-            *next += count;
-            Some(offset)
-        })
-        .collect()
 }
 
 /// Messages are plain data of this program's own types: encoding them cannot fail, and decoding only if the ranks run

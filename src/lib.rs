@@ -3,8 +3,9 @@
 //! ```text
 //! subject folder ─ input ─▶ F (neurons of one work unit)
 //!    F ─ baseline ─▶ ΔF/F ─ cascade ─▶ spike rate ─ spikes ─▶ bit-packed spikes     (any rank, any order)
-//!    spikes of all neurons ─ exchange (neuron-major → frame slabs) ─▶ slab of frames on each rank
-//!    slab ─ grid ─▶ (t, Z, 256, 128) ─ output ─▶ preaugmented_grids.h5              split, metadata, plots beside it
+//!    spikes of all neurons ─ writer (one rank per subject) ─▶ slabs of frames
+//!    slab ─ grid ─▶ (t, Z, 256, 128) ─ gzip ─▶ compressed planes                    (any rank, any order)
+//!    compressed planes ─ writer ─ output ─▶ preaugmented_grids.h5                   split, metadata, plots beside it
 //! ```
 //!
 //! Axes, always in this order: `T` frames, `N` neurons, `Z` z-planes. Rates are spikes per frame, times are seconds,
@@ -39,14 +40,16 @@ mod heartbeat;
 mod launcher;
 pub mod memory;
 pub mod schedule;
+pub mod simulation;
 
 pub mod rank;
 pub mod root;
 pub mod run;
 
-pub mod exchange;
-
 pub mod grid;
+pub mod slab;
+pub mod writer;
+
 pub mod split;
 
 pub mod output;
@@ -54,6 +57,8 @@ pub mod plot;
 
 pub mod progress;
 pub mod report;
+
+pub mod plan;
 
 pub mod models;
 pub mod training;

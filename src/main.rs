@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use spikegrid_mpi::cli::{self, Command};
 use spikegrid_mpi::comm::{World, launched_rank};
-use spikegrid_mpi::{cascade, demo, models, output, probe, run, say, training};
+use spikegrid_mpi::{cascade, demo, models, output, plan, probe, run, say, training};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
             output_dir,
             input_dir,
         }) => output::combined::run(&output_dir, input_dir.as_deref()),
+        Some(Command::Plan(arguments)) => plan::run(*arguments).map_err(Into::into),
         Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
         Some(Command::Evaluate(arguments)) => training::evaluate::run(&arguments)
             .map(|()| 0)

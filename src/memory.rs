@@ -1,11 +1,14 @@
 //! How much of a subject a rank may read at a time, so that it keeps to `--memory_limit`; and how freed memory is kept.
 
-use crate::schedule::RUNS_IN_FLIGHT;
+use crate::schedule::{RUNS_IN_FLIGHT, SHARE, SLABS_IN_FLIGHT};
+use crate::slab::Slabs;
 use crate::spikes::row_bytes;
 use crate::subject::SubjectPlan;
 
-/// Exchange and writing: a slab of spikes three times, a tile of grids and what HDF5 makes of it.
-const WRITING: u64 = 48 << 20;
+/// A compressed plane, a twentieth of its pixels set.
+const PLANE: u64 = 2 << 10;
+/// What a thread draws with: a plane in 8 frames, and what compresses it.
+const PENCIL: u64 = 1 << 20;
 /// The file's numbers while they are turned, in the widest type.
 const TURNING: u64 = 8 << 20;
 /// Samples in a run, unless one unit has more: 128 MiB as f32, enough for the pieces of a row to be worth their reading.
@@ -31,51 +34,72 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Work units that a rank may read together. `traces` says whether traces are written; `chunk_bytes` is the size of a chunk of the file, 0 if it has none.
+    /// Work units that a rank may read together, of a subject of `planes` z-planes. `traces` says whether traces are written;
+    /// `chunk_bytes` is the size of a chunk of the file, 0 if it has none.
     ///
     /// # Errors
     /// The bytes that a rank needs to read one unit at a time, where these are beyond the limit.
     pub fn longest_run(
         &self,
         plan: &SubjectPlan,
+        planes: usize,
         traces: bool,
         chunk_bytes: usize,
     ) -> Result<usize, u64> {
+        let one = self.needed(plan, planes, traces, chunk_bytes, 1);
+        let each = self.needed(plan, planes, traces, chunk_bytes, 2) - one;
+        let more = self.limit.checked_sub(one).ok_or(one)? / each.max(1);
+        let unit = (plan.frames * plan.unit_neurons).max(1) as u64;
+        let handed_out = (plan.units() / SHARE) as u64;
+        Ok((1 + more).min(RUN_SAMPLES / unit).min(handed_out).max(1) as usize)
+    }
+
+    /// Bytes that a rank takes, at most, to process a subject in runs of `run` units.
+    pub fn needed(
+        &self,
+        plan: &SubjectPlan,
+        planes: usize,
+        traces: bool,
+        chunk_bytes: usize,
+        run: usize,
+    ) -> u64 {
         let (frames, neurons) = (plan.frames as u64, plan.neurons as u64);
-        // Spikes of this subject and of one that waits to be written.
-        let share = neurons.div_ceil(self.ranks as u64);
-        let spikes = share.saturating_mul(2 * row_bytes(plan.frames) as u64);
+        // Of one rank's subjects one is written while the next is computed.
+        let written = if self.ranks == 1 { 2 } else { 1 };
+        let spikes = neurons.saturating_mul(written * row_bytes(plan.frames) as u64);
+        let slabs = Slabs::new(plan.frames, plan.neurons, planes);
+        let slab_frames = slabs.frames(0).len() as u64;
+        let in_flight = SLABS_IN_FLIGHT.min(RUNS_IN_FLIGHT * self.ranks);
+        let in_flight = in_flight.min(slabs.count()) as u64;
+        let slab = neurons * slab_frames.div_ceil(8) + slab_frames * planes as u64 * PLANE;
         let drawn = frames.saturating_mul(9 * plan.drawn.len() as u64);
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
-        let filling = unit.saturating_mul(FILLING * u64::from(traces));
-        let fixed = [
-            self.at_start,
-            WRITING,
-            TURNING,
-            chunk_bytes.saturating_mul(CHUNKS_HELD) as u64,
-            filling,
-            neurons * BYTES_PER_NEURON,
-            spikes,
-            drawn,
-            threads,
-        ];
-        let fixed = fixed
-            .iter()
-            .fold(0, |sum: u64, part| sum.saturating_add(*part));
         // ΔF/F in place of the fluorescence, and rates where they are kept.
         let sample = 4 + 4 * u64::from(traces || !plan.drawn.is_empty());
-        let units_in_flight = unit.saturating_mul(sample * RUNS_IN_FLIGHT as u64);
-        match self.limit.saturating_sub(fixed) / units_in_flight {
-            0 => Err(fixed.saturating_add(units_in_flight)),
-            run => Ok(run.min(RUN_SAMPLES / unit).max(1) as usize),
-        }
+        let units_in_flight = unit.saturating_mul(sample * (RUNS_IN_FLIGHT * run) as u64);
+        let parts = [
+            self.at_start,
+            TURNING,
+            chunk_bytes.saturating_mul(CHUNKS_HELD) as u64,
+            unit.saturating_mul(FILLING * u64::from(traces)),
+            neurons * BYTES_PER_NEURON,
+            spikes,
+            slab.saturating_mul(in_flight),
+            PENCIL * self.threads as u64,
+            drawn,
+            threads,
+            units_in_flight,
+        ];
+        parts
+            .iter()
+            .fold(0, |sum: u64, part| sum.saturating_add(*part))
     }
 }
 
-/// Lets the C library keep the small blocks that are freed. HDF5 and zlib take and free some for every plane that they
-/// compress; the library gives those back to the system each time unless told otherwise, and the page faults of taking them
-/// again cost a fifth of the writing. Large blocks go back at once.
+/// Lets the C library keep the small blocks that are freed: planes, slabs and units take and free some all the time. The library
+/// gives those back to the system each time unless told otherwise, and taking them again costs page faults. Large blocks go back
+/// at once.
 pub fn keep_freed_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `mallopt` only sets two parameters of the allocator.
@@ -107,6 +131,7 @@ mod tests {
             frames,
             neurons,
             unit_neurons: unit_neurons(neurons, frames, chunk_width, 30_000),
+            writer: 0,
             drawn: Vec::new(),
             traces_file: None,
             journal: Journal::default(),
@@ -128,7 +153,7 @@ mod tests {
             for chunk_width in [None, Some(100), Some(neurons)] {
                 let plan = plan(neurons, frames, chunk_width);
                 for ranks in [1, 2, 4, 64] {
-                    let run = budget(GIB, ranks).longest_run(&plan, false, 4 * neurons);
+                    let run = budget(GIB, ranks).longest_run(&plan, 29, false, 4 * neurons);
                     assert!(run.is_ok_and(|units| units > 0), "{neurons}, {ranks} ranks");
                 }
             }
@@ -138,20 +163,26 @@ mod tests {
     #[test]
     fn what_is_read_at_a_time_grows_with_the_limit_and_shrinks_with_traces() {
         let plan = plan(10_000, 3_000, None);
-        let run = |limit, traces| budget(limit, 2).longest_run(&plan, traces, 0);
-        let (small, large) = (run(192 << 20, false), run(256 << 20, false));
+        let run = |limit, traces| budget(limit, 2).longest_run(&plan, 29, traces, 0);
+        let (small, large) = (run(112 << 20, false), run(128 << 20, false));
         assert!(small.is_ok() && small < large);
-        assert!(run(256 << 20, true).is_ok_and(|units| Ok(2 * units) <= large));
-        assert!(run(64 * GIB, false).is_ok_and(|units| units * 40 * 3_000 <= 32 << 20));
+        assert!(run(128 << 20, true).is_ok_and(|units| Ok(units) < large));
+        assert!(
+            run(64 * GIB, false).is_ok_and(|units| units * plan.unit_neurons * 3_000 <= 32 << 20)
+        );
     }
 
     #[test]
     fn a_subject_beyond_the_limit_is_refused_with_what_would_do() -> Result<(), u64> {
         let plan = plan(100_000, 8_000, Some(100_000));
-        let refused = budget(256 << 20, 1).longest_run(&plan, true, 0);
+        let refused = budget(256 << 20, 1).longest_run(&plan, 29, true, 0);
         let needed = refused.expect_err("units of 128 MiB");
-        assert!(budget(needed - 1, 1).longest_run(&plan, true, 0).is_err());
-        assert_eq!(budget(needed, 1).longest_run(&plan, true, 0)?, 1);
+        assert!(
+            budget(needed - 1, 1)
+                .longest_run(&plan, 29, true, 0)
+                .is_err()
+        );
+        assert_eq!(budget(needed, 1).longest_run(&plan, 29, true, 0)?, 1);
         Ok(())
     }
 }

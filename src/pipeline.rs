@@ -47,6 +47,7 @@ pub struct UnitSummary {
     /// The traces of the neurons to be drawn.
     pub drawn: Vec<DrawnNeuron>,
     pub read_sec: f64,
+    /// Summed over threads.
     pub compute_sec: f64,
     /// Computed by an earlier run that was interrupted.
     pub from_journal: bool,
@@ -79,6 +80,7 @@ struct NeuronOutcome {
     model_noise_level: i32,
     gaps: bool,
     spikes: u64,
+    seconds: f64,
 }
 
 impl Workers {
@@ -97,6 +99,11 @@ impl Workers {
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
         self.pool.spawn(job);
     }
+
+    /// Runs a job that these threads share, and waits for it.
+    pub fn install<R: Send>(&self, job: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(job)
+    }
 }
 
 impl Pipeline {
@@ -111,13 +118,12 @@ impl Pipeline {
         mut traces: Vec<f32>,
         keep_traces: bool,
     ) -> UnitOutput {
-        let start = Instant::now();
         let count = neurons.len();
         let frames = traces.len().checked_div(count).unwrap_or(0);
         let row_bytes = spikes::row_bytes(frames);
         let mut rate = vec![0.0; if keep_traces { traces.len() } else { 0 }];
         let mut packed = vec![0; count * row_bytes];
-        let outcomes: Vec<NeuronOutcome> = workers.pool.install(|| {
+        let outcomes: Vec<NeuronOutcome> = workers.install(|| {
             let rates: Vec<Option<&mut [f32]>> = match keep_traces {
                 true => rate.chunks_mut(frames).map(Some).collect(),
                 false => (0..count).map(|_| None).collect(),
@@ -146,7 +152,7 @@ impl Pipeline {
                 .collect(),
             neurons_with_gaps: outcomes.iter().filter(|neuron| neuron.gaps).count(),
             spikes: outcomes.iter().map(|neuron| neuron.spikes).sum(),
-            compute_sec: start.elapsed().as_secs_f64(),
+            compute_sec: outcomes.iter().map(|neuron| neuron.seconds).sum(),
             ..UnitSummary::default()
         };
         if !keep_traces {
@@ -170,6 +176,7 @@ impl Pipeline {
         rate: Option<&mut [f32]>,
         scratch: &mut WorkerScratch,
     ) -> NeuronOutcome {
+        let start = Instant::now();
         baseline::dff(
             self.baseline,
             self.window,
@@ -194,6 +201,7 @@ impl Pipeline {
             model_noise_level: inference.model_noise_level,
             gaps: inference.gaps,
             spikes: u64::from(spikes),
+            seconds: start.elapsed().as_secs_f64(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What rank 0 says while it works: a live line on a terminal, plain lines in a log file.
 
+use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,13 @@ const NEXT_LINES: Duration = Duration::from_secs(60);
 pub struct Progress {
     live: bool,
     bar: ProgressBar,
-    stage: Option<Stage>,
+    /// The subject that the bar shows.
+    shown: Option<String>,
+    /// Subjects that are being computed, by name.
+    stages: HashMap<String, Stage>,
 }
 
 struct Stage {
-    subject: String,
     done: usize,
     /// How many of these an earlier run had computed.
     resumed: usize,
@@ -33,7 +36,8 @@ impl Progress {
         Self {
             live: on_terminal(),
             bar: ProgressBar::hidden(),
-            stage: None,
+            shown: None,
+            stages: HashMap::new(),
         }
     }
 
@@ -61,77 +65,76 @@ impl Progress {
         done: usize,
         resumed: bool,
     ) {
-        if self
-            .stage
-            .as_ref()
-            .is_none_or(|stage| stage.subject != subject)
-        {
-            self.begin(subject, neurons);
-        }
-        let Some(stage) = &mut self.stage else { return };
-        stage.done += done;
-        stage.resumed += if resumed { done } else { 0 };
-        self.bar.set_position(stage.done as u64);
-        let elapsed = stage.start.elapsed();
-        if elapsed < FIRST_RATE {
-            return;
-        }
-        let computed = stage.done - stage.resumed;
-        let rate = (computed * frames) as f64 / elapsed.as_secs_f64().max(1e-9);
-        let left =
-            elapsed.mul_f64((neurons - stage.done.min(neurons)) as f64 / computed.max(1) as f64);
-        let text = format!(
-            "{} neuron-frames/s, {} left",
-            engineering(rate),
-            clock(left)
-        );
-        self.bar.set_message(text.clone());
-        if !self.live && elapsed >= stage.next_line {
-            stage.next_line = elapsed + NEXT_LINES;
-            say!("{subject}: {} of {neurons} neurons, {text}", stage.done);
-        }
-    }
-
-    fn begin(&mut self, subject: &str, neurons: usize) {
-        self.bar.finish_and_clear();
-        if self.live {
-            self.bar =
-                ProgressBar::with_draw_target(Some(neurons as u64), ProgressDrawTarget::stdout());
-            let style =
-                ProgressStyle::with_template("{prefix} {bar:24} {pos} of {len} neurons {msg}");
-            self.bar
-                .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            self.bar.set_prefix(subject.to_string());
-        }
-        self.stage = Some(Stage {
-            subject: subject.to_string(),
+        let stage = self.stages.entry(subject.to_string()).or_insert(Stage {
             done: 0,
             resumed: 0,
             start: Instant::now(),
             next_line: FIRST_LINE,
         });
+        stage.done += done;
+        stage.resumed += if resumed { done } else { 0 };
+        let elapsed = stage.start.elapsed();
+        let computed = stage.done - stage.resumed;
+        let rate = (computed * frames) as f64 / elapsed.as_secs_f64().max(1e-9);
+        let left =
+            elapsed.mul_f64((neurons - stage.done.min(neurons)) as f64 / computed.max(1) as f64);
+        let text = match elapsed < FIRST_RATE {
+            true => String::new(),
+            false => format!(
+                "{} neuron-frames/s, {} left",
+                engineering(rate),
+                clock(left)
+            ),
+        };
+        let position = stage.done;
+        if !self.live && elapsed >= stage.next_line {
+            stage.next_line = elapsed + NEXT_LINES;
+            say!("{subject}: {position} of {neurons} neurons, {text}");
+        }
+        if position >= neurons {
+            self.stages.remove(subject);
+        }
+        if self.live {
+            if self.shown.as_deref() != Some(subject) {
+                self.show(subject, "{prefix} {bar:24} {pos} of {len} neurons {msg}");
+                self.bar.set_length(neurons as u64);
+            }
+            self.bar.set_position(position as u64);
+            self.bar.set_message(text);
+        }
+    }
+
+    fn show(&mut self, subject: &str, template: &str) {
+        self.clear();
+        self.bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stdout());
+        let style = ProgressStyle::with_template(template);
+        self.bar
+            .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_prefix(subject.to_string());
+        self.shown = Some(subject.to_string());
     }
 
     /// A subject is being written.
     pub fn writing(&mut self, subject: &str) {
-        self.bar.finish_and_clear();
-        self.stage = None;
-        if self.live {
-            self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
-            let style = ProgressStyle::with_template("{prefix} {spinner} {msg} {elapsed}");
-            self.bar
-                .set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            self.bar.set_prefix(subject.to_string());
-            self.bar.set_message("writing grids");
+        if self.live && self.stages.is_empty() {
+            self.show(subject, "{prefix} {spinner} writing grids {elapsed}");
             self.bar.enable_steady_tick(Duration::from_millis(200));
         }
     }
 
-    /// Nothing is going on any more.
+    /// Nothing more is said of a subject.
+    pub fn ended(&mut self, subject: &str) {
+        self.stages.remove(subject);
+        if self.shown.as_deref() == Some(subject) {
+            self.clear();
+        }
+    }
+
+    /// Nothing is shown any more.
     pub fn clear(&mut self) {
         self.bar.finish_and_clear();
         self.bar = ProgressBar::hidden();
-        self.stage = None;
+        self.shown = None;
     }
 }
 

@@ -1,34 +1,45 @@
-//! What every rank does with its orders: read a unit's traces, have them computed, hold the spikes.
+//! What every rank does with its orders: read a unit's traces, have them computed, send the spikes to the subject's writer; and
+//! draw slabs for the writers.
 //!
-//! The thread that owns MPI and HDF5 reads and talks; compute threads touch neither. The next units are read while those
+//! The thread that owns MPI and HDF5 reads, writes and talks; compute threads touch neither. The next units are read while those
 //! before are computed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use crate::comm::{Message, Reply, World};
+use crate::comm::{Message, Order, Reply, World};
+use crate::grid::Layout;
 use crate::input::traces::Traces;
-use crate::output::journal::{JournalledUnit, Writer};
+use crate::output::journal::{self, JournalledUnit};
 use crate::pipeline::{DrawnNeuron, Pipeline, UnitOutput, UnitSummary, Workers};
+use crate::slab::{Planes, Slab};
 use crate::spikes::row_bytes;
 use crate::subject::SubjectPlan;
+use crate::writer::Writer;
 
 /// A subject as this rank holds it.
-pub struct Held {
-    pub plan: SubjectPlan,
-    /// The spikes of the units computed here, (n, ceil(T / 8)) each.
-    pub spikes: BTreeMap<usize, Vec<u8>>,
+struct Held {
+    plan: SubjectPlan,
     traces: Option<Traces>,
-    journal: Writer,
+    journal: journal::Writer,
 }
 
-struct Computed {
-    subject: usize,
-    unit: usize,
-    output: UnitOutput,
+/// What a compute thread has done.
+enum Finished {
+    Unit {
+        subject: usize,
+        unit: usize,
+        output: UnitOutput,
+    },
+    Slab {
+        writer: usize,
+        subject: usize,
+        slab: usize,
+        planes: Planes,
+    },
 }
 
 /// This rank's share of the work.
@@ -36,8 +47,12 @@ pub struct RankState {
     pipeline: Arc<Pipeline>,
     workers: Arc<Workers>,
     subjects: HashMap<usize, Held>,
-    finished: Receiver<Computed>,
-    finish: Sender<Computed>,
+    /// Of subjects that are drawn here.
+    layouts: HashMap<usize, Arc<Layout>>,
+    /// The subjects that this rank writes.
+    writer: Writer,
+    finished: Receiver<Finished>,
+    finish: Sender<Finished>,
 }
 
 impl RankState {
@@ -47,29 +62,85 @@ impl RankState {
             pipeline: Arc::new(pipeline),
             workers: Arc::new(workers),
             subjects: HashMap::new(),
+            layouts: HashMap::new(),
+            writer: Writer::default(),
             finished,
             finish,
         }
     }
 
-    /// Learns of a subject.
-    pub fn meet(&mut self, world: &World, plan: SubjectPlan) {
+    /// Does what a message asks for; gives back what is not for a rank to do.
+    pub fn handle(&mut self, world: &mut World, from: usize, message: Message) -> Option<Message> {
+        match message {
+            Message::Order(Order::Subject(plan)) => self.meet(world, *plan),
+            Message::Order(Order::Compute { subject, units }) => {
+                self.compute(world, subject, units);
+            }
+            Message::Order(Order::Write(job)) => self.writer.begin(world, *job),
+            Message::Order(Order::Deal {
+                subject,
+                slab,
+                rank,
+            }) => self.writer.deal(world, subject, slab, rank),
+            Message::Order(Order::Forget { subject }) => self.forget(subject),
+            Message::Spikes {
+                subject,
+                unit,
+                spikes,
+            } => self.writer.gather(world, subject, unit, spikes),
+            Message::Layout { subject, layout } => {
+                self.layouts.insert(subject, Arc::new(*layout));
+            }
+            Message::Slab {
+                subject,
+                slab,
+                spikes,
+            } => self.draw(from, subject, slab, spikes),
+            Message::Planes {
+                subject,
+                slab,
+                planes,
+            } => self.writer.write(world, from, subject, slab, &planes),
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn meet(&mut self, world: &World, plan: SubjectPlan) {
         let held = Held {
             journal: plan.journal.writer(world.rank()),
             plan,
-            spikes: BTreeMap::new(),
             traces: None,
         };
         self.subjects.insert(held.plan.index, held);
     }
 
-    /// Lets go of a subject.
-    pub fn take(&mut self, subject: usize) -> Option<Held> {
-        self.subjects.remove(&subject)
+    fn forget(&mut self, subject: usize) {
+        self.subjects.remove(&subject);
+        self.layouts.remove(&subject);
+        self.writer.forget(subject);
+    }
+
+    /// Has a slab drawn for its writer.
+    fn draw(&mut self, writer: usize, subject: usize, slab: usize, spikes: Slab) {
+        let Some(layout) = self.layouts.get(&subject).cloned() else {
+            return;
+        };
+        let (workers, finish) = (self.workers.clone(), self.finish.clone());
+        self.workers.spawn(move || {
+            let planes = spikes.draw(&layout, &workers);
+            // The receiver is gone only when the run was stopped.
+            let _ = finish.send(Finished::Slab {
+                writer,
+                subject,
+                slab,
+                planes,
+            });
+        });
     }
 
     /// Takes units from the journal, or reads them together and has them computed; a failure goes to rank 0.
-    pub fn compute(&mut self, world: &mut World, subject: usize, units: Range<usize>) {
+    fn compute(&mut self, world: &mut World, subject: usize, units: Range<usize>) {
         let Some(held) = self.subjects.get_mut(&subject) else {
             world.send(0, failed(subject, units.collect(), UNKNOWN.into()));
             return;
@@ -78,7 +149,8 @@ impl RankState {
         for unit in units {
             match held.resumed(unit) {
                 Some(found) => {
-                    held.spikes.insert(unit, found.spikes);
+                    let writer = held.plan.writer;
+                    deliver(world, &mut self.writer, writer, subject, unit, found.spikes);
                     world.send(0, done(subject, unit, found.summary));
                 }
                 None => fresh.push(unit),
@@ -133,7 +205,7 @@ impl RankState {
                 let mut output = pipeline.compute(&workers, &name, neurons, samples, keep_traces);
                 output.summary.read_sec = read_sec;
                 // The receiver is gone only when the run was stopped.
-                let _ = finish.send(Computed {
+                let _ = finish.send(Finished::Unit {
                     subject,
                     unit,
                     output,
@@ -143,29 +215,61 @@ impl RankState {
         Ok(())
     }
 
-    /// Takes in the units that are computed; returns whether there were any.
+    /// Takes in what is computed and drawn; returns whether there was any.
     pub fn collect(&mut self, world: &mut World) -> bool {
         let mut any = false;
-        while let Ok(computed) = self.finished.try_recv() {
-            self.accept(world, computed);
+        while let Ok(finished) = self.finished.try_recv() {
+            self.accept(world, finished);
             any = true;
         }
         any
     }
 
-    /// Sleeps until a unit is computed, but no longer than `limit`.
+    /// Sleeps until something is computed or drawn, but no longer than `limit`.
     pub fn wait(&mut self, world: &mut World, limit: Duration) {
-        if let Ok(computed) = self.finished.recv_timeout(limit) {
-            self.accept(world, computed);
+        if let Ok(finished) = self.finished.recv_timeout(limit) {
+            self.accept(world, finished);
         }
     }
 
-    fn accept(&mut self, world: &mut World, computed: Computed) {
-        let Computed {
-            subject,
-            unit,
-            mut output,
-        } = computed;
+    fn accept(&mut self, world: &mut World, finished: Finished) {
+        match finished {
+            Finished::Unit {
+                subject,
+                unit,
+                output,
+            } => self.accept_unit(world, subject, unit, output),
+            Finished::Slab {
+                writer,
+                subject,
+                slab,
+                planes,
+            } if writer == world.rank() => {
+                self.writer.write(world, writer, subject, slab, &planes);
+            }
+            Finished::Slab {
+                writer,
+                subject,
+                slab,
+                planes,
+            } => world.send(
+                writer,
+                Message::Planes {
+                    subject,
+                    slab,
+                    planes,
+                },
+            ),
+        }
+    }
+
+    fn accept_unit(
+        &mut self,
+        world: &mut World,
+        subject: usize,
+        unit: usize,
+        mut output: UnitOutput,
+    ) {
         let Some(held) = self.subjects.get_mut(&subject) else {
             return;
         };
@@ -188,7 +292,15 @@ impl RankState {
         if let Err(message) = held.journal.append(unit, &finished) {
             world.send(0, Message::Reply(Reply::Warning { subject, message }));
         }
-        held.spikes.insert(unit, finished.spikes);
+        let writer = held.plan.writer;
+        deliver(
+            world,
+            &mut self.writer,
+            writer,
+            subject,
+            unit,
+            finished.spikes,
+        );
         world.send(0, done(subject, unit, finished.summary));
     }
 
@@ -196,6 +308,29 @@ impl RankState {
     pub fn sync_journals(&self) {
         self.subjects.values().for_each(|held| held.journal.sync());
     }
+}
+
+/// Brings a unit's spikes to the writer of its subject, which may be this rank.
+fn deliver(
+    world: &mut World,
+    here: &mut Writer,
+    writer: usize,
+    subject: usize,
+    unit: usize,
+    spikes: Vec<u8>,
+) {
+    if writer == world.rank() {
+        here.gather(world, subject, unit, spikes);
+        return;
+    }
+    world.send(
+        writer,
+        Message::Spikes {
+            subject,
+            unit,
+            spikes,
+        },
+    );
 }
 
 const UNKNOWN: &str = "a unit of a subject unknown here";
@@ -270,24 +405,5 @@ impl Held {
             ..found.summary
         };
         whole.then_some(found)
-    }
-
-    /// Spikes per frame of the units held here, (T,).
-    pub fn spikes_per_frame(&self) -> Vec<u32> {
-        let mut counts = vec![0_u32; self.plan.frames];
-        for row in self
-            .spikes
-            .values()
-            .flat_map(|rows| rows.chunks_exact(row_bytes(self.plan.frames)))
-        {
-            for (byte, first) in row.iter().zip((0..).step_by(8)) {
-                let mut left = *byte;
-                while left != 0 {
-                    counts[first + left.trailing_zeros() as usize] += 1;
-                    left &= left - 1;
-                }
-            }
-        }
-        counts
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::array::ArrayTask;
 use crate::config::Config;
@@ -27,12 +27,22 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Seconds spent on a subject; reading and computing are summed over ranks.
-#[derive(Debug, Clone, Default, Serialize)]
+/// Seconds spent on a subject.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StageSeconds {
+    /// By rank 0, on looking into the files and planning.
+    pub open: f64,
+    /// Summed over ranks.
     pub read: f64,
+    /// From fluorescence to spikes, summed over compute threads.
     pub compute: f64,
+    /// From spikes to compressed planes, summed over compute threads.
+    pub draw: f64,
+    /// By the writer, on dealing out spikes and putting planes into the file.
     pub write: f64,
+    /// By rank 0, on the other files and on bringing all to disk.
+    pub finish: f64,
+    /// From the beginning to the end, with what went on beside.
     pub total: f64,
 }
 
@@ -47,6 +57,8 @@ pub struct SubjectReport {
     pub frames: usize,
     pub z_planes: usize,
     pub spikes: u64,
+    /// Bytes of the files written.
+    pub output_bytes: u64,
     pub work_units: usize,
     /// Work units that an interrupted run had finished.
     pub work_units_from_journal: usize,
@@ -65,6 +77,7 @@ impl SubjectReport {
             frames: 0,
             z_planes: 0,
             spikes: 0,
+            output_bytes: 0,
             work_units: 0,
             work_units_from_journal: 0,
             files_written: Vec::new(),

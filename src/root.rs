@@ -1,13 +1,13 @@
 //! Rank 0's own part: it opens subjects, hands out their units, has them written, and keeps the record.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::path::Path;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use crate::cli::MemorySize;
-use crate::comm::{Message, Order, RankFailure, Reply, World};
+use crate::comm::{Message, Order, Reply, World};
 use crate::config::{Config, Provenance};
 use crate::grid::Layout;
 use crate::input::discovery::Subject;
@@ -25,6 +25,7 @@ use crate::run::STOPPED;
 use crate::schedule::{Scheduler, Step};
 use crate::setup::Setup;
 use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
+use crate::writer::{WriteJob, Written};
 use crate::{probe, spikes, split};
 
 /// Which of a subject's files are to be written.
@@ -37,31 +38,22 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn names(self, files: &SubjectFiles) -> Vec<String> {
+    /// The files that are wanted.
+    fn of(self, files: &SubjectFiles) -> impl Iterator<Item = &Path> {
         let wanted = [self.grids, self.metadata, self.figures, self.traces];
-        let names = files.all().map(|path| {
+        let files = files.all().into_iter().zip(wanted);
+        files.filter(|(_, wanted)| *wanted).map(|(path, _)| path)
+    }
+
+    fn names(self, files: &SubjectFiles) -> Vec<String> {
+        let name = |path: &Path| {
             path.file_name()
                 .unwrap_or_default()
                 .to_string_lossy()
-                .into_owned()
-        });
-        names
-            .into_iter()
-            .zip(wanted)
-            .filter(|(_, wanted)| *wanted)
-            .map(|(name, _)| name)
-            .collect()
+                .into()
+        };
+        self.of(files).map(name).collect()
     }
-}
-
-/// What all ranks need to write a subject together.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct WriteJob {
-    pub layout: Layout,
-    /// The rank that holds each unit's spikes.
-    pub owners: Vec<usize>,
-    /// The grids file, if it is wanted.
-    pub grids: Option<PathBuf>,
 }
 
 /// A subject between its plan and its end.
@@ -78,7 +70,10 @@ struct Open {
     neurons_with_gaps: usize,
     computed_neurons: usize,
     drawn: Vec<DrawnNeuron>,
-    owners: Vec<usize>,
+    /// Work units whose spikes go to the writer.
+    units: usize,
+    /// The ranks that know of the subject.
+    informed: BTreeSet<usize>,
     failure: Option<String>,
     warned_of_journal: bool,
     /// Units that a rank may read together.
@@ -113,7 +108,7 @@ impl Root {
                 ranks,
                 threads: setup.config.workers,
             },
-            scheduler: Scheduler::new(subjects.len(), ranks),
+            scheduler: Scheduler::new(order(&subjects, ranks), ranks),
             reports: subjects
                 .iter()
                 .map(|subject| SubjectReport::new(&subject.name))
@@ -132,27 +127,40 @@ impl Root {
             && let Some(step) = self.scheduler.next()
         {
             match step {
-                Step::Plan { subject } => self.plan(world, subject),
+                Step::Plan { subject, writer } => self.plan(subject, writer),
                 Step::Compute {
                     rank,
                     subject,
                     units,
                 } => {
+                    if let Some(open) = self.open.get_mut(&subject)
+                        && open.informed.insert(rank)
+                    {
+                        let plan = Box::new(open.plan.clone());
+                        world.send(rank, Message::Order(Order::Subject(plan)));
+                    }
                     world.send(rank, Message::Order(Order::Compute { subject, units }));
                 }
-                Step::Write { subject, owners } => {
+                Step::Write { subject } => self.write(world, subject),
+                Step::Draw {
+                    rank,
+                    subject,
+                    slab,
+                } => {
                     if let Some(open) = self.open.get_mut(&subject) {
-                        open.owners = owners;
+                        open.informed.insert(rank);
+                        let order = Order::Deal {
+                            subject,
+                            slab,
+                            rank,
+                        };
+                        world.send(open.plan.writer, Message::Order(order));
                     }
-                    order_all(world, &Order::Write { subject });
                 }
                 Step::Forget { subject } => {
-                    order_all(world, &Order::Forget { subject });
-                    let failure = self
-                        .open
-                        .get_mut(&subject)
-                        .and_then(|open| open.failure.take());
-                    self.fail(subject, failure.unwrap_or_default());
+                    let open = self.open.get_mut(&subject);
+                    let failure = open.and_then(|open| open.failure.take());
+                    self.fail(world, subject, failure.unwrap_or_default());
                 }
                 Step::Finish => self.finish(world, None),
             }
@@ -171,7 +179,7 @@ impl Root {
                 .values_mut()
                 .for_each(|open| open.claim.keep_journal());
         }
-        self.open.clear();
+        // What is open is cleared away with `self`, once no writer can make its file again.
         let mut status = u8::from(
             self.reports
                 .iter()
@@ -196,7 +204,9 @@ impl Root {
             ));
             status = STOPPED;
         }
-        order_all(world, &Order::Finish { status });
+        for rank in 0..world.size() {
+            world.send(rank, Message::Order(Order::Finish { status }));
+        }
     }
 
     /// Takes in what a rank reports.
@@ -216,6 +226,19 @@ impl Root {
                 message,
             } => {
                 self.scheduler.units_failed(rank, subject, &units);
+                if let Some(open) = self.open.get_mut(&subject) {
+                    open.failure.get_or_insert(message);
+                }
+            }
+            Reply::Opened { subject, slabs } => self.scheduler.opened(subject, slabs),
+            Reply::Drawn {
+                rank,
+                subject,
+                slab,
+            } => self.scheduler.drawn(rank, subject, slab),
+            Reply::Written { subject, written } => self.close_subject(world, subject, &written),
+            Reply::Unwritten { subject, message } => {
+                self.scheduler.unwritten(subject);
                 if let Some(open) = self.open.get_mut(&subject) {
                     open.failure.get_or_insert(message);
                 }
@@ -260,15 +283,14 @@ impl Root {
         open.model_noise_level[neurons].copy_from_slice(&summary.model_noise_level);
     }
 
-    fn plan(&mut self, world: &mut World, subject: usize) {
+    fn plan(&mut self, subject: usize, writer: usize) {
         let start = Instant::now();
-        match self.open_subject(subject, start) {
+        let opened = self.open_subject(subject, writer, start);
+        self.reports[subject].stage_sec.open = start.elapsed().as_secs_f64();
+        match opened {
             Ok(Some(open)) => {
-                order_all(world, &Order::Subject(Box::new(open.plan.clone())));
-                let wanted = open.wanted;
-                let compute = wanted.grids || wanted.figures || wanted.traces;
-                let units = if compute { open.plan.units() } else { 0 };
-                self.scheduler.planned(subject, units, open.longest_run);
+                let (units, longest_run) = (open.units, open.longest_run);
+                self.scheduler.planned(subject, units, longest_run);
                 self.open.insert(subject, open);
             }
             Ok(None) => {
@@ -279,12 +301,17 @@ impl Root {
                 ));
                 self.scheduler.ended(subject);
             }
-            Err(message) => self.fail(subject, message),
+            Err(message) => self.record_failure(subject, message),
         }
     }
 
     /// Opens a subject and finds what is to be done; none if nothing is.
-    fn open_subject(&mut self, index: usize, start: Instant) -> Result<Option<Open>, String> {
+    fn open_subject(
+        &mut self,
+        index: usize,
+        writer: usize,
+        start: Instant,
+    ) -> Result<Option<Open>, String> {
         let subject = self.subjects[index].clone();
         let config = &self.config;
         probe::subject(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
@@ -341,13 +368,14 @@ impl Root {
             frames,
             neurons,
             unit_neurons: unit_neurons(neurons, frames, traces.chunk_width(), config.batch_size),
+            writer,
             drawn: drawn_neurons(neurons, config.num_neurons, config.seed.into()),
             traces_file: None,
             journal: Journal::default(),
         };
         let run = self
             .budget
-            .longest_run(&plan, wanted.traces, traces.chunk_bytes());
+            .longest_run(&plan, planes, wanted.traces, traces.chunk_bytes());
         let longest_run = match run {
             Ok(units) => units,
             Err(needed) => {
@@ -392,6 +420,8 @@ impl Root {
             ));
         }
         plan.journal = journal;
+        let compute = wanted.grids || wanted.figures || wanted.traces;
+        let units = if compute { plan.units() } else { 0 };
         Ok(Some(Open {
             claim,
             wanted,
@@ -404,7 +434,8 @@ impl Root {
             neurons_with_gaps: 0,
             computed_neurons: 0,
             drawn: Vec::new(),
-            owners: Vec::new(),
+            units,
+            informed: BTreeSet::new(),
             failure: None,
             warned_of_journal: false,
             start,
@@ -413,51 +444,57 @@ impl Root {
         }))
     }
 
-    /// What all ranks need to write the subject.
-    pub fn write_job(&mut self, subject: usize) -> Option<WriteJob> {
-        let open = self.open.get(&subject)?;
+    /// Lets the writer begin.
+    fn write(&mut self, world: &mut World, subject: usize) {
+        let Some(open) = self.open.get_mut(&subject) else {
+            return;
+        };
         self.progress.writing(&open.plan.name);
-        Some(WriteJob {
+        let grids = open.wanted.grids.then_some(&open.claim.files.grids);
+        // Made here, so that a network file system shows it here at once when the writer has closed it.
+        if let Some(Err(error)) = grids.map(|path| {
+            File::create(partial(path))
+                .map_err(|error| OutputError::io(path, "cannot be created")(error))
+        }) {
+            open.failure.get_or_insert(error.to_string());
+            self.scheduler.unwritten(subject);
+            return;
+        }
+        let job = WriteJob {
+            subject,
+            frames: open.plan.frames,
+            neurons: open.plan.neurons,
+            units: open.units,
             layout: open.layout.clone(),
-            owners: open.owners.clone(),
-            grids: open.wanted.grids.then(|| open.claim.files.grids.clone()),
-        })
+            grids: grids.cloned(),
+        };
+        open.informed.insert(open.plan.writer);
+        world.send(
+            open.plan.writer,
+            Message::Order(Order::Write(Box::new(job))),
+        );
     }
 
     /// Writes what rank 0 writes alone, and gives the files their final names.
-    pub fn close_subject(
-        &mut self,
-        subject: usize,
-        written: Result<(), RankFailure>,
-        spikes_per_frame: &[u32],
-        start: Instant,
-    ) {
-        self.progress.clear();
-        let completed = match written {
-            Ok(()) => self
-                .complete(subject, spikes_per_frame)
-                .map_err(|error| error.to_string()),
-            Err(failure) if failure.message == output::grids::STOPPED => {
-                if let Some(mut open) = self.open.remove(&subject) {
-                    open.claim.keep_journal();
-                }
-                // The scheduler does not hear that it ended: what ends the run is the signal, which is on its way.
-                return;
-            }
-            Err(failure) => Err(failure.to_string()),
-        };
-        if let Err(message) = completed {
-            self.fail(subject, message);
+    fn close_subject(&mut self, world: &mut World, subject: usize, written: &Written) {
+        let start = Instant::now();
+        if let Err(error) = self.complete(subject, &written.spikes_per_frame) {
+            self.fail(world, subject, error.to_string());
             return;
         }
+        self.forget(world, subject);
         let Some(open) = self.open.remove(&subject) else {
             return;
         };
         let report = &mut self.reports[subject];
         report.outcome = Outcome::Processed;
-        report.stage_sec.write = start.elapsed().as_secs_f64();
+        report.output_bytes = written_bytes(&open);
+        report.stage_sec.draw = written.draw_sec;
+        report.stage_sec.write = written.write_sec;
+        report.stage_sec.finish = start.elapsed().as_secs_f64();
         report.stage_sec.total = open.start.elapsed().as_secs_f64();
         self.neuron_frames += (open.computed_neurons * open.plan.frames) as u64;
+        self.progress.ended(&report.name);
         self.progress.line(&format!(
             "{}: done in {:.1} s",
             report.name, report.stage_sec.total
@@ -518,7 +555,13 @@ impl Root {
         Ok(())
     }
 
-    fn fail(&mut self, subject: usize, message: String) {
+    fn fail(&mut self, world: &mut World, subject: usize, message: String) {
+        self.forget(world, subject);
+        self.record_failure(subject, message);
+    }
+
+    fn record_failure(&mut self, subject: usize, message: String) {
+        self.progress.ended(&self.subjects[subject].name);
         self.progress.error(&format!(
             "{} failed: {message}",
             self.subjects[subject].name
@@ -530,12 +573,39 @@ impl Root {
         self.open.remove(&subject);
         self.scheduler.ended(subject);
     }
+
+    /// Lets the ranks that know of a subject drop it.
+    fn forget(&self, world: &mut World, subject: usize) {
+        let Some(open) = self.open.get(&subject) else {
+            return;
+        };
+        // The writer may have spikes of it without having been told anything.
+        let mut ranks = open.informed.clone();
+        ranks.insert(open.plan.writer);
+        for rank in ranks {
+            world.send(rank, Message::Order(Order::Forget { subject }));
+        }
+    }
 }
 
-fn order_all(world: &mut World, order: &Order) {
-    for rank in 0..world.size() {
-        world.send(rank, Message::Order(order.clone()));
+/// The largest files first where several ranks share the work, so that the last subject is soon written.
+fn order(subjects: &[Subject], ranks: usize) -> Vec<usize> {
+    let bytes = |&index: &usize| {
+        let metadata = std::fs::metadata(subjects[index].time_series());
+        Reverse(metadata.map_or(0, |metadata| metadata.len()))
+    };
+    let mut order: Vec<usize> = (0..subjects.len()).collect();
+    if ranks > 1 {
+        order.sort_by_cached_key(bytes);
     }
+    order
+}
+
+/// Bytes of the files that were written.
+fn written_bytes(open: &Open) -> u64 {
+    let files = open.wanted.of(&open.claim.files);
+    let sizes = files.map(|path| std::fs::metadata(path).map_or(0, |metadata| metadata.len()));
+    sizes.sum()
 }
 
 /// Which files are missing or damaged, or all with `--overwrite`.

@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use crate::cli::{Interruption, RunArgs};
-use crate::comm::{Message, Order, RankFailure, Reply, World};
-use crate::output::OutputError;
-use crate::output::grids::{self, Spikes};
+use crate::comm::{Message, Order, Reply, World};
 use crate::pipeline::Workers;
 use crate::progress::Progress;
-use crate::rank::{Held, RankState};
+use crate::rank::RankState;
 use crate::report::{Report, peak_resident_bytes};
-use crate::root::{Root, WriteJob};
+use crate::root::Root;
 use crate::setup::{Prepared, Setup};
 
 /// Nothing could start.
@@ -92,7 +90,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
     });
     let mut rank = RankState::new(setup.pipeline(), workers);
     let status = work(world, &mut rank, &mut root, &signal);
-    world.flush();
+    world.settle();
     let peaks = world.gather(peak_resident_bytes());
     if let (Some(root), Some((configuration, model_sha256, sampling_rate))) = (root, for_report) {
         let output_dir = configuration.output_dir.clone();
@@ -131,79 +129,38 @@ fn work(
         }
         while let Some((from, message)) = world.receive::<Message>() {
             idle = false;
-            match message {
-                Message::Order(Order::Subject(plan)) => rank.meet(world, *plan),
-                Message::Order(Order::Compute { subject, units }) => {
-                    rank.compute(world, subject, units)
-                }
-                Message::Order(Order::Forget { subject }) => drop(rank.take(subject)),
-                Message::Order(Order::Write { subject }) => {
-                    write(world, rank, root.as_mut(), subject, signal)
-                }
-                Message::Order(Order::Finish { status }) => {
+            match rank.handle(world, from, message) {
+                Some(Message::Order(Order::Finish { status })) => {
                     rank.sync_journals();
                     return status;
                 }
-                Message::Reply(reply) => {
+                Some(Message::Reply(reply)) => {
                     if let Some(root) = root {
                         root.hear(world, from, reply);
                         root.advance(world);
                     }
                 }
+                _ => {}
             }
             rank.collect(world);
+            // Messages may never run dry.
+            pass_on(world, signal);
         }
-        match signal.swap(0, Ordering::Relaxed) {
-            0 => {}
-            number => world.send(
-                0,
-                Message::Reply(Reply::Signalled {
-                    signal: number as i32,
-                }),
-            ),
-        }
+        pass_on(world, signal);
         if !rank.collect(world) && idle {
             rank.wait(world, POLL);
         }
     }
 }
 
-/// Writes a subject, all ranks together. Collective.
-fn write(
-    world: &mut World,
-    rank: &mut RankState,
-    mut root: Option<&mut Root>,
-    subject: usize,
-    signal: &AtomicUsize,
-) {
-    let start = Instant::now();
-    let job =
-        world.broadcast::<Option<WriteJob>>(root.as_mut().map(|root| root.write_job(subject)));
-    let (Some(job), Some(held)) = (job, rank.take(subject)) else {
-        return;
-    };
-    let spikes_per_frame = world.sum(&held.spikes_per_frame());
-    let written = write_grids(world, &job, &held, signal);
-    if let Some(root) = root {
-        root.close_subject(subject, written, &spikes_per_frame, start);
-    }
-}
-
-fn write_grids(
-    world: &World,
-    job: &WriteJob,
-    held: &Held,
-    signal: &AtomicUsize,
-) -> Result<(), RankFailure> {
-    let spikes = Spikes {
-        plan: &held.plan,
-        layout: &job.layout,
-        owners: &job.owners,
-        held: &held.spikes,
-    };
-    match &job.grids {
-        Some(path) => grids::write(world, path, &spikes, signal),
-        None => world.agree(Ok::<(), OutputError>(())),
+/// Tells rank 0 of a signal that this rank got.
+fn pass_on(world: &mut World, signal: &AtomicUsize) {
+    match signal.swap(0, Ordering::Relaxed) {
+        0 => {}
+        number => {
+            let signal = number as i32;
+            world.send(0, Message::Reply(Reply::Signalled { signal }));
+        }
     }
 }
 

@@ -113,7 +113,10 @@ impl Setup {
 }
 
 /// The subjects that `--only` names, without those that `--skip` names.
-fn select(subjects: Vec<Subject>, config: &Config) -> Result<Vec<Subject>, ConfigError> {
+///
+/// # Errors
+/// `--only` names subjects that are not there, or nothing is left.
+pub fn select(subjects: Vec<Subject>, config: &Config) -> Result<Vec<Subject>, ConfigError> {
     let present = |name: &String| subjects.iter().any(|subject| subject.name == *name);
     let unknown: Vec<&str> = config
         .only

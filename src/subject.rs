@@ -15,10 +15,10 @@ use crate::output::traces::TracesFile;
 const UNIT_SAMPLES: usize = 4 << 20;
 /// Samples in a unit that was widened to whole storage chunks, at most: 128 MiB as f32.
 const CHUNKED_UNIT_SAMPLES: usize = 32 << 20;
-/// Units per subject that let 64 ranks share it well.
-const UNITS_PER_SUBJECT: usize = 256;
+/// Units per subject that let a thousand ranks share a few subjects well (`spikegrid-mpi plan`).
+const UNITS_PER_SUBJECT: usize = 2048;
 /// Fewer neurons than this are not worth a unit of their own.
-const SMALLEST_UNIT: usize = 16;
+const SMALLEST_UNIT: usize = 32;
 
 /// A subject as the ranks see it: `N` neurons of `T` frames, cut into work units.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct SubjectPlan {
     pub frames: usize,
     pub neurons: usize,
     pub unit_neurons: usize,
+    /// The rank that gathers the spikes and writes the grids.
+    pub writer: usize,
     /// The neurons of the PDF, ascending.
     pub drawn: Vec<usize>,
     /// Where the traces of all neurons go, if they are wanted.
@@ -104,8 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn sixty_four_ranks_can_share_a_subject() {
-        assert!(100_000 / unit_neurons(100_000, 8_000, None, 30_000) >= 128);
+    fn a_thousand_ranks_can_share_a_subject() {
+        assert!(80_000 / unit_neurons(80_000, 8_000, None, 30_000) >= 1024);
     }
 
     #[test]

@@ -11,6 +11,7 @@ const PURE: &[&str] = &[
     "grid",
     "split.rs",
     "schedule.rs",
+    "simulation.rs",
     "training",
 ];
 

@@ -62,6 +62,9 @@ fn interrupted(ranks: usize, out: &Path, more: &[&str]) {
     assert!(visible_files(&out.join("subject_1")).is_empty());
 }
 
+/// Neurons in a work unit of the recording.
+const UNIT: u64 = 32;
+
 fn same_as_undisturbed(out: &Path) {
     let found = datasets(out);
     for (name, expected) in datasets(&Bench::get().undisturbed) {
@@ -103,13 +106,16 @@ fn rule_8_6_a_killed_run_goes_on_from_its_finished_units_on_any_ranks() {
             subject["work_units"].as_u64().unwrap(),
             subject["work_units_from_journal"].as_u64().unwrap(),
         );
-        assert_eq!(units, 900_u64.div_ceil(16));
+        assert_eq!(units, 900_u64.div_ceil(UNIT));
         assert!(
             resumed >= units / 8 && resumed < units,
             "{resumed} of {units}"
         );
         let computed = report["neuron_frames"].as_u64().unwrap() / FRAMES as u64;
-        assert!(computed.abs_diff((units - resumed) * 16) < 16, "{computed}");
+        assert!(
+            computed.abs_diff((units - resumed) * UNIT) < UNIT,
+            "{computed}"
+        );
     }
 }
 
@@ -223,7 +229,10 @@ fn rule_1_4_a_signal_while_the_last_subject_is_written_ends_with_3_too() {
         assert_eq!(stopped.status, 3, "{}", stopped.stderr);
         stopped.says(&["stopped by signal 10"]);
         Workbench::get().run(1, &bench.raw, &out, &[]).expect(0);
-        assert_eq!(report(&out)["subjects"][0]["work_units_from_journal"], 57);
+        assert_eq!(
+            report(&out)["subjects"][0]["work_units_from_journal"],
+            900_u64.div_ceil(UNIT)
+        );
         same_as_undisturbed(&out);
     }
 }

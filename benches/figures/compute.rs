@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
 use spikegrid_mpi::cascade::{Model, PostProcess, Scratch};
 use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
+use spikegrid_mpi::pipeline::Pipeline;
 use spikegrid_mpi::spikes;
 
 use crate::data;
@@ -117,6 +118,18 @@ impl Compute {
             black_box(&grids);
         }
         start.elapsed().as_secs_f64()
+    }
+}
+
+/// The default settings.
+pub fn pipeline() -> Pipeline {
+    Pipeline {
+        model: Model::load(Path::new(MODEL)).expect("the model that is shipped"),
+        baseline: Baseline::Dff,
+        window: Window::from_half(30),
+        percentile: 8.0,
+        post: PostProcess::default(),
+        seed: 42,
     }
 }
 

@@ -1,20 +1,20 @@
-//! Writing grids through parallel HDF5, against zlib alone on the same bytes.
+//! Writing grids, against zlib alone on the same bytes.
 
-use std::collections::BTreeMap;
 use std::ffi::{c_int, c_ulong};
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use spikegrid_mpi::comm::World;
-use spikegrid_mpi::exchange::Rounds;
+use spikegrid_mpi::comm::{Message, Order, Reply, World};
 use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
-use spikegrid_mpi::output::grids::{Spikes, write};
 use spikegrid_mpi::output::partial;
+use spikegrid_mpi::pipeline::Workers;
+use spikegrid_mpi::rank::RankState;
 use spikegrid_mpi::say;
+use spikegrid_mpi::schedule::{Scheduler, Step};
 use spikegrid_mpi::spikes::row_bytes;
+use spikegrid_mpi::writer::WriteJob;
 
-use crate::compute::{PLANES, one_percent};
+use crate::compute::{PLANES, one_percent, pipeline};
 use crate::data;
 
 const NEURONS: usize = 100_000;
@@ -32,37 +32,30 @@ unsafe extern "C" {
     fn compressBound(length: c_ulong) -> c_ulong;
 }
 
-/// Prints, `repeats` times, the seconds from bit-packed spikes in memory to a closed file, and those that zlib takes for the
-/// same bytes on each rank.
+/// Prints, `repeats` times, the seconds from bit-packed spikes in their writer's memory to a closed file, and those that zlib takes
+/// for the same bytes on each rank.
 pub fn run(folder: &Path, frames: usize, repeats: usize) {
-    let (_universe, world) = World::start().expect("MPI");
-    let plan = crate::plan(NEURONS, frames, None);
-    let owners: Vec<usize> = (0..plan.units()).map(|unit| unit % world.size()).collect();
-    let row = row_bytes(frames);
-    let spikes = data::bits(NEURONS * row, one_percent(NEURONS));
-    let of_unit = |unit| {
-        let neurons = plan.unit(unit);
-        spikes[neurons.start * row..neurons.end * row].to_vec()
+    let (_universe, mut world) = World::start().expect("MPI");
+    let mut rank = RankState::new(pipeline(), Workers::new(1).expect("a thread"));
+    let spikes = data::bits(NEURONS * row_bytes(frames), one_percent(NEURONS));
+    let job = |subject| WriteJob {
+        subject,
+        frames,
+        neurons: NEURONS,
+        units: 1,
+        layout: Layout::new(&data::positions(NEURONS, PLANES)),
+        grids: Some(folder.join("grids.h5")),
     };
-    let held: BTreeMap<usize, Vec<u8>> = (0..plan.units())
-        .filter(|&unit| owners[unit] == world.rank())
-        .map(|unit| (unit, of_unit(unit)))
-        .collect();
-    let layout = Layout::new(&data::positions(NEURONS, PLANES));
-    let path = folder.join("grids.h5");
-    for _ in 0..repeats {
+    for subject in 0..repeats {
+        let job = job(subject);
+        let layout = job.layout.clone();
+        let prepared = world.is_root().then(|| (spikes.clone(), job));
         meet(&world);
         let start = Instant::now();
-        let spikes_held = Spikes {
-            plan: &plan,
-            layout: &layout,
-            owners: &owners,
-            held: &held,
-        };
-        write(&world, &path, &spikes_held, &AtomicUsize::new(0)).expect("grids");
+        write(&mut world, &mut rank, subject, prepared);
         let written = start.elapsed().as_secs_f64();
         if world.is_root() {
-            std::fs::remove_file(partial(&path)).expect("the grids that were written");
+            std::fs::remove_file(partial(&folder.join("grids.h5"))).expect("the grids");
         }
         meet(&world);
         let compressed = deflate(&world, &layout, &spikes, frames);
@@ -78,32 +71,99 @@ fn meet(world: &World) {
     world.agree(Ok::<(), String>(())).expect("no rank failed");
 }
 
-/// Seconds that zlib's level 1 takes for the frames of this rank, plane by plane.
+/// Lets rank 0, where the spikes are, write the subject with the help of all ranks.
+fn write(
+    world: &mut World,
+    rank: &mut RankState,
+    subject: usize,
+    prepared: Option<(Vec<u8>, WriteJob)>,
+) {
+    let mut scheduler = Scheduler::new([subject], world.size());
+    if let Some((spikes, job)) = prepared {
+        let unit = 0;
+        let spikes = Message::Spikes {
+            subject,
+            unit,
+            spikes,
+        };
+        rank.handle(world, 0, spikes);
+        rank.handle(world, 0, Message::Order(Order::Write(Box::new(job))));
+    }
+    loop {
+        while world.is_root()
+            && let Some(step) = scheduler.next()
+        {
+            match step {
+                Step::Plan { subject, .. } => scheduler.planned(subject, 0, 1),
+                Step::Draw {
+                    rank,
+                    subject,
+                    slab,
+                } => {
+                    let order = Order::Deal {
+                        subject,
+                        slab,
+                        rank,
+                    };
+                    world.send(0, Message::Order(order));
+                }
+                Step::Finish => {
+                    for rank in 0..world.size() {
+                        world.send(rank, Message::Order(Order::Finish { status: 0 }));
+                    }
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let mut idle = true;
+        while let Some((from, message)) = world.receive() {
+            idle = false;
+            match rank.handle(world, from, message) {
+                Some(Message::Order(Order::Finish { .. })) => return,
+                Some(Message::Reply(Reply::Opened { subject, slabs })) => {
+                    scheduler.opened(subject, slabs);
+                }
+                Some(Message::Reply(Reply::Drawn {
+                    rank,
+                    subject,
+                    slab,
+                })) => scheduler.drawn(rank, subject, slab),
+                Some(Message::Reply(Reply::Written { subject, .. })) => scheduler.ended(subject),
+                Some(other) => panic!("{other:?}"),
+                None => {}
+            }
+            rank.collect(world);
+        }
+        if !rank.collect(world) && idle {
+            rank.wait(world, Duration::from_millis(1));
+        }
+    }
+}
+
+/// Seconds that zlib's level 1 takes for this rank's share of the frames, plane by plane.
 fn deflate(world: &World, layout: &Layout, spikes: &[u8], frames: usize) -> f64 {
     const PIECE: usize = 8;
-    let rounds = Rounds::new(frames, NEURONS, world.size());
+    let share = frames / world.size();
+    let first = world.rank() * share;
     let mut grids = vec![0_u8; PIECE * PLANES * PLANE_BYTES];
     // SAFETY: a function of its argument.
     let mut packed = vec![0_u8; unsafe { compressBound(PLANE_BYTES as c_ulong) } as usize];
     let mut seconds = 0.0;
-    for round in 0..rounds.count() {
-        let slab = rounds.slab(round, world.rank());
-        for first in slab.clone().step_by(PIECE) {
-            let piece = first..slab.end.min(first + PIECE);
-            let grids = &mut grids[..piece.len() * PLANES * PLANE_BYTES];
-            layout.rasterise(spikes, row_bytes(frames), piece, 0..PLANES, grids);
-            let start = Instant::now();
-            for plane in grids.chunks_exact(PLANE_BYTES) {
-                let mut length = packed.len() as c_ulong;
-                // SAFETY: both buffers are as long as is said.
-                let status = unsafe {
-                    let (to, from) = (packed.as_mut_ptr(), plane.as_ptr());
-                    compress2(to, &mut length, from, PLANE_BYTES as c_ulong, 1)
-                };
-                assert_eq!(status, 0);
-            }
-            seconds += start.elapsed().as_secs_f64();
+    for first in (first..first + share).step_by(PIECE) {
+        let piece = first..first + PIECE;
+        layout.rasterise(spikes, row_bytes(frames), piece, 0..PLANES, &mut grids);
+        let start = Instant::now();
+        for plane in grids.chunks_exact(PLANE_BYTES) {
+            let mut length = packed.len() as c_ulong;
+            // SAFETY: both buffers are as long as is said.
+            let status = unsafe {
+                let (to, from) = (packed.as_mut_ptr(), plane.as_ptr());
+                compress2(to, &mut length, from, PLANE_BYTES as c_ulong, 1)
+            };
+            assert_eq!(status, 0);
         }
+        seconds += start.elapsed().as_secs_f64();
     }
     seconds
 }

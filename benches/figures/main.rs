@@ -73,6 +73,7 @@ fn plan(neurons: usize, frames: usize, chunk_width: Option<usize>) -> SubjectPla
         orientation: Orientation::FramesByNeurons,
         frames,
         neurons,
+        writer: 0,
         unit_neurons: unit_neurons(neurons, frames, chunk_width, 30_000),
         drawn: Vec::new(),
         traces_file: None,

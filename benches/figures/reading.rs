@@ -23,8 +23,8 @@ pub fn units(file: &Path) -> f64 {
         ranks: 2,
         threads: 1,
     };
-    let longest = budget.longest_run(&plan, false, traces.chunk_bytes());
-    let mut scheduler = Scheduler::new(1, 2);
+    let longest = budget.longest_run(&plan, 29, false, traces.chunk_bytes());
+    let mut scheduler = Scheduler::new([0], 2);
     scheduler.next();
     scheduler.planned(0, plan.units(), longest.expect("a subject that fits"));
     while let Some(Step::Compute { rank, units, .. }) = scheduler.next() {

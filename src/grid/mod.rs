@@ -71,6 +71,11 @@ impl Layout {
         self.z_values.len()
     }
 
+    /// Number of neurons, N.
+    pub fn neurons(&self) -> usize {
+        self.cells.len()
+    }
+
     /// Neurons in each plane, (Z,).
     pub fn neurons_per_plane(&self) -> Vec<usize> {
         let starts = std::iter::once(0).chain(self.plane_ends.iter().copied());

@@ -372,6 +372,7 @@ mod tests {
             frames: 20,
             neurons: 7,
             unit_neurons: 2,
+            writer: 0,
             drawn: vec![3],
             traces_file: None,
             journal: Journal::default(),

@@ -1,7 +1,7 @@
 //! The files of a subject and of a run (rules 8.1 to 8.7). Names and types of everything written stand here or in the
 //! file's own module; a file has its final name only when it is complete.
 
-pub mod collective;
+mod chunk;
 pub mod combined;
 pub mod grids;
 pub mod journal;

@@ -121,7 +121,7 @@ pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
         .is_root()
         .then(|| Root::new(&job, missing, world.size()));
     let status = work(world, &job, &mut root, &signal);
-    world.flush();
+    world.settle();
     let finished = match root {
         Some(_) if status == 0 => finish(&job),
         _ => Ok(()),

@@ -1,0 +1,89 @@
+//! Many ranks, many subjects, ranks without work: right bytes, no hang, memory kept, no core burnt.
+//! `SPIKEGRID_TINY_SUBJECTS` is the number of subjects in one run; `scripts/cluster-test.sh` sets it for the long form.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Job, Workbench, datasets, report};
+
+#[test]
+fn sixty_four_ranks_on_two_small_subjects_write_the_bytes_of_one() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let limit = ["--memory_limit", "128MiB"];
+    let written = |ranks: usize| {
+        let out = folder.path().join(ranks.to_string());
+        bench.run(ranks, &bench.raw(), &out, &limit).expect(0);
+        let peaks = &report(&out)["peak_resident_bytes_per_rank"];
+        let peaks = peaks.as_array().unwrap().iter();
+        assert!(
+            peaks
+                .map(|peak| peak.as_u64().unwrap())
+                .all(|peak| peak < 128 << 20)
+        );
+        datasets(&out)
+    };
+    assert!(written(64) == written(1));
+}
+
+#[test]
+fn many_tiny_subjects_are_done_in_one_run() {
+    let subjects = common::setting("SPIKEGRID_TINY_SUBJECTS", 60);
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, out) = (folder.path().join("raw"), folder.path().join("out"));
+    common::demo_data(&raw, subjects, 12, 90);
+    let said = format!("subjects: {subjects} processed, 0 skipped, 0 failed");
+    let run = Workbench::get().run(4, &raw, &out, &["--num_neurons", "1"]);
+    let run = run.expect(0);
+    assert!(run.stdout.contains(&said), "{}", run.stdout);
+    let grids = |subject: usize| out.join(format!("subject_{subject}/preaugmented_grids.h5"));
+    assert!((1..=subjects).all(|subject| grids(subject).exists()));
+}
+
+/// User and system time of a process, in ticks of 10 ms.
+fn ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields = stat
+        .rsplit_once(") ")
+        .unwrap()
+        .1
+        .split(' ')
+        .skip(11)
+        .take(2);
+    fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn a_rank_without_work_uses_under_5_percent_of_a_core() {
+    const SECONDS: u64 = 3;
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, out) = (folder.path().join("raw"), folder.path().join("out"));
+    // One work unit: one of the ranks has all the work.
+    common::demo_data(&raw, 1, 8, 400_000);
+    let job = Job::start(Workbench::get().mpirun(3, &raw, &out, &[]));
+    while !out.join("subject_1").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let ranks = job.ranks();
+    let before: Vec<u64> = ranks.iter().map(|&rank| ticks(rank)).collect();
+    std::thread::sleep(Duration::from_secs(SECONDS));
+    let mut used: Vec<u64> = ranks
+        .iter()
+        .zip(before)
+        .map(|(&rank, before)| ticks(rank) - before)
+        .collect();
+    used.sort_unstable();
+    assert_eq!(used.len(), 3);
+    assert!(
+        used[2] > 5 * SECONDS,
+        "the working rank was not at work: {used:?}"
+    );
+    assert!(
+        used[1] < 5 * SECONDS,
+        "idle ranks used {used:?} hundredths of a core's second in {SECONDS} s"
+    );
+    job.signal("TERM");
+    job.ends_within(60);
+}
