@@ -5,6 +5,7 @@
 //! next stretch is read while one is computed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use crate::spikes::row_bytes;
 use crate::subject::SubjectPlan;
 use crate::writer::Writer;
 
-/// Bytes on their way to other ranks above which nothing more is read for them.
+/// Bytes on their way to other ranks above which no more samples are sent to them.
 const BACKLOG: usize = 16 << 20;
 
 /// A subject as this rank holds it.
@@ -42,6 +43,16 @@ struct Share {
     asked: Vec<(usize, usize)>,
     /// Units that were not asked for yet.
     left: usize,
+}
+
+/// A unit of this rank's share that another rank computes.
+struct Owed {
+    rank: usize,
+    subject: usize,
+    unit: usize,
+    samples: Arc<Vec<f32>>,
+    /// The unit's part of `samples`.
+    place: Range<usize>,
 }
 
 /// A piece that is to be read.
@@ -75,6 +86,7 @@ pub struct RankState {
     /// Subjects of which something may still arrive, to no use.
     forgotten: HashSet<usize>,
     readings: VecDeque<Reading>,
+    owed: VecDeque<Owed>,
     /// Of subjects that are drawn here.
     layouts: HashMap<usize, Arc<Layout>>,
     /// The subjects that this rank writes.
@@ -93,6 +105,7 @@ impl RankState {
             early: HashMap::new(),
             forgotten: HashSet::new(),
             readings: VecDeque::new(),
+            owed: VecDeque::new(),
             layouts: HashMap::new(),
             writer: Writer::default(),
             finished,
@@ -185,10 +198,20 @@ impl RankState {
         });
     }
 
-    /// Reads the next piece for all ranks, unless much is still on its way to them; returns whether it did.
-    pub fn read_on(&mut self, world: &mut World) -> bool {
+    /// Sends a unit that another rank computes, or else reads the next piece for all ranks, unless much is still on its way to
+    /// them; returns whether it did.
+    pub fn serve(&mut self, world: &mut World) -> bool {
         if world.backlog() > BACKLOG {
             return false;
+        }
+        if let Some(owed) = self.owed.pop_front() {
+            let unit = Message::Unit {
+                subject: owed.subject,
+                unit: owed.unit,
+                samples: owed.samples[owed.place].to_vec(),
+            };
+            world.send(owed.rank, unit);
+            return true;
         }
         let Some(reading) = self.readings.pop_front() else {
             return false;
@@ -285,7 +308,7 @@ impl RankState {
     }
 
     /// Does what was asked of a share, once all of it is here.
-    fn go_on(&mut self, world: &mut World, subject: usize, stretch: usize) {
+    fn go_on(&mut self, world: &World, subject: usize, stretch: usize) {
         let Some(held) = self.subjects.get_mut(&subject) else {
             return;
         };
@@ -318,13 +341,13 @@ impl RankState {
                 let samples = samples.clone();
                 self.compute(subject, unit, move || samples[place].to_vec());
             } else {
-                let samples = samples[place].to_vec();
-                let unit = Message::Unit {
+                self.owed.push_back(Owed {
+                    rank,
                     subject,
                     unit,
-                    samples,
-                };
-                world.send(rank, unit);
+                    samples: samples.clone(),
+                    place,
+                });
             }
         }
     }

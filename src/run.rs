@@ -147,7 +147,7 @@ fn work(
             pass_on(world, signal);
         }
         pass_on(world, signal);
-        idle &= !rank.read_on(world);
+        idle &= !rank.serve(world);
         if !rank.collect(world) && idle {
             rank.wait(world, POLL);
         }
