@@ -1,0 +1,89 @@
+//! Where each rank evaluates the network: on a GPU of its node, or on the CPU (`--device`).
+
+use crate::cascade::Model;
+use crate::cascade::gpu::Gpu;
+use crate::cli::Device;
+
+/// A rank's place on its node.
+#[derive(Debug, Clone, Copy)]
+pub struct OnNode {
+    /// Among the ranks of the node, from 0.
+    pub rank: usize,
+    pub ranks: usize,
+}
+
+/// Takes a GPU as `--device` has it, and says in words where the network will be evaluated.
+///
+/// # Errors
+/// A GPU was asked for, and there is none that can be used.
+pub fn open(
+    device: Device,
+    place: OnNode,
+    model: &Model,
+) -> Result<(Option<Gpu>, String), String> {
+    if device == Device::Cpu {
+        return Ok((None, "the CPU".into()));
+    }
+    match Gpu::open(place.rank, place.ranks, model) {
+        Ok(gpu) => {
+            let name = gpu.name().to_string();
+            Ok((Some(gpu), name))
+        }
+        Err(error) if device == Device::Auto => Ok((None, format!("the CPU: {error}"))),
+        Err(error) => Err(format!(
+            "--device cuda: {error}; use --device auto or cpu for the CPU"
+        )),
+    }
+}
+
+/// One line for each place where ranks compute, given that of each rank.
+pub fn lines(places: &[String]) -> Vec<String> {
+    let mut known: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (rank, place) in places.iter().enumerate() {
+        match known.iter_mut().find(|(known, _)| known == place) {
+            Some((_, ranks)) => ranks.push(rank),
+            None => known.push((place, vec![rank])),
+        }
+    }
+    known
+        .iter()
+        .map(|(place, ranks)| {
+            let plural = if ranks.len() == 1 { "" } else { "s" };
+            format!("network of rank{plural} {} on {place}", ranges(ranks))
+        })
+        .collect()
+}
+
+/// Ascending numbers, those in a row as `first-last`.
+fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    let text = runs.map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        one => one.iter().map(usize::to_string).collect(),
+    });
+    text.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_of_one_place_share_a_line() {
+        let places = ["GPU 0", "GPU 1", "GPU 0", "the CPU: no GPU", "the CPU: no GPU"];
+        assert_eq!(
+            lines(&places.map(String::from)),
+            [
+                "network of ranks 0,2 on GPU 0",
+                "network of rank 1 on GPU 1",
+                "network of ranks 3-4 on the CPU: no GPU"
+            ]
+        );
+    }
+
+    #[test]
+    fn long_lists_of_ranks_are_short() {
+        assert_eq!(ranges(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
+        assert_eq!(ranges(&[]), "");
+    }
+}

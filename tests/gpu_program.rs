@@ -1,0 +1,118 @@
+//! The whole program with a GPU, in a build with the feature `cuda`, on a stand-in for NVIDIA's driver.
+#![cfg(feature = "cuda")]
+
+mod common;
+#[path = "common/stand_in.rs"]
+mod stand_in;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use common::{Run, Workbench, datasets, finish, report};
+
+type Datasets = BTreeMap<String, (String, Vec<usize>, Vec<u8>)>;
+
+/// One subject of 40 neurons and the datasets that the CPU makes of it.
+fn subject() -> &'static (PathBuf, Datasets) {
+    static SUBJECT: OnceLock<(tempfile::TempDir, (PathBuf, Datasets))> = OnceLock::new();
+    let (_, subject) = SUBJECT.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let raw = folder.path().join("raw");
+        common::demo_data(&raw, 1, 40, 300);
+        let output = folder.path().join("cpu");
+        let run = run(1, &raw, &output, &["--device", "cpu"], &[]).expect(0);
+        assert!(run.stdout.contains("network of rank 0 on the CPU"), "{}", run.stdout);
+        let expected = datasets(&output);
+        (folder, (raw, expected))
+    });
+    subject
+}
+
+/// A run with the stand-in driver and these variables for it.
+fn run(ranks: usize, raw: &Path, output: &Path, more: &[&str], variables: &[(&str, &str)]) -> Run {
+    let flags = [&["--save_traces", "--batch_size", "9"], more].concat();
+    let mut command = Workbench::get().mpirun(ranks, raw, output, &flags);
+    command
+        .env("LD_LIBRARY_PATH", stand_in::folder())
+        .envs(variables.iter().copied());
+    finish(command)
+}
+
+/// A run on the stand-in that makes what the CPU makes.
+fn same(ranks: usize, more: &[&str], variables: &[(&str, &str)]) -> (Run, Vec<String>) {
+    let (raw, expected) = subject();
+    let folder = tempfile::tempdir().unwrap();
+    let (output, log) = (folder.path().join("out"), folder.path().join("log"));
+    let logged = ("STAND_IN_LOG", log.to_str().unwrap());
+    let variables = [variables, &[logged]].concat();
+    let run = run(ranks, raw, &output, more, &variables).expect(0);
+    let found = datasets(&output);
+    assert!(found.keys().eq(expected.keys()));
+    for (name, dataset) in expected {
+        assert!(found[name] == *dataset, "{name} differs: {variables:?}");
+    }
+    let devices = report(&output)["devices"].to_string();
+    assert!(run.stdout.contains("network of rank"), "{}", run.stdout);
+    assert!(devices.contains("network of rank"), "{devices}");
+    let opened = std::fs::read_to_string(&log).unwrap_or_default();
+    let mut opened: Vec<String> = opened.lines().map(String::from).collect();
+    opened.sort();
+    (run, opened)
+}
+
+#[test]
+fn results_are_those_of_the_cpu_and_ranks_of_a_node_share_its_gpus() {
+    let (run, opened) = same(1, &["--device", "cuda"], &[]);
+    assert!(run.stdout.contains("network of rank 0 on GPU 0 of 2 (Stand-in)"), "{}", run.stdout);
+    assert_eq!(opened, ["GPU 0"]);
+
+    let (run, opened) = same(3, &["--workers", "2"], &[]);
+    assert!(run.stdout.contains("network of ranks 0,2 on GPU 0 of 2"), "{}", run.stdout);
+    assert!(run.stdout.contains("network of rank 1 on GPU 1 of 2"), "{}", run.stdout);
+    assert_eq!(opened, ["GPU 0", "GPU 0", "GPU 1"]);
+}
+
+#[test]
+fn batches_are_as_small_as_the_memory_asks_for() {
+    // The weights take 1.2 MB, a trace 0.2 MB.
+    for megabytes in ["1600000", "1900000", "2500000"] {
+        let (run, _) = same(1, &["--device", "cuda"], &[("STAND_IN_MEMORY", megabytes)]);
+        assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn what_a_failing_gpu_leaves_is_computed_on_the_cpu() {
+    for launches in ["0", "30"] {
+        let (run, _) = same(2, &["--device", "cuda"], &[("STAND_IN_LAUNCHES", launches)]);
+        let run = run.says(&[
+            "warning: GPU 0 of 2 (Stand-in) failed: evaluating the network: unspecified launch failure",
+            "goes on with the CPU",
+        ]);
+        assert_eq!(run.stderr.matches("warning").count(), 2, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn without_a_gpu_auto_takes_the_cpu_and_says_why() {
+    for (variables, reason) in [
+        (("LD_LIBRARY_PATH", ""), "NVIDIA's driver (libcuda.so.1) cannot be loaded"),
+        (("STAND_IN_GPUS", "0"), "NVIDIA's driver finds no GPU"),
+        (
+            ("STAND_IN_VERSION", "12090"),
+            "NVIDIA's driver is of CUDA 12.9, expected one of CUDA 13.0 or later",
+        ),
+        (("STAND_IN_MEMORY", "500000"), "the model's weights take"),
+    ] {
+        let (run, opened) = same(2, &[], &[variables]);
+        let line = format!("network of ranks 0-1 on the CPU: {reason}");
+        assert!(run.stdout.contains(&line), "{}", run.stdout);
+        assert!(opened.is_empty() || variables.0 == "STAND_IN_MEMORY");
+
+        let folder = tempfile::tempdir().unwrap();
+        let cuda = ["--device", "cuda"];
+        let refused = self::run(2, &subject().0, folder.path(), &cuda, &[variables]);
+        refused.expect(2).says(&["error: rank 0: --device cuda:", reason]);
+    }
+}
