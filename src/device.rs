@@ -16,11 +16,7 @@ pub struct OnNode {
 ///
 /// # Errors
 /// A GPU was asked for, and there is none that can be used.
-pub fn open(
-    device: Device,
-    place: OnNode,
-    model: &Model,
-) -> Result<(Option<Gpu>, String), String> {
+pub fn open(device: Device, place: OnNode, model: &Model) -> Result<(Option<Gpu>, String), String> {
     if device == Device::Cpu {
         return Ok((None, "the CPU".into()));
     }
@@ -70,7 +66,13 @@ mod tests {
 
     #[test]
     fn ranks_of_one_place_share_a_line() {
-        let places = ["GPU 0", "GPU 1", "GPU 0", "the CPU: no GPU", "the CPU: no GPU"];
+        let places = [
+            "GPU 0",
+            "GPU 1",
+            "GPU 0",
+            "the CPU: no GPU",
+            "the CPU: no GPU",
+        ];
         assert_eq!(
             lines(&places.map(String::from)),
             [

@@ -168,9 +168,7 @@ impl Random {
         };
         let mut level = |noise_level, members| Level {
             noise_level,
-            members: (0..members)
-                .map(|_| self.weights(&config, scale))
-                .collect(),
+            members: (0..members).map(|_| self.weights(&config, scale)).collect(),
         };
         Model {
             levels: vec![level(2, 2), level(3, 3)],
@@ -224,7 +222,13 @@ fn kernels_return_the_bits_of_the_processor_for_every_architecture_and_length() 
     let driver = Driver::load();
     let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
     for (windowsize, sizes, numbers, dense, lengths) in [
-        (64, [13, 9, 3], [30, 40, 50], 10, &[63, 64, 65, 256, 700][..]),
+        (
+            64,
+            [13, 9, 3],
+            [30, 40, 50],
+            10,
+            &[63, 64, 65, 256, 700][..],
+        ),
         (64, [31, 19, 5], [30, 40, 50], 30, &[300]),
         (31, [5, 3, 2], [3, 4, 5], 2, &[31, 513]),
         (32, [1, 1, 1], [1, 1, 1], 1, &[32, 600]),

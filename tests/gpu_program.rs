@@ -22,7 +22,11 @@ fn subject() -> &'static (PathBuf, Datasets) {
         common::demo_data(&raw, 1, 40, 300);
         let output = folder.path().join("cpu");
         let run = run(1, &raw, &output, &["--device", "cpu"], &[]).expect(0);
-        assert!(run.stdout.contains("network of rank 0 on the CPU"), "{}", run.stdout);
+        assert!(
+            run.stdout.contains("network of rank 0 on the CPU"),
+            "{}",
+            run.stdout
+        );
         let expected = datasets(&output);
         (folder, (raw, expected))
     });
@@ -64,12 +68,25 @@ fn same(ranks: usize, more: &[&str], variables: &[(&str, &str)]) -> (Run, Vec<St
 #[test]
 fn results_are_those_of_the_cpu_and_ranks_of_a_node_share_its_gpus() {
     let (run, opened) = same(1, &["--device", "cuda"], &[]);
-    assert!(run.stdout.contains("network of rank 0 on GPU 0 of 2 (Stand-in)"), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("network of rank 0 on GPU 0 of 2 (Stand-in)"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(opened, ["GPU 0"]);
 
     let (run, opened) = same(3, &["--workers", "2"], &[]);
-    assert!(run.stdout.contains("network of ranks 0,2 on GPU 0 of 2"), "{}", run.stdout);
-    assert!(run.stdout.contains("network of rank 1 on GPU 1 of 2"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("network of ranks 0,2 on GPU 0 of 2"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("network of rank 1 on GPU 1 of 2"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(opened, ["GPU 0", "GPU 0", "GPU 1"]);
 }
 
@@ -97,7 +114,10 @@ fn what_a_failing_gpu_leaves_is_computed_on_the_cpu() {
 #[test]
 fn without_a_gpu_auto_takes_the_cpu_and_says_why() {
     for (variables, reason) in [
-        (("LD_LIBRARY_PATH", ""), "NVIDIA's driver (libcuda.so.1) cannot be loaded"),
+        (
+            ("LD_LIBRARY_PATH", ""),
+            "NVIDIA's driver (libcuda.so.1) cannot be loaded",
+        ),
         (("STAND_IN_GPUS", "0"), "NVIDIA's driver finds no GPU"),
         (
             ("STAND_IN_VERSION", "12090"),
@@ -113,6 +133,8 @@ fn without_a_gpu_auto_takes_the_cpu_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let cuda = ["--device", "cuda"];
         let refused = self::run(2, &subject().0, folder.path(), &cuda, &[variables]);
-        refused.expect(2).says(&["error: rank 0: --device cuda:", reason]);
+        refused
+            .expect(2)
+            .says(&["error: rank 0: --device cuda:", reason]);
     }
 }

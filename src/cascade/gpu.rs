@@ -164,9 +164,8 @@ impl Gpu {
     fn reserve(&mut self, rows: usize, stride: usize) -> Result<Memory, GpuError> {
         let reserving = GpuError::while_doing("reserving memory");
         let wanted = rows.min(MOST_ROWS) * stride;
-        let enough = |memory: &Memory| {
-            memory.frames >= wanted || (memory.all && memory.frames >= stride)
-        };
+        let enough =
+            |memory: &Memory| memory.frames >= wanted || (memory.all && memory.frames >= stride);
         if let Some(memory) = self.memory.take().filter(enough) {
             return Ok(memory);
         }
@@ -197,10 +196,7 @@ impl Gpu {
     fn allocate(&self, frames: usize, all: bool) -> Result<Memory, DriverError> {
         let buffer = |channels: usize| {
             // SAFETY: any bits are a float, and no window that counts is made of those that nothing was written to.
-            unsafe {
-                self.stream
-                    .alloc(channels * frames + self.network.overhang)
-            }
+            unsafe { self.stream.alloc(channels * frames + self.network.overhang) }
         };
         Ok(Memory {
             frames,

@@ -135,12 +135,7 @@ impl Network {
             false => NO_MEMBER,
         };
         (0..passes.unwrap_or(0))
-            .map(|pass| {
-                ensembles
-                    .clone()
-                    .map(|level| member(pass, level))
-                    .collect()
-            })
+            .map(|pass| ensembles.clone().map(|level| member(pass, level)).collect())
             .collect()
     }
 

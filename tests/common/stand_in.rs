@@ -12,7 +12,14 @@ pub fn folder() -> &'static Path {
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "g++".into());
         let built = Command::new(&compiler)
             .args(["-std=c++17", "-O2", "-march=native", "-ffp-contract=off"])
-            .args(["-Wall", "-Wno-unknown-pragmas", "-Werror", "-shared", "-fPIC", "-o"])
+            .args([
+                "-Wall",
+                "-Wno-unknown-pragmas",
+                "-Werror",
+                "-shared",
+                "-fPIC",
+                "-o",
+            ])
             .arg(library(folder.path()))
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gpu/driver.cpp"))
             .output()
