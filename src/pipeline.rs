@@ -81,7 +81,7 @@ struct SharedGpu {
 }
 
 /// Samples that go to a GPU together, unless one neuron has more: enough to keep it busy, little beside `--memory_limit`.
-const GPU_SAMPLES: usize = 1 << 20;
+pub const GPU_SAMPLES: usize = 1 << 20;
 
 /// Units in work beside the GPU: one that it has, one that waits for it, and one for the compute threads.
 const UNITS: usize = 3;
