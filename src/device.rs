@@ -12,6 +12,14 @@ pub struct OnNode {
     pub ranks: usize,
 }
 
+impl OnNode {
+    /// The GPU that this rank takes, of `gpus` that are dealt round-robin, and how many ranks take it.
+    fn turn(self, gpus: usize) -> (usize, usize) {
+        let gpu = self.rank % gpus;
+        (gpu, (gpu..self.ranks).step_by(gpus).len())
+    }
+}
+
 /// Takes a GPU as `--device` has it, and says in words where the network will be evaluated.
 ///
 /// # Errors
@@ -20,7 +28,11 @@ pub fn open(device: Device, place: OnNode, model: &Model) -> Result<(Option<Gpu>
     if device == Device::Cpu {
         return Ok((None, "the CPU".into()));
     }
-    match Gpu::open(place.rank, place.ranks, model) {
+    let gpu = Gpu::count().and_then(|gpus| {
+        let (ordinal, sharers) = place.turn(gpus);
+        Gpu::open(ordinal, sharers, model)
+    });
+    match gpu {
         Ok(gpu) => {
             let name = gpu.name().to_string();
             Ok((Some(gpu), name))
@@ -81,6 +93,31 @@ mod tests {
                 "network of ranks 3-4 on the CPU: no GPU"
             ]
         );
+    }
+
+    #[test]
+    fn gpus_are_dealt_round_robin_to_the_ranks_of_a_node() {
+        let deal = |ranks, gpus| -> Vec<_> {
+            let place = |rank| OnNode { rank, ranks };
+            (0..ranks).map(|rank| place(rank).turn(gpus)).collect()
+        };
+        assert_eq!(deal(5, 2), [(0, 3), (1, 2), (0, 3), (1, 2), (0, 3)]);
+        assert_eq!(deal(2, 4), [(0, 1), (1, 1)]);
+        assert_eq!(deal(3, 1), [(0, 3); 3]);
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn without_gpu_support_auto_takes_the_cpu_and_says_why_and_cuda_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        crate::cascade::untrained::write(folder.path(), 1).unwrap();
+        let model = Model::load(folder.path()).unwrap();
+        let place = OnNode { rank: 0, ranks: 1 };
+        let said = |device| open(device, place, &model).map(|(gpu, said)| (gpu.is_some(), said));
+        assert_eq!(said(Device::Cpu), Ok((false, "the CPU".into())));
+        let reason = "the CPU: this program was built without GPU support";
+        assert_eq!(said(Device::Auto), Ok((false, reason.into())));
+        assert!(said(Device::Cuda).is_err_and(|error| error.contains("without GPU support")));
     }
 
     #[test]

@@ -66,7 +66,7 @@ unsafe impl DeviceRepr for Step {}
 
 /// A GPU with a model's weights in its memory.
 pub struct Gpu {
-    /// `GPU 0 of 2 (name)`.
+    /// `GPU 0 (name)`.
     name: String,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
@@ -92,16 +92,38 @@ struct Memory {
 }
 
 impl Gpu {
-    /// Takes the GPU that is due to the `rank`-th of the `ranks` on this node, round-robin, and brings the weights of `model`
-    /// to it.
+    /// The number of GPUs of this node that the driver shows to this process.
     ///
     /// # Errors
-    /// No driver, an old one, no GPU, one on which the model does not fit, or what the driver says.
-    pub fn open(rank: usize, ranks: usize, model: &Model) -> Result<Self, GpuError> {
+    /// No driver, an old one, no GPU, or what the driver says.
+    pub fn count() -> Result<usize, GpuError> {
+        let asking = GpuError::while_doing("asking for GPUs");
+        // SAFETY: loads the driver, as every program with CUDA does at its start.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(GpuError::NoDriver);
+        }
+        let mut found = 0;
+        // SAFETY: writes one number, and needs no other call before.
+        unsafe { sys::cuDriverGetVersion(&mut found) }
+            .result()
+            .map_err(&asking)?;
+        if found < FIRST_DRIVER {
+            return Err(GpuError::OldDriver { found });
+        }
+        match result::init().and_then(|()| result::device::get_count()) {
+            Ok(0) | Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => Err(GpuError::NoGpu),
+            Ok(gpus) => Ok(gpus as usize),
+            Err(error) => Err(asking(error)),
+        }
+    }
+
+    /// Takes GPU number `ordinal`, of those that [`count`](Self::count) found, with `sharers` ranks in all, and brings the weights
+    /// of `model` to it.
+    ///
+    /// # Errors
+    /// The model does not fit, or what the driver says.
+    pub fn open(ordinal: usize, sharers: usize, model: &Model) -> Result<Self, GpuError> {
         let opening = GpuError::while_doing("opening the GPU");
-        let gpus = count()?;
-        let ordinal = rank % gpus;
-        let sharers = (ordinal..ranks.max(rank + 1)).step_by(gpus).len();
         let context = CudaContext::new(ordinal).map_err(&opening)?;
         context.set_blocking_synchronize().map_err(&opening)?;
         let name = context.name().map_err(&opening)?;
@@ -120,7 +142,7 @@ impl Gpu {
         let copying = GpuError::while_doing("copying the weights");
         let weights = stream.clone_htod(&network.weights(model));
         Ok(Self {
-            name: format!("GPU {ordinal} of {gpus} ({name})"),
+            name: format!("GPU {ordinal} ({name})"),
             convolve: kernel("convolve")?,
             pool: kernel("pool")?,
             add_rates: kernel("add_rates")?,
@@ -133,7 +155,7 @@ impl Gpu {
         })
     }
 
-    /// Its number among those of this node, from 0, and its name.
+    /// Its number, from 0, and its name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -260,28 +282,6 @@ impl Gpu {
         // `members` names members whose weights are in `weights`, one for each row.
         unsafe { builder.launch(config) }?;
         Ok(())
-    }
-}
-
-/// The number of GPUs.
-fn count() -> Result<usize, GpuError> {
-    let asking = GpuError::while_doing("asking for GPUs");
-    // SAFETY: loads the driver, as every program with CUDA does at its start.
-    if !unsafe { sys::is_culib_present() } {
-        return Err(GpuError::NoDriver);
-    }
-    let mut found = 0;
-    // SAFETY: writes one number, and needs no other call before.
-    unsafe { sys::cuDriverGetVersion(&mut found) }
-        .result()
-        .map_err(&asking)?;
-    if found < FIRST_DRIVER {
-        return Err(GpuError::OldDriver { found });
-    }
-    match result::init().and_then(|()| result::device::get_count()) {
-        Ok(0) | Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => Err(GpuError::NoGpu),
-        Ok(gpus) => Ok(gpus as usize),
-        Err(error) => Err(asking(error)),
     }
 }
 

@@ -17,6 +17,12 @@ pub enum Gpu {}
 impl Gpu {
     /// # Errors
     /// Always [`GpuError::NotBuilt`].
+    pub fn count() -> Result<usize, GpuError> {
+        Err(GpuError::NotBuilt)
+    }
+
+    /// # Errors
+    /// Always [`GpuError::NotBuilt`].
     pub fn open(_: usize, _: usize, _: &Model) -> Result<Self, GpuError> {
         Err(GpuError::NotBuilt)
     }
