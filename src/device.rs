@@ -56,8 +56,11 @@ pub fn lines(places: &[String]) -> Vec<String> {
     known
         .iter()
         .map(|(place, ranks)| {
-            let plural = if ranks.len() == 1 { "" } else { "s" };
-            format!("network of rank{plural} {} on {place}", ranges(ranks))
+            let (rank, verb) = match ranks[..] {
+                [_] => ("rank", "evaluates"),
+                _ => ("ranks", "evaluate"),
+            };
+            format!("{rank} {} {verb} the network on {place}", ranges(ranks))
         })
         .collect()
 }
@@ -88,9 +91,9 @@ mod tests {
         assert_eq!(
             lines(&places.map(String::from)),
             [
-                "network of ranks 0,2 on GPU 0",
-                "network of rank 1 on GPU 1",
-                "network of ranks 3-4 on the CPU: no GPU"
+                "ranks 0,2 evaluate the network on GPU 0",
+                "rank 1 evaluates the network on GPU 1",
+                "ranks 3-4 evaluate the network on the CPU: no GPU"
             ]
         );
     }

@@ -23,7 +23,8 @@ fn subject() -> &'static (PathBuf, Datasets) {
         let output = folder.path().join("cpu");
         let run = run(1, &raw, &output, &["--device", "cpu"], &[]).expect(0);
         assert!(
-            run.stdout.contains("network of rank 0 on the CPU"),
+            run.stdout
+                .contains("rank 0 evaluates the network on the CPU"),
             "{}",
             run.stdout
         );
@@ -57,8 +58,8 @@ fn same(ranks: usize, more: &[&str], variables: &[(&str, &str)]) -> (Run, Vec<St
         assert!(found[name] == *dataset, "{name} differs: {variables:?}");
     }
     let devices = report(&output)["devices"].to_string();
-    assert!(run.stdout.contains("network of rank"), "{}", run.stdout);
-    assert!(devices.contains("network of rank"), "{devices}");
+    assert!(run.stdout.contains("the network on"), "{}", run.stdout);
+    assert!(devices.contains("the network on"), "{devices}");
     let opened = std::fs::read_to_string(&log).unwrap_or_default();
     let mut opened: Vec<String> = opened.lines().map(String::from).collect();
     opened.sort();
@@ -69,7 +70,8 @@ fn same(ranks: usize, more: &[&str], variables: &[(&str, &str)]) -> (Run, Vec<St
 fn results_are_those_of_the_cpu_and_ranks_of_a_node_share_its_gpus() {
     let (run, opened) = same(1, &["--device", "cuda"], &[]);
     assert!(
-        run.stdout.contains("network of rank 0 on GPU 0 (Stand-in)"),
+        run.stdout
+            .contains("rank 0 evaluates the network on GPU 0 (Stand-in)"),
         "{}",
         run.stdout
     );
@@ -77,12 +79,14 @@ fn results_are_those_of_the_cpu_and_ranks_of_a_node_share_its_gpus() {
 
     let (run, opened) = same(3, &["--workers", "2"], &[]);
     assert!(
-        run.stdout.contains("network of ranks 0,2 on GPU 0 ("),
+        run.stdout
+            .contains("ranks 0,2 evaluate the network on GPU 0 ("),
         "{}",
         run.stdout
     );
     assert!(
-        run.stdout.contains("network of rank 1 on GPU 1 ("),
+        run.stdout
+            .contains("rank 1 evaluates the network on GPU 1 ("),
         "{}",
         run.stdout
     );
@@ -131,7 +135,7 @@ fn without_a_gpu_auto_takes_the_cpu_and_says_why() {
         (("STAND_IN_MEMORY", "500000"), "the model's weights take"),
     ] {
         let (run, opened) = same(2, &[], &[variables]);
-        let line = format!("network of ranks 0-1 on the CPU: {reason}");
+        let line = format!("ranks 0-1 evaluate the network on the CPU: {reason}");
         assert!(run.stdout.contains(&line), "{}", run.stdout);
         assert!(opened.is_empty() || variables.0 == "STAND_IN_MEMORY");
 
