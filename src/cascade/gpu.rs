@@ -117,12 +117,12 @@ impl Gpu {
         }
     }
 
-    /// Takes GPU number `ordinal`, of those that [`count`](Self::count) found, with `sharers` ranks in all, and brings the weights
-    /// of `model` to it.
+    /// Takes GPU number `ordinal`, from 0, with `sharers` ranks in all, and brings the weights of `model` to it.
     ///
     /// # Errors
-    /// The model does not fit, or what the driver says.
+    /// As [`count`](Self::count); the model does not fit.
     pub fn open(ordinal: usize, sharers: usize, model: &Model) -> Result<Self, GpuError> {
+        Self::count()?;
         let opening = GpuError::while_doing("opening the GPU");
         let context = CudaContext::new(ordinal).map_err(&opening)?;
         context.set_blocking_synchronize().map_err(&opening)?;
