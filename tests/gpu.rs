@@ -3,7 +3,7 @@
 #[path = "common/stand_in.rs"]
 mod stand_in;
 
-use std::ffi::{CString, c_int, c_uint, c_void};
+use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr::null_mut;
 
@@ -14,7 +14,7 @@ use spikegrid_mpi::cascade::trace::{Span, ensemble_rate, rate_from_sums};
 use spikegrid_mpi::cascade::weights::{Layer, Weights};
 use spikegrid_mpi::cascade::{Level, Model, ModelConfig, Scratch};
 
-type Get = extern "C" fn(*mut *mut c_void, *mut c_void, *const i8) -> c_int;
+type Get = extern "C" fn(*mut *mut c_void, *mut c_void, *const c_char) -> c_int;
 type Allocate = extern "C" fn(*mut *mut c_void, usize, *mut c_void) -> c_int;
 type Start = extern "C" fn(
     *mut c_void,
