@@ -151,6 +151,13 @@ impl Workers {
         }
     }
 
+    /// Gives the GPU back, once it has done what it is at. The process must not end while it is in use.
+    pub fn release_gpu(&self) {
+        if let Some(gpu) = &self.gpu {
+            *gpu.lock() = None;
+        }
+    }
+
     /// The buffers of the thread that asks.
     fn scratch(&self) -> MutexGuard<'_, WorkerScratch> {
         let thread = rayon::current_thread_index().unwrap_or(0);

@@ -86,6 +86,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
     });
     let mut rank = RankState::new(setup.pipeline(), workers);
     let status = work(world, &mut rank, &mut root, &signal);
+    rank.release_gpu();
     world.settle();
     let peaks = world.gather(peak_resident_bytes());
     if let (Some(root), Some((configuration, model_sha256, sampling_rate))) = (root, for_report) {

@@ -7,9 +7,11 @@ mod stand_in;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use common::{Run, Workbench, datasets, finish, report};
+use common::{Job, Run, Workbench, datasets, finish, kill, report};
 
 type Datasets = BTreeMap<String, (String, Vec<usize>, Vec<u8>)>;
 
@@ -36,12 +38,22 @@ fn subject() -> &'static (PathBuf, Datasets) {
 
 /// A run with the stand-in driver and these variables for it.
 fn run(ranks: usize, raw: &Path, output: &Path, more: &[&str], variables: &[(&str, &str)]) -> Run {
+    finish(command(ranks, raw, output, more, variables))
+}
+
+fn command(
+    ranks: usize,
+    raw: &Path,
+    output: &Path,
+    more: &[&str],
+    variables: &[(&str, &str)],
+) -> Command {
     let flags = [&["--save_traces", "--batch_size", "9"], more].concat();
     let mut command = Workbench::get().mpirun(ranks, raw, output, &flags);
     command
         .env("LD_LIBRARY_PATH", stand_in::folder())
         .envs(variables.iter().copied());
-    finish(command)
+    command
 }
 
 /// A run on the stand-in that makes what the CPU makes.
@@ -118,6 +130,38 @@ fn what_a_failing_gpu_leaves_is_computed_on_the_cpu() {
         let warnings = run.stderr.matches("warning").count();
         assert!((1..=ranks).contains(&warnings), "{}", run.stderr);
     }
+}
+
+#[test]
+fn a_signal_ends_a_run_in_order_while_the_gpu_works_and_a_rerun_completes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (raw, log) = (path("raw"), path("log"));
+    common::demo_data(&raw, 1, 600, 2000);
+    let logged = [("STAND_IN_LOG", log.to_str().unwrap())];
+    let job = Job::start(command(2, &raw, &path("gpu"), &[], &logged));
+    let start = Instant::now();
+    while std::fs::read_to_string(&log)
+        .unwrap_or_default()
+        .lines()
+        .count()
+        < 2
+    {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "no GPU was opened"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(job.ranks().iter().all(|&rank| kill("USR1", rank)));
+    let stopped = job.ends_within(60);
+    assert_eq!(stopped.status, 3, "{}", stopped.stderr);
+    assert!(!stopped.stderr.contains("failed"), "{}", stopped.stderr);
+
+    run(1, &raw, &path("gpu"), &[], &[]).expect(0);
+    run(2, &raw, &path("cpu"), &["--device", "cpu"], &[]).expect(0);
+    assert!(datasets(&path("gpu")) == datasets(&path("cpu")));
 }
 
 #[test]
