@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
@@ -22,8 +21,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::device::OnNode;
+use crate::gather::as_bytes;
 use crate::grid::Layout;
 use crate::heartbeat;
+use crate::input::traces::Piece;
 use crate::memory::keep_freed_blocks;
 use crate::pipeline::UnitSummary;
 use crate::slab::{Planes, Slab};
@@ -75,8 +76,20 @@ pub struct RankFailure {
 pub enum Order {
     /// What there is to know of a subject, before its first unit.
     Subject(Box<SubjectPlan>),
-    /// Compute these units and send their spikes to the subject's writer.
-    Compute { subject: usize, units: Range<usize> },
+    /// Read a piece of a stretch and send each rank its part.
+    Read {
+        subject: usize,
+        stretch: usize,
+        piece: Piece,
+    },
+    /// Take the unit from the journal and send its spikes to the subject's writer.
+    Load { subject: usize, unit: usize },
+    /// Bring the unit's samples to `rank`, which computes it and sends its spikes to the subject's writer.
+    Compute {
+        subject: usize,
+        unit: usize,
+        rank: usize,
+    },
     /// Write the subject, once the spikes of all its units are here.
     Write(Box<WriteJob>),
     /// Give `rank` a slab of the subject written here.
@@ -100,20 +113,23 @@ pub enum Reply {
         unit: usize,
         summary: Box<UnitSummary>,
     },
-    /// These units could not be computed.
+    /// Everyone's part of a piece is on its way; or why it is not.
+    Read {
+        subject: usize,
+        stretch: usize,
+        seconds: f64,
+        failure: Option<String>,
+    },
+    /// The unit could not be computed.
     Failed {
         subject: usize,
-        units: Vec<usize>,
+        unit: usize,
         message: String,
     },
     /// The file is laid out: the subject is to be drawn in this many slabs.
     Opened { subject: usize, slabs: usize },
     /// What `rank` drew is taken in.
-    Drawn {
-        rank: usize,
-        subject: usize,
-        slab: usize,
-    },
+    Drawn { rank: usize, subject: usize },
     /// All slabs are written.
     Written { subject: usize, written: Written },
     /// The subject cannot be written.
@@ -129,6 +145,21 @@ pub enum Reply {
 pub enum Message {
     Order(Order),
     Reply(Reply),
+    /// From the rank that read them: the samples of a part of the receiver's share, (n, frames).
+    Samples {
+        subject: usize,
+        stretch: usize,
+        part: Piece,
+        #[serde(with = "as_bytes")]
+        samples: Vec<f32>,
+    },
+    /// From the rank whose share they are of: the samples of a unit, (n, T), to be computed.
+    Unit {
+        subject: usize,
+        unit: usize,
+        #[serde(with = "as_bytes")]
+        samples: Vec<f32>,
+    },
     /// To a subject's writer: a unit's bit-packed spikes.
     Spikes {
         subject: usize,
@@ -144,13 +175,11 @@ pub enum Message {
     /// From the writer: draw this.
     Slab {
         subject: usize,
-        slab: usize,
         spikes: Slab,
     },
     /// To the writer: drawn.
     Planes {
         subject: usize,
-        slab: usize,
         planes: Planes,
     },
 }
@@ -299,6 +328,14 @@ impl World {
             .process_at_rank(to as i32)
             .immediate_send(StaticScope, buffer);
         self.outgoing.push(Outgoing { request, bytes });
+    }
+
+    /// Bytes that were sent and have not left.
+    pub fn backlog(&self) -> usize {
+        self.outgoing
+            .iter()
+            .map(|outgoing| outgoing.bytes.len())
+            .sum()
     }
 
     /// The next message that has arrived, with its sender; those of one sender in their order. A job has one type of messages.

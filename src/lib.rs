@@ -29,6 +29,8 @@ pub mod input;
 pub mod probe;
 pub mod subject;
 
+pub mod gather;
+
 pub mod baseline;
 pub mod cascade;
 pub mod spikes;

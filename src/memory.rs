@@ -1,6 +1,6 @@
 //! How much of a subject a rank may read at a time, so that it keeps to `--memory_limit`; and how freed memory is kept.
 
-use crate::schedule::{RUNS_IN_FLIGHT, SHARE, SLABS_IN_FLIGHT};
+use crate::schedule::{SLABS_IN_FLIGHT, STRETCHES, in_flight};
 use crate::slab::Slabs;
 use crate::spikes::row_bytes;
 use crate::subject::SubjectPlan;
@@ -11,8 +11,11 @@ const PLANE: u64 = 2 << 10;
 const PENCIL: u64 = 1 << 20;
 /// The file's numbers while they are turned, in the widest type.
 const TURNING: u64 = 8 << 20;
-/// Samples in a run, unless one unit has more: 128 MiB as f32, enough for the pieces of a row to be worth their reading.
-const RUN_SAMPLES: u64 = 32 << 20;
+/// Samples that a rank holds of a stretch, unless one unit has more: 256 MiB as f32. A rank that is alone then reads a whole brain
+/// ten times over a row's tenth.
+const SHARE_SAMPLES: u64 = 64 << 20;
+/// Pieces that a rank holds of those that it reads, on their way out and in.
+const PIECES_HELD: u64 = 5;
 /// Chunks of the file that inflating one takes: the one before, the compressed bytes, and the growing result.
 const CHUNKS_HELD: usize = 3;
 /// One sample of a unit on its way into `traces.h5`.
@@ -34,66 +37,75 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Work units that a rank may read together, of a subject of `planes` z-planes. `traces` says whether traces are written;
-    /// `chunk_bytes` is the size of a chunk of the file, 0 if it has none.
+    /// The most units that a rank may hold of a stretch of a subject of `planes` z-planes. `traces` says whether traces are written.
     ///
     /// # Errors
-    /// The bytes that a rank needs to read one unit at a time, where these are beyond the limit.
-    pub fn longest_run(
+    /// The bytes that a rank needs to hold one unit at a time, where these are beyond the limit.
+    pub fn longest_share(
         &self,
         plan: &SubjectPlan,
         planes: usize,
         traces: bool,
-        chunk_bytes: usize,
     ) -> Result<usize, u64> {
-        let one = self.needed(plan, planes, traces, chunk_bytes, 1);
-        let each = self.needed(plan, planes, traces, chunk_bytes, 2) - one;
+        let one = self.needed(plan, planes, traces, 1);
+        let each = self.needed(plan, planes, traces, 2) - one;
         let more = self.limit.checked_sub(one).ok_or(one)? / each.max(1);
         let unit = (plan.frames * plan.unit_neurons).max(1) as u64;
-        let handed_out = (plan.units() / SHARE) as u64;
-        Ok((1 + more).min(RUN_SAMPLES / unit).min(handed_out).max(1) as usize)
+        Ok((1 + more).min(SHARE_SAMPLES / unit).max(1) as usize)
     }
 
-    /// Bytes that a rank takes, at most, to process a subject in runs of `run` units.
-    pub fn needed(
-        &self,
-        plan: &SubjectPlan,
-        planes: usize,
-        traces: bool,
-        chunk_bytes: usize,
-        run: usize,
-    ) -> u64 {
+    /// Bytes that a rank takes, at most, to process a subject of which it holds `share` units of each stretch.
+    pub fn needed(&self, plan: &SubjectPlan, planes: usize, traces: bool, share: usize) -> u64 {
         let (frames, neurons) = (plan.frames as u64, plan.neurons as u64);
         // Of one rank's subjects one is written while the next is computed.
         let written = if self.ranks == 1 { 2 } else { 1 };
         let spikes = neurons.saturating_mul(written * row_bytes(plan.frames) as u64);
         let slabs = Slabs::new(plan.frames, plan.neurons, planes);
         let slab_frames = slabs.frames(0).len() as u64;
-        let in_flight = SLABS_IN_FLIGHT.min(RUNS_IN_FLIGHT * self.ranks);
-        let in_flight = in_flight.min(slabs.count()) as u64;
+        let units_in_flight = in_flight(self.threads);
+        let slabs_in_flight = SLABS_IN_FLIGHT.min(units_in_flight * self.ranks);
+        let slabs_in_flight = slabs_in_flight.min(slabs.count()) as u64;
         let slab = neurons * slab_frames.div_ceil(8) + slab_frames * planes as u64 * PLANE;
         let drawn = frames.saturating_mul(9 * plan.drawn.len() as u64);
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
-        // ΔF/F in place of the fluorescence, and rates where they are kept.
+        let held = unit.saturating_mul((4 * STRETCHES * share) as u64);
+        // ΔF/F, rates where they are kept, and a unit that comes from another rank.
         let sample = 4 + 4 * u64::from(traces || !plan.drawn.is_empty());
-        let units_in_flight = unit.saturating_mul(sample * (RUNS_IN_FLIGHT * run) as u64);
+        let units = unit.saturating_mul(sample * units_in_flight as u64 + 4);
+        let piece = 4 * plan.storage.largest_piece() as u64;
         let parts = [
             self.at_start,
             TURNING,
-            chunk_bytes.saturating_mul(CHUNKS_HELD) as u64,
+            plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
+            piece.saturating_mul(PIECES_HELD),
             unit.saturating_mul(FILLING * u64::from(traces)),
             neurons * BYTES_PER_NEURON,
             spikes,
-            slab.saturating_mul(in_flight),
+            slab.saturating_mul(slabs_in_flight),
             PENCIL * self.threads as u64,
             drawn,
             threads,
-            units_in_flight,
+            held,
+            units,
         ];
         parts
             .iter()
             .fold(0, |sum: u64, part| sum.saturating_add(*part))
+    }
+}
+
+impl SubjectPlan {
+    /// Cuts the subject into as few stretches as ranks that hold `longest_share` units of each allow, as even as can be.
+    pub fn cut(&mut self, longest_share: usize, ranks: usize) {
+        let units = self.units();
+        let stretches = units.div_ceil(longest_share.saturating_mul(ranks)).max(1);
+        self.stretch_units = units.div_ceil(stretches).max(1);
+    }
+
+    /// The largest share of a stretch, in terms of the longest that a rank may hold.
+    pub fn weight(&self, stretch: usize, longest_share: usize, ranks: usize) -> f64 {
+        self.stretch(stretch).len().div_ceil(ranks) as f64 / longest_share as f64
     }
 }
 
@@ -109,33 +121,40 @@ pub fn keep_freed_blocks() {
     }
 }
 
-const LARGE: i32 = 1 << 20;
+/// Zeros in memory of huge pages where the system has them: samples are put a row apart, on a page of its own each, and taking
+/// pages of 4 KB costs more than filling them.
+pub fn on_huge_pages(samples: usize) -> Vec<f32> {
+    let mut zeros = vec![0.0_f32; samples];
+    #[cfg(target_os = "linux")]
+    {
+        const HUGE: usize = 2 << 20;
+        let start = zeros.as_mut_ptr().cast::<u8>();
+        let skipped = start.align_offset(HUGE);
+        let length = size_of_val(&zeros[..]).saturating_sub(skipped) / HUGE * HUGE;
+        if length > 0 {
+            // SAFETY: whole pages of memory that belongs to `zeros`; the advice changes nothing in it.
+            unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
+        }
+    }
+    zeros
+}
+
+/// Pieces, blocks and units are smaller; what a rank holds of a stretch is larger, and goes back when it is computed.
+const LARGE: i32 = 20 << 20;
 const KEPT: i32 = 32 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::traces::Orientation;
-    use crate::output::journal::Journal;
-    use crate::subject::unit_neurons;
+    use crate::input::traces::Storage;
 
     const GIB: u64 = 1 << 30;
 
-    fn plan(neurons: usize, frames: usize, chunk_width: Option<usize>) -> SubjectPlan {
-        SubjectPlan {
-            index: 0,
-            name: "subject_1".into(),
-            traces_path: Default::default(),
-            dataset: Default::default(),
-            orientation: Orientation::FramesByNeurons,
-            frames,
-            neurons,
-            unit_neurons: unit_neurons(neurons, frames, chunk_width, 30_000),
-            writer: 0,
-            drawn: Vec::new(),
-            traces_file: None,
-            journal: Journal::default(),
-        }
+    fn plan(neurons: usize, frames: usize, chunk: Option<[usize; 2]>) -> SubjectPlan {
+        SubjectPlan::made_up(Storage {
+            chunk,
+            ..Storage::contiguous(frames, neurons)
+        })
     }
 
     fn budget(limit: u64, ranks: usize) -> Budget {
@@ -150,39 +169,57 @@ mod tests {
     #[test]
     fn whole_brains_fit_the_default_limit_on_any_number_of_ranks() {
         for (neurons, frames) in [(71_721, 7_879), (100_000, 8_000)] {
-            for chunk_width in [None, Some(100), Some(neurons)] {
-                let plan = plan(neurons, frames, chunk_width);
+            for chunk in [None, Some([100, 100]), Some([1, neurons])] {
+                let plan = plan(neurons, frames, chunk);
                 for ranks in [1, 2, 4, 64] {
-                    let run = budget(GIB, ranks).longest_run(&plan, 29, false, 4 * neurons);
-                    assert!(run.is_ok_and(|units| units > 0), "{neurons}, {ranks} ranks");
+                    let share = budget(GIB, ranks).longest_share(&plan, 29, false);
+                    let samples = share.map(|units| units * plan.unit_neurons * frames);
+                    assert!(
+                        samples.is_ok_and(|samples| samples > 32 << 20),
+                        "{neurons}, {ranks} ranks"
+                    );
                 }
             }
         }
     }
 
     #[test]
-    fn what_is_read_at_a_time_grows_with_the_limit_and_shrinks_with_traces() {
+    fn what_is_held_at_a_time_grows_with_the_limit_and_shrinks_with_traces() {
         let plan = plan(10_000, 3_000, None);
-        let run = |limit, traces| budget(limit, 2).longest_run(&plan, 29, traces, 0);
-        let (small, large) = (run(112 << 20, false), run(128 << 20, false));
+        let share = |limit, traces| budget(limit, 2).longest_share(&plan, 29, traces);
+        let (small, large) = (share(160 << 20, false), share(192 << 20, false));
         assert!(small.is_ok() && small < large);
-        assert!(run(128 << 20, true).is_ok_and(|units| Ok(units) < large));
+        assert!(share(192 << 20, true).is_ok_and(|units| Ok(units) < large));
         assert!(
-            run(64 * GIB, false).is_ok_and(|units| units * plan.unit_neurons * 3_000 <= 32 << 20)
+            share(64 * GIB, false).is_ok_and(|units| units * plan.unit_neurons * 3_000 <= 64 << 20)
         );
     }
 
     #[test]
     fn a_subject_beyond_the_limit_is_refused_with_what_would_do() -> Result<(), u64> {
-        let plan = plan(100_000, 8_000, Some(100_000));
-        let refused = budget(256 << 20, 1).longest_run(&plan, 29, true, 0);
-        let needed = refused.expect_err("units of 128 MiB");
-        assert!(
-            budget(needed - 1, 1)
-                .longest_run(&plan, 29, true, 0)
-                .is_err()
-        );
-        assert_eq!(budget(needed, 1).longest_run(&plan, 29, true, 0)?, 1);
+        let plan = plan(100_000, 8_000, Some([100, 100_000]));
+        let share = |limit| budget(limit, 1).longest_share(&plan, 29, true);
+        let needed = share(256 << 20).expect_err("chunks of 40 MB");
+        assert!(share(needed - 1).is_err());
+        assert_eq!(share(needed)?, 1);
         Ok(())
+    }
+
+    #[test]
+    fn stretches_are_few_and_even_and_no_share_is_larger_than_allowed() {
+        let mut plan = plan(10_000, 3_000, None);
+        for (longest_share, ranks) in [(1, 1), (7, 3), (1000, 64)] {
+            plan.cut(longest_share, ranks);
+            let weights = (0..plan.stretches()).map(|s| plan.weight(s, longest_share, ranks));
+            assert!(
+                weights
+                    .into_iter()
+                    .all(|weight| weight > 0.0 && weight <= 1.0)
+            );
+            assert_eq!(
+                plan.stretches(),
+                plan.units().div_ceil(longest_share * ranks)
+            );
+        }
     }
 }

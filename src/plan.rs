@@ -14,11 +14,12 @@ use crate::cli::{MemorySize, RunArgs};
 use crate::config::{Config, ConfigError};
 use crate::demo::{self, DemoError, DemoOptions};
 use crate::grid::Layout;
-use crate::input::{self, InputError, Orientation};
+use crate::input::traces::Storage;
+use crate::input::{self, InputError};
 use crate::memory::Budget;
-use crate::output::journal::Journal;
 use crate::probe::{self, Deadly};
 use crate::report::{StageSeconds, engineering};
+use crate::schedule::Stretch;
 use crate::setup::select;
 use crate::simulation::{self, Load};
 use crate::slab::Slabs;
@@ -264,8 +265,7 @@ struct Recording {
     neurons: usize,
     frames: usize,
     planes: usize,
-    chunk_width: Option<usize>,
-    chunk_bytes: usize,
+    storage: Storage,
     /// Of `TimeSeries.h5`.
     bytes: f64,
 }
@@ -282,8 +282,7 @@ impl From<Recordings> for Recording {
             neurons,
             frames,
             planes,
-            chunk_width: None,
-            chunk_bytes: 0,
+            storage: Storage::contiguous(frames, neurons),
             bytes: (neurons * frames) as f64 * 4.0,
         }
     }
@@ -297,8 +296,7 @@ impl Recording {
             neurons: found.traces.neurons(),
             frames: found.traces.frames(),
             planes: Layout::new(&found.positions.xyz).planes(),
-            chunk_width: found.traces.chunk_width(),
-            chunk_bytes: found.traces.chunk_bytes(),
+            storage: found.traces.storage(),
             bytes: found.identity.time_series.size as f64,
         })
     }
@@ -309,23 +307,9 @@ impl Recording {
 
     fn plan(&self, config: &Config) -> SubjectPlan {
         SubjectPlan {
-            index: 0,
-            name: String::new(),
-            traces_path: PathBuf::new(),
-            dataset: String::new(),
-            orientation: Orientation::FramesByNeurons,
-            frames: self.frames,
-            neurons: self.neurons,
-            unit_neurons: unit_neurons(
-                self.neurons,
-                self.frames,
-                self.chunk_width,
-                config.batch_size,
-            ),
-            writer: 0,
+            unit_neurons: unit_neurons(self.neurons, self.frames, config.batch_size),
             drawn: (0..config.num_neurons.min(self.neurons)).collect(),
-            traces_file: None,
-            journal: Journal::default(),
+            ..SubjectPlan::made_up(self.storage)
         }
     }
 
@@ -337,11 +321,11 @@ impl Recording {
         planes * EMPTY_PLANE_BYTES + self.neuron_frames() * per_neuron_frame
     }
 
-    /// Bytes from rank to rank: spikes to the writer, slabs from it, planes to it.
+    /// Bytes from rank to rank: samples to those who compute them, spikes to the writer, slabs from it, planes to it.
     fn moved_bytes(&self, costs: &Costs, ranks: usize) -> f64 {
         let away = 1.0 - 1.0 / ranks as f64;
         let spikes = (self.neurons * row_bytes(self.frames)) as f64;
-        away * (2.0 * spikes + self.output_bytes(costs, false))
+        away * (4.0 * self.neuron_frames() + 2.0 * spikes + self.output_bytes(costs, false))
     }
 }
 
@@ -396,7 +380,8 @@ impl Job<'_> {
         let ideal = computing.max(moving) / ranks as f64;
         // A talking thread needs a core as well.
         let work = (computing * self.config.workers as f64 + moving) / slowed;
-        let seconds = simulation::makespan(&loads, ranks).max(work / cores as f64);
+        let seconds =
+            simulation::makespan(&loads, ranks, self.config.workers).max(work / cores as f64);
         Ok(Forecast {
             ranks,
             nodes,
@@ -413,26 +398,26 @@ impl Job<'_> {
 
     fn load(&self, recording: &Recording, ranks: usize, slowed: f64) -> Result<(Load, u64), u64> {
         let Self { config, costs, .. } = self;
-        let plan = recording.plan(config);
+        let mut plan = recording.plan(config);
         let budget = Budget {
             limit: config.memory_limit.0,
             at_start: RANK_BYTES,
             ranks,
             threads: config.workers,
         };
-        let longest_run = budget.longest_run(
-            &plan,
-            recording.planes,
-            config.save_traces,
-            recording.chunk_bytes,
-        )?;
-        let memory = budget.needed(
-            &plan,
-            recording.planes,
-            config.save_traces,
-            recording.chunk_bytes,
-            longest_run,
-        );
+        let (planes, traces) = (recording.planes, config.save_traces);
+        let longest_share = budget.longest_share(&plan, planes, traces)?;
+        plan.cut(longest_share, ranks);
+        let share = plan.stretch(0).len().div_ceil(ranks);
+        let memory = budget.needed(&plan, planes, traces, share);
+        let stretches: Vec<Stretch> = (0..plan.stretches())
+            .map(|stretch| Stretch {
+                units: plan.stretch(stretch),
+                pieces: plan.pieces(stretch).len(),
+                weight: plan.weight(stretch, longest_share, ranks),
+            })
+            .collect();
+        let pieces: usize = stretches.iter().map(|stretch| stretch.pieces).sum();
         let units = plan.units();
         let slabs = Slabs::new(recording.frames, recording.neurons, recording.planes).count();
         let (neuron_frames, planes) = (
@@ -446,10 +431,10 @@ impl Job<'_> {
         let threads = config.workers as f64 / slowed;
         let load = Load {
             units,
-            longest_run,
+            stretches,
             slabs,
             open: costs.open * slowed,
-            read: read / units as f64,
+            read: read / pieces as f64,
             compute: neuron_frames * costs.compute / threads / units as f64,
             draw: planes * costs.draw / threads / slabs as f64,
             write: write / slabs as f64,

@@ -1,30 +1,54 @@
-//! What every rank does with its orders: read a unit's traces, have them computed, send the spikes to the subject's writer; and
-//! draw slabs for the writers.
+//! What every rank does with its orders: read pieces for all, have units of its share computed, send the spikes to the subject's
+//! writer; and draw slabs for the writers.
 //!
-//! The thread that owns MPI and HDF5 reads, writes and talks; compute threads touch neither. The next units are read while those
-//! before are computed.
+//! The thread that owns MPI and HDF5 reads, writes and talks, a piece at a time between messages; compute threads touch neither. The
+//! next stretch is read while one is computed.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::comm::{Message, Order, Reply, World};
+use crate::gather::{self, Gathered};
 use crate::grid::Layout;
-use crate::input::traces::Traces;
+use crate::input::traces::{Piece, Traces};
 use crate::output::journal::{self, JournalledUnit};
 use crate::pipeline::{DrawnNeuron, Pipeline, UnitOutput, UnitSummary, Workers};
+use crate::schedule::share;
 use crate::slab::{Planes, Slab};
 use crate::spikes::row_bytes;
 use crate::subject::SubjectPlan;
 use crate::writer::Writer;
+
+/// Bytes on their way to other ranks above which nothing more is read for them.
+const BACKLOG: usize = 16 << 20;
 
 /// A subject as this rank holds it.
 struct Held {
     plan: SubjectPlan,
     traces: Option<Traces>,
     journal: journal::Writer,
+    /// By stretch.
+    shares: HashMap<usize, Share>,
+}
+
+/// This rank's share of a stretch.
+struct Share {
+    gathered: Gathered,
+    /// (n, T), once all pieces are here.
+    samples: Option<Arc<Vec<f32>>>,
+    /// Units that were asked for before: to be computed by these ranks.
+    asked: Vec<(usize, usize)>,
+    /// Units that were not asked for yet.
+    left: usize,
+}
+
+/// A piece that is to be read.
+struct Reading {
+    subject: usize,
+    stretch: usize,
+    piece: Piece,
 }
 
 /// What a compute thread has done.
@@ -37,7 +61,6 @@ enum Finished {
     Slab {
         writer: usize,
         subject: usize,
-        slab: usize,
         planes: Planes,
     },
 }
@@ -47,6 +70,11 @@ pub struct RankState {
     pipeline: Arc<Pipeline>,
     workers: Arc<Workers>,
     subjects: HashMap<usize, Held>,
+    /// What other ranks sent of a subject that rank 0 has not told of yet.
+    early: HashMap<usize, Vec<Message>>,
+    /// Subjects of which something may still arrive, to no use.
+    forgotten: HashSet<usize>,
+    readings: VecDeque<Reading>,
     /// Of subjects that are drawn here.
     layouts: HashMap<usize, Arc<Layout>>,
     /// The subjects that this rank writes.
@@ -62,6 +90,9 @@ impl RankState {
             pipeline: Arc::new(pipeline),
             workers: Arc::new(workers),
             subjects: HashMap::new(),
+            early: HashMap::new(),
+            forgotten: HashSet::new(),
+            readings: VecDeque::new(),
             layouts: HashMap::new(),
             writer: Writer::default(),
             finished,
@@ -73,9 +104,17 @@ impl RankState {
     pub fn handle(&mut self, world: &mut World, from: usize, message: Message) -> Option<Message> {
         match message {
             Message::Order(Order::Subject(plan)) => self.meet(world, *plan),
-            Message::Order(Order::Compute { subject, units }) => {
-                self.compute(world, subject, units);
-            }
+            Message::Order(Order::Read {
+                subject,
+                stretch,
+                piece,
+            }) => self.is_to_read(subject, stretch, piece),
+            Message::Order(Order::Load { subject, unit }) => self.load(world, subject, unit),
+            Message::Order(Order::Compute {
+                subject,
+                unit,
+                rank,
+            }) => self.bring(world, subject, unit, rank),
             Message::Order(Order::Write(job)) => self.writer.begin(world, *job),
             Message::Order(Order::Deal {
                 subject,
@@ -83,6 +122,9 @@ impl RankState {
                 rank,
             }) => self.writer.deal(world, subject, slab, rank),
             Message::Order(Order::Forget { subject }) => self.forget(subject),
+            message @ (Message::Samples { subject, .. } | Message::Unit { subject, .. }) => {
+                self.take_in(world, subject, message);
+            }
             Message::Spikes {
                 subject,
                 unit,
@@ -91,38 +133,39 @@ impl RankState {
             Message::Layout { subject, layout } => {
                 self.layouts.insert(subject, Arc::new(*layout));
             }
-            Message::Slab {
-                subject,
-                slab,
-                spikes,
-            } => self.draw(from, subject, slab, spikes),
-            Message::Planes {
-                subject,
-                slab,
-                planes,
-            } => self.writer.write(world, from, subject, slab, &planes),
+            Message::Slab { subject, spikes } => self.draw(from, subject, spikes),
+            Message::Planes { subject, planes } => {
+                self.writer.write(world, from, subject, &planes);
+            }
             other => return Some(other),
         }
         None
     }
 
-    fn meet(&mut self, world: &World, plan: SubjectPlan) {
+    fn meet(&mut self, world: &mut World, plan: SubjectPlan) {
+        let subject = plan.index;
         let held = Held {
             journal: plan.journal.writer(world.rank()),
             plan,
             traces: None,
+            shares: HashMap::new(),
         };
-        self.subjects.insert(held.plan.index, held);
+        self.subjects.insert(subject, held);
+        for message in self.early.remove(&subject).unwrap_or_default() {
+            self.take_in(world, subject, message);
+        }
     }
 
     fn forget(&mut self, subject: usize) {
         self.subjects.remove(&subject);
+        self.early.remove(&subject);
+        self.forgotten.insert(subject);
         self.layouts.remove(&subject);
         self.writer.forget(subject);
     }
 
     /// Has a slab drawn for its writer.
-    fn draw(&mut self, writer: usize, subject: usize, slab: usize, spikes: Slab) {
+    fn draw(&mut self, writer: usize, subject: usize, spikes: Slab) {
         let Some(layout) = self.layouts.get(&subject).cloned() else {
             return;
         };
@@ -133,86 +176,214 @@ impl RankState {
             let _ = finish.send(Finished::Slab {
                 writer,
                 subject,
-                slab,
                 planes,
             });
         });
     }
 
-    /// Takes units from the journal, or reads them together and has them computed; a failure goes to rank 0.
-    fn compute(&mut self, world: &mut World, subject: usize, units: Range<usize>) {
+    fn is_to_read(&mut self, subject: usize, stretch: usize, piece: Piece) {
+        if let Some(held) = self.subjects.get_mut(&subject)
+            && let Ok(traces) = held.traces()
+        {
+            traces.announce(&piece);
+        }
+        self.readings.push_back(Reading {
+            subject,
+            stretch,
+            piece,
+        });
+    }
+
+    /// Reads the next piece for all ranks, unless much is still on its way to them; returns whether it did.
+    pub fn read_on(&mut self, world: &mut World) -> bool {
+        if world.backlog() > BACKLOG {
+            return false;
+        }
+        let Some(reading) = self.readings.pop_front() else {
+            return false;
+        };
+        let Reading {
+            subject, stretch, ..
+        } = reading;
+        let start = Instant::now();
+        let failure = self.read(world, reading).err();
+        let read = Reply::Read {
+            subject,
+            stretch,
+            seconds: start.elapsed().as_secs_f64(),
+            failure,
+        };
+        world.send(0, Message::Reply(read));
+        true
+    }
+
+    fn read(&mut self, world: &mut World, reading: Reading) -> Result<(), String> {
+        let Reading {
+            subject,
+            stretch,
+            piece,
+        } = reading;
+        let held = self.subjects.get_mut(&subject).ok_or(UNKNOWN)?;
+        held.traces()?;
+        let Some(traces) = &held.traces else {
+            return Err(UNKNOWN.into());
+        };
+        let (here, ranks) = (world.rank(), world.size());
+        let share = held
+            .shares
+            .entry(stretch)
+            .or_insert_with(|| Share::new(&held.plan, stretch, world));
+        let others = (0..ranks).filter(|rank| *rank != here).map(|rank| {
+            let neurons = gather::neurons(&held.plan, stretch, rank, ranks);
+            (rank, neurons)
+        });
+        let parts = share.gathered.read(traces, &piece, others);
+        for (rank, part, samples) in parts.map_err(|error| error.to_string())? {
+            let samples = Message::Samples {
+                subject,
+                stretch,
+                part,
+                samples,
+            };
+            world.send(rank, samples);
+        }
+        self.go_on(world, subject, stretch);
+        Ok(())
+    }
+
+    /// Takes in samples from another rank.
+    fn take_in(&mut self, world: &mut World, subject: usize, message: Message) {
         let Some(held) = self.subjects.get_mut(&subject) else {
-            world.send(0, failed(subject, units.collect(), UNKNOWN.into()));
+            if !self.forgotten.contains(&subject) {
+                self.early.entry(subject).or_default().push(message);
+            }
             return;
         };
-        let mut fresh = Vec::new();
-        for unit in units {
-            match held.resumed(unit) {
-                Some(found) => {
-                    let writer = held.plan.writer;
-                    deliver(world, &mut self.writer, writer, subject, unit, found.spikes);
-                    world.send(0, done(subject, unit, found.summary));
-                }
-                None => fresh.push(unit),
+        match message {
+            Message::Samples {
+                stretch,
+                part,
+                samples,
+                ..
+            } => {
+                let share = held
+                    .shares
+                    .entry(stretch)
+                    .or_insert_with(|| Share::new(&held.plan, stretch, world));
+                share.gathered.put(&part, &samples);
+                self.go_on(world, subject, stretch);
             }
-        }
-        // Units that lie apart, because others came from the journal, are read apart.
-        let mut rest = &fresh[..];
-        while let Some(&first) = rest.first() {
-            let together = rest
-                .iter()
-                .zip(first..)
-                .take_while(|(a, b)| *a == b)
-                .count();
-            if let Err(message) = self.start(subject, first..first + together) {
-                world.send(0, failed(subject, rest.to_vec(), message));
-                return;
-            }
-            rest = &rest[together..];
+            Message::Unit { unit, samples, .. } => self.compute(subject, unit, move || samples),
+            _ => {}
         }
     }
 
-    /// Reads neighbouring units together and has each computed.
-    fn start(&mut self, subject: usize, units: Range<usize>) -> Result<(), String> {
-        let held = self.subjects.get_mut(&subject).ok_or(UNKNOWN)?;
-        let start = Instant::now();
-        let plan = &held.plan;
-        let traces = match &held.traces {
-            Some(traces) => traces,
-            None => held.traces.insert(open_traces(plan)?),
+    /// Brings a unit of this rank's share to the rank that is to compute it.
+    fn bring(&mut self, world: &mut World, subject: usize, unit: usize, rank: usize) {
+        // Nobody forgets a subject whose units are asked for.
+        let Some(held) = self.subjects.get_mut(&subject) else {
+            return;
         };
-        let neurons = plan.unit(units.start).start..plan.unit(units.end - 1).end;
-        let samples = |unit| vec![0.0; plan.unit(unit).len() * plan.frames];
-        let mut samples: Vec<Vec<f32>> = units.clone().map(samples).collect();
-        let mut rows: Vec<&mut [f32]> = samples
-            .iter_mut()
-            .flat_map(|samples| samples.chunks_mut(plan.frames))
+        let stretch = held.plan.stretch_of(unit);
+        let share = held
+            .shares
+            .entry(stretch)
+            .or_insert_with(|| Share::new(&held.plan, stretch, world));
+        share.asked.push((unit, rank));
+        self.go_on(world, subject, stretch);
+    }
+
+    /// Does what was asked of a share, once all of it is here.
+    fn go_on(&mut self, world: &mut World, subject: usize, stretch: usize) {
+        let Some(held) = self.subjects.get_mut(&subject) else {
+            return;
+        };
+        let Some(share) = held.shares.get_mut(&stretch) else {
+            return;
+        };
+        if share.samples.is_none() {
+            share.samples = share.gathered.whole();
+        }
+        let Some(samples) = share.samples.clone() else {
+            return;
+        };
+        let asked = std::mem::take(&mut share.asked);
+        share.left -= asked.len();
+        if share.left == 0 {
+            held.shares.remove(&stretch);
+        }
+        let first = gather::neurons(&held.plan, stretch, world.rank(), world.size()).start;
+        let place = |unit| {
+            let neurons = held.plan.unit(unit);
+            let frames = held.plan.frames;
+            (neurons.start - first) * frames..(neurons.end - first) * frames
+        };
+        let asked: Vec<_> = asked
+            .into_iter()
+            .map(|(unit, rank)| (unit, rank, place(unit)))
             .collect();
-        let read = traces.read(neurons, &mut rows);
-        read.map_err(|error| error.to_string())?;
-        let read_sec = start.elapsed().as_secs_f64() / units.len() as f64;
-        for (unit, samples) in units.zip(samples) {
-            let neurons = plan.unit(unit);
-            let keep_traces = plan.traces_file.is_some()
-                || plan.drawn.iter().any(|neuron| neurons.contains(neuron));
-            let name = plan.name.clone();
-            let (pipeline, workers, finish) = (
-                self.pipeline.clone(),
-                self.workers.clone(),
-                self.finish.clone(),
-            );
-            self.workers.spawn(move || {
-                let mut output = pipeline.compute(&workers, &name, neurons, samples, keep_traces);
-                output.summary.read_sec = read_sec;
-                // The receiver is gone only when the run was stopped.
-                let _ = finish.send(Finished::Unit {
+        for (unit, rank, place) in asked {
+            if rank == world.rank() {
+                let samples = samples.clone();
+                self.compute(subject, unit, move || samples[place].to_vec());
+            } else {
+                let samples = samples[place].to_vec();
+                let unit = Message::Unit {
                     subject,
                     unit,
-                    output,
-                });
-            });
+                    samples,
+                };
+                world.send(rank, unit);
+            }
         }
-        Ok(())
+    }
+
+    /// Takes a unit from the journal, or reads and computes it where that is damaged.
+    fn load(&mut self, world: &mut World, subject: usize, unit: usize) {
+        let Some(held) = self.subjects.get_mut(&subject) else {
+            world.send(0, failed(subject, unit, UNKNOWN.into()));
+            return;
+        };
+        if let Some(found) = held.resumed(unit) {
+            let writer = held.plan.writer;
+            deliver(world, &mut self.writer, writer, subject, unit, found.spikes);
+            world.send(0, done(subject, unit, found.summary));
+            return;
+        }
+        match held.read_alone(unit) {
+            Ok(samples) => self.compute(subject, unit, move || samples),
+            Err(message) => world.send(0, failed(subject, unit, message)),
+        }
+    }
+
+    /// Has a unit computed from its samples, (n, T).
+    fn compute(
+        &mut self,
+        subject: usize,
+        unit: usize,
+        samples: impl FnOnce() -> Vec<f32> + Send + 'static,
+    ) {
+        let Some(Held { plan, .. }) = self.subjects.get(&subject) else {
+            return;
+        };
+        let neurons = plan.unit(unit);
+        let keep_traces =
+            plan.traces_file.is_some() || plan.drawn.iter().any(|neuron| neurons.contains(neuron));
+        let name = plan.name.clone();
+        let (pipeline, workers, finish) = (
+            self.pipeline.clone(),
+            self.workers.clone(),
+            self.finish.clone(),
+        );
+        self.workers.spawn(move || {
+            let output = pipeline.compute(&workers, &name, neurons, samples(), keep_traces);
+            // The receiver is gone only when the run was stopped.
+            let _ = finish.send(Finished::Unit {
+                subject,
+                unit,
+                output,
+            });
+        });
     }
 
     /// Takes in what is computed and drawn; returns whether there was any.
@@ -242,24 +413,13 @@ impl RankState {
             Finished::Slab {
                 writer,
                 subject,
-                slab,
                 planes,
-            } if writer == world.rank() => {
-                self.writer.write(world, writer, subject, slab, &planes);
-            }
+            } if writer == world.rank() => self.writer.write(world, writer, subject, &planes),
             Finished::Slab {
                 writer,
                 subject,
-                slab,
                 planes,
-            } => world.send(
-                writer,
-                Message::Planes {
-                    subject,
-                    slab,
-                    planes,
-                },
-            ),
+            } => world.send(writer, Message::Planes { subject, planes }),
         }
     }
 
@@ -279,7 +439,7 @@ impl RankState {
         let traces_checksum = match filled.transpose() {
             Ok(checksum) => checksum,
             Err(error) => {
-                world.send(0, failed(subject, vec![unit], error.to_string()));
+                world.send(0, failed(subject, unit, error.to_string()));
                 return;
             }
         };
@@ -338,12 +498,12 @@ fn deliver(
     );
 }
 
-const UNKNOWN: &str = "a unit of a subject unknown here";
+const UNKNOWN: &str = "work on a subject unknown here";
 
-fn failed(subject: usize, units: Vec<usize>, message: String) -> Message {
+fn failed(subject: usize, unit: usize, message: String) -> Message {
     Message::Reply(Reply::Failed {
         subject,
-        units,
+        unit,
         message,
     })
 }
@@ -358,17 +518,17 @@ fn done(subject: usize, unit: usize, summary: UnitSummary) -> Message {
 
 /// Opens the traces as rank 0 found them.
 fn open_traces(plan: &SubjectPlan) -> Result<Traces, String> {
-    let traces = Traces::open(&plan.traces_path, &plan.dataset, plan.orientation)
+    let orientation = plan.storage.orientation;
+    let traces = Traces::open(&plan.traces_path, &plan.dataset, orientation)
         .map_err(|error| error.to_string())?;
-    let found = (traces.frames(), traces.neurons());
-    if found != (plan.frames, plan.neurons) {
+    if traces.storage() != plan.storage {
         return Err(format!(
-            "{} changed while it was processed: {} frames of {} neurons are now {} of {}",
+            "{} changed while it was processed: {} frames of {} neurons are now {} of {}, or stored otherwise",
             plan.traces_path.display(),
             plan.frames,
             plan.neurons,
-            found.0,
-            found.1
+            traces.frames(),
+            traces.neurons()
         ));
     }
     Ok(traces)
@@ -394,7 +554,40 @@ fn drawn(plan: &SubjectPlan, output: &UnitOutput) -> Vec<DrawnNeuron> {
         .collect()
 }
 
+impl Share {
+    fn new(plan: &SubjectPlan, stretch: usize, world: &World) -> Self {
+        let (rank, ranks) = (world.rank(), world.size());
+        let units = share(&plan.stretch(stretch), plan.index, rank, ranks);
+        Self {
+            gathered: Gathered::new(plan.neurons_of(&units), plan.frames),
+            samples: None,
+            asked: Vec::new(),
+            left: units.filter(|unit| !plan.journal.has(*unit)).count(),
+        }
+    }
+}
+
 impl Held {
+    /// The open file.
+    fn traces(&mut self) -> Result<&Traces, String> {
+        let opened = match self.traces.take() {
+            Some(traces) => traces,
+            None => open_traces(&self.plan)?,
+        };
+        Ok(self.traces.insert(opened))
+    }
+
+    /// The samples of one unit, (n, T).
+    fn read_alone(&mut self, unit: usize) -> Result<Vec<f32>, String> {
+        let neurons = self.plan.unit(unit);
+        let traces = self.traces()?;
+        let piece = traces.storage().all_frames(neurons);
+        let mut samples = vec![0.0; piece.samples()];
+        let mut rows: Vec<&mut [f32]> = samples.chunks_mut(piece.frames.len()).collect();
+        let read = traces.read(&piece, &mut rows);
+        read.map_err(|error| error.to_string()).map(|()| samples)
+    }
+
     /// The unit as an interrupted run finished it, if it did and all of it is there.
     fn resumed(&self, unit: usize) -> Option<JournalledUnit> {
         let start = Instant::now();

@@ -1,7 +1,7 @@
 //! Rank 0's own part: it opens subjects, hands out their units, has them written, and keeps the record.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
@@ -11,6 +11,7 @@ use crate::comm::{Message, Order, Reply, World};
 use crate::config::{Config, Provenance};
 use crate::grid::Layout;
 use crate::input::discovery::Subject;
+use crate::input::traces::Piece;
 use crate::input::{self, SubjectInput};
 use crate::memory::Budget;
 use crate::output::journal::{Journal, Key};
@@ -22,7 +23,7 @@ use crate::plot::{self, NeuronTraces};
 use crate::progress::Progress;
 use crate::report::{Outcome, SubjectReport, peak_resident_bytes};
 use crate::run::STOPPED;
-use crate::schedule::{Scheduler, Step};
+use crate::schedule::{Scheduler, Step, Stretch};
 use crate::setup::Setup;
 use crate::subject::{SubjectPlan, drawn_neurons, unit_neurons};
 use crate::writer::{WriteJob, Written};
@@ -70,14 +71,12 @@ struct Open {
     neurons_with_gaps: usize,
     computed_neurons: usize,
     drawn: Vec<DrawnNeuron>,
-    /// Work units whose spikes go to the writer.
-    units: usize,
-    /// The ranks that know of the subject.
-    informed: BTreeSet<usize>,
+    /// What is to be read, and computed for the writer; none where only files of rank 0 are missing.
+    stretches: Vec<Stretch>,
+    /// Of each stretch.
+    pieces: Vec<Vec<Piece>>,
     failure: Option<String>,
     warned_of_journal: bool,
-    /// Units that a rank may read together.
-    longest_run: usize,
     start: Instant,
 }
 
@@ -108,7 +107,7 @@ impl Root {
                 ranks,
                 threads: setup.config.workers,
             },
-            scheduler: Scheduler::new(order(&subjects, ranks), ranks),
+            scheduler: Scheduler::new(order(&subjects, ranks), ranks, setup.config.workers),
             reports: subjects
                 .iter()
                 .map(|subject| SubjectReport::new(&subject.name))
@@ -127,19 +126,39 @@ impl Root {
             && let Some(step) = self.scheduler.next()
         {
             match step {
-                Step::Plan { subject, writer } => self.plan(subject, writer),
+                Step::Plan { subject, writer } => self.plan(world, subject, writer),
+                Step::Read {
+                    rank,
+                    subject,
+                    stretch,
+                    piece,
+                } => {
+                    if let Some(open) = self.open.get(&subject) {
+                        let order = Order::Read {
+                            subject,
+                            stretch,
+                            piece: open.pieces[stretch][piece].clone(),
+                        };
+                        world.send(rank, Message::Order(order));
+                    }
+                }
+                Step::Load {
+                    rank,
+                    subject,
+                    unit,
+                } => world.send(rank, Message::Order(Order::Load { subject, unit })),
                 Step::Compute {
                     rank,
                     subject,
-                    units,
+                    unit,
+                    owner,
                 } => {
-                    if let Some(open) = self.open.get_mut(&subject)
-                        && open.informed.insert(rank)
-                    {
-                        let plan = Box::new(open.plan.clone());
-                        world.send(rank, Message::Order(Order::Subject(plan)));
-                    }
-                    world.send(rank, Message::Order(Order::Compute { subject, units }));
+                    let order = Order::Compute {
+                        subject,
+                        unit,
+                        rank,
+                    };
+                    world.send(owner, Message::Order(order));
                 }
                 Step::Write { subject } => self.write(world, subject),
                 Step::Draw {
@@ -147,8 +166,7 @@ impl Root {
                     subject,
                     slab,
                 } => {
-                    if let Some(open) = self.open.get_mut(&subject) {
-                        open.informed.insert(rank);
+                    if let Some(open) = self.open.get(&subject) {
                         let order = Order::Deal {
                             subject,
                             slab,
@@ -217,32 +235,33 @@ impl Root {
                 unit,
                 summary,
             } => {
-                self.scheduler.unit_done(rank, subject, unit);
+                self.scheduler.done(rank, subject, unit);
                 self.take_in(subject, unit, *summary);
+            }
+            Reply::Read {
+                subject,
+                stretch,
+                seconds,
+                failure,
+            } => {
+                self.scheduler.read(rank, subject, stretch);
+                self.reports[subject].stage_sec.read += seconds;
+                if let Some(message) = failure {
+                    self.note_failure(subject, message);
+                }
             }
             Reply::Failed {
                 subject,
-                units,
+                unit,
                 message,
             } => {
-                self.scheduler.units_failed(rank, subject, &units);
-                if let Some(open) = self.open.get_mut(&subject) {
-                    open.failure.get_or_insert(message);
-                }
+                self.scheduler.done(rank, subject, unit);
+                self.note_failure(subject, message);
             }
             Reply::Opened { subject, slabs } => self.scheduler.opened(subject, slabs),
-            Reply::Drawn {
-                rank,
-                subject,
-                slab,
-            } => self.scheduler.drawn(rank, subject, slab),
+            Reply::Drawn { rank, subject } => self.scheduler.drawn(rank, subject),
             Reply::Written { subject, written } => self.close_subject(world, subject, &written),
-            Reply::Unwritten { subject, message } => {
-                self.scheduler.unwritten(subject);
-                if let Some(open) = self.open.get_mut(&subject) {
-                    open.failure.get_or_insert(message);
-                }
-            }
+            Reply::Unwritten { subject, message } => self.note_failure(subject, message),
             Reply::Warning { subject, message } => {
                 // One file system, many ranks: one line says it.
                 if let Some(open) = self.open.get_mut(&subject)
@@ -253,6 +272,14 @@ impl Root {
                 }
             }
             Reply::Signalled { signal } => self.finish(world, Some(signal)),
+        }
+    }
+
+    /// The subject fails; of several reasons the first is told.
+    fn note_failure(&mut self, subject: usize, message: String) {
+        self.scheduler.fails(subject);
+        if let Some(open) = self.open.get_mut(&subject) {
+            open.failure.get_or_insert(message);
         }
     }
 
@@ -283,14 +310,20 @@ impl Root {
         open.model_noise_level[neurons].copy_from_slice(&summary.model_noise_level);
     }
 
-    fn plan(&mut self, subject: usize, writer: usize) {
+    fn plan(&mut self, world: &mut World, subject: usize, writer: usize) {
         let start = Instant::now();
         let opened = self.open_subject(subject, writer, start);
         self.reports[subject].stage_sec.open = start.elapsed().as_secs_f64();
         match opened {
             Ok(Some(open)) => {
-                let (units, longest_run) = (open.units, open.longest_run);
-                self.scheduler.planned(subject, units, longest_run);
+                let (stretches, journalled) = (open.stretches.clone(), open.plan.journal.all());
+                if !stretches.is_empty() {
+                    for rank in 0..world.size() {
+                        let plan = Box::new(open.plan.clone());
+                        world.send(rank, Message::Order(Order::Subject(plan)));
+                    }
+                }
+                self.scheduler.planned(subject, stretches, journalled);
                 self.open.insert(subject, open);
             }
             Ok(None) => {
@@ -364,19 +397,18 @@ impl Root {
             name: subject.name.clone(),
             traces_path: subject.time_series(),
             dataset: config.calcium_dataset.clone(),
-            orientation: traces.orientation(),
+            storage: traces.storage(),
             frames,
             neurons,
-            unit_neurons: unit_neurons(neurons, frames, traces.chunk_width(), config.batch_size),
+            unit_neurons: unit_neurons(neurons, frames, config.batch_size),
+            stretch_units: 1,
             writer,
             drawn: drawn_neurons(neurons, config.num_neurons, config.seed.into()),
             traces_file: None,
             journal: Journal::default(),
         };
-        let run = self
-            .budget
-            .longest_run(&plan, planes, wanted.traces, traces.chunk_bytes());
-        let longest_run = match run {
+        let share = self.budget.longest_share(&plan, planes, wanted.traces);
+        let longest_share = match share {
             Ok(units) => units,
             Err(needed) => {
                 claim.keep_journal();
@@ -389,6 +421,7 @@ impl Root {
                 ));
             }
         };
+        plan.cut(longest_share, self.budget.ranks);
         let key = Key::new(&plan, wanted.traces, &provenance);
         let (journal, difference) = Journal::open(&files.folder, &key, plan.units());
         if let Some(difference) = difference {
@@ -421,7 +454,16 @@ impl Root {
         }
         plan.journal = journal;
         let compute = wanted.grids || wanted.figures || wanted.traces;
-        let units = if compute { plan.units() } else { 0 };
+        let pieces: Vec<Vec<Piece>> = match compute {
+            true => (0..plan.stretches()).map(|s| plan.pieces(s)).collect(),
+            false => Vec::new(),
+        };
+        let stretch = |(stretch, pieces): (usize, &Vec<Piece>)| Stretch {
+            pieces: pieces.len(),
+            weight: plan.weight(stretch, longest_share, self.budget.ranks),
+            units: plan.stretch(stretch),
+        };
+        let stretches = pieces.iter().enumerate().map(stretch).collect();
         Ok(Some(Open {
             claim,
             wanted,
@@ -434,12 +476,11 @@ impl Root {
             neurons_with_gaps: 0,
             computed_neurons: 0,
             drawn: Vec::new(),
-            units,
-            informed: BTreeSet::new(),
+            stretches,
+            pieces,
             failure: None,
             warned_of_journal: false,
             start,
-            longest_run,
             plan,
         }))
     }
@@ -456,19 +497,20 @@ impl Root {
             File::create(partial(path))
                 .map_err(|error| OutputError::io(path, "cannot be created")(error))
         }) {
-            open.failure.get_or_insert(error.to_string());
-            self.scheduler.unwritten(subject);
+            self.note_failure(subject, error.to_string());
             return;
         }
         let job = WriteJob {
             subject,
             frames: open.plan.frames,
             neurons: open.plan.neurons,
-            units: open.units,
+            units: match open.stretches.is_empty() {
+                true => 0,
+                false => open.plan.units(),
+            },
             layout: open.layout.clone(),
             grids: grids.cloned(),
         };
-        open.informed.insert(open.plan.writer);
         world.send(
             open.plan.writer,
             Message::Order(Order::Write(Box::new(job))),
@@ -574,15 +616,9 @@ impl Root {
         self.scheduler.ended(subject);
     }
 
-    /// Lets the ranks that know of a subject drop it.
+    /// Lets all ranks drop a subject.
     fn forget(&self, world: &mut World, subject: usize) {
-        let Some(open) = self.open.get(&subject) else {
-            return;
-        };
-        // The writer may have spikes of it without having been told anything.
-        let mut ranks = open.informed.clone();
-        ranks.insert(open.plan.writer);
-        for rank in ranks {
+        for rank in 0..world.size() {
             world.send(rank, Message::Order(Order::Forget { subject }));
         }
     }

@@ -163,6 +163,7 @@ fn work(
             pass_on(world, signal);
         }
         pass_on(world, signal);
+        idle &= !rank.read_on(world);
         if !rank.collect(world) && idle {
             rank.wait(world, POLL);
         }

@@ -1,35 +1,71 @@
 //! Which rank does what, and when: a pure state machine.
 //!
-//! Rank 0 drives it: it asks for the [next step](Scheduler::next), does it, and reports what came of it. A subject is
-//! computed in work units (ranges of neurons), whose spikes come together on one rank, its writer; then it is drawn in
-//! slabs (ranges of frames), which the writer deals out and writes. Both are handed out on demand, slabs first, so no rank
-//! waits while there is work of either kind. Units go out in runs of neighbours that are read together: each run is a share of
-//! what is left of all subjects, so that runs are long at first, for the sake of reading, and short at the end, for the sake of balance. The next
-//! subject is planned while the units of one are handed out, as long as there is a rank to write it. Results never depend on who did
-//! what.
+//! Rank 0 drives it: it asks for the [next step](Scheduler::next), does it, and reports what came of it. A subject is read in
+//! stretches of neighbouring work units: ranks read pieces of a stretch, each once, and send each rank the samples of its
+//! [share]. Then the units are computed, each rank's own first; a rank that has none left takes one of the fullest share. Their
+//! spikes come together on one rank, the subject's writer; then it is drawn in slabs (ranges of frames), which the writer deals out
+//! and writes. All is handed out on demand, slabs first, so no rank waits while there is work. The next stretch, of this subject or
+//! the next, is read while one is computed. Results never depend on who did what.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
-/// Runs of units, or slabs, that a rank has at a time: one to compute while the next is read or on its way.
-pub const RUNS_IN_FLIGHT: usize = 2;
-/// A run is this share of the units that are left for each rank, and of those that are left of the subject, at most.
-pub const SHARE: usize = 4;
 /// Slabs of a subject that are drawn at a time, at most: what its writer may have to take in at once.
 pub const SLABS_IN_FLIGHT: usize = 32;
+/// Whole stretches that ranks hold at a time: one is computed while the next is read.
+pub const STRETCHES: usize = 2;
+/// Pieces that a rank has to read at a time: one is read while the order for the next is on its way.
+const PIECES_IN_FLIGHT: usize = 2;
+
+/// Units and slabs that a rank of some compute threads has at a time: enough for none to run out while the order for the
+/// next is on its way.
+pub fn in_flight(threads: usize) -> usize {
+    2 + threads / 8
+}
+
+/// The units of a stretch of a subject whose samples `rank` of `ranks` gets. Small stretches begin with another rank for each subject.
+pub fn share(units: &Range<usize>, subject: usize, rank: usize, ranks: usize) -> Range<usize> {
+    let place = (rank + ranks - subject % ranks) % ranks;
+    let cut = |place| units.start + units.len() * place / ranks;
+    cut(place)..cut(place + 1)
+}
+
+/// Neighbouring units that are read together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stretch {
+    pub units: Range<usize>,
+    /// Pieces in which it is read.
+    pub pieces: usize,
+    /// The largest share of it, in terms of the largest that a rank may hold: up to 1.
+    pub weight: f64,
+}
 
 /// What rank 0 is to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Open the subject, which `writer` will write, then report [`Scheduler::planned`] or [`Scheduler::ended`].
     Plan { subject: usize, writer: usize },
-    /// Hand the work units to the rank, which reports [`Scheduler::unit_done`] or [`Scheduler::units_failed`] of each.
+    /// Let the rank read the piece and send everyone's part of it, then report [`Scheduler::read`].
+    Read {
+        rank: usize,
+        subject: usize,
+        stretch: usize,
+        piece: usize,
+    },
+    /// Let the rank take the unit from the journal, then report [`Scheduler::done`].
+    Load {
+        rank: usize,
+        subject: usize,
+        unit: usize,
+    },
+    /// Let the rank compute the unit, whose samples `owner` has, then report [`Scheduler::done`].
     Compute {
         rank: usize,
         subject: usize,
-        units: Range<usize>,
+        unit: usize,
+        owner: usize,
     },
-    /// All units are done: let the writer begin, which reports [`Scheduler::opened`], [`Scheduler::unwritten`] or, where there
+    /// All units are done: let the writer begin, which reports [`Scheduler::opened`], [`Scheduler::fails`] or, where there
     /// is nothing to draw, [`Scheduler::ended`].
     Write { subject: usize },
     /// Let the writer hand the slab to the rank and write what comes of it, then report [`Scheduler::drawn`]; after the
@@ -45,29 +81,71 @@ pub enum Step {
     Finish,
 }
 
-/// Work of one kind.
-#[derive(Debug, Default)]
-struct Work {
-    /// Not handed out yet.
-    pending: Range<usize>,
-    /// Handed out and not reported.
-    in_flight: usize,
+/// A stretch on its way from the file to spikes.
+#[derive(Debug)]
+struct Progress {
+    /// Of the most that a rank may hold.
+    weight: f64,
+    units: Range<usize>,
+    /// Units to compute that are not done.
+    left: usize,
+    /// Pieces that are not handed out.
+    pieces: Range<usize>,
+    pieces_in_flight: usize,
+    /// Of each rank, the units that are not handed out; none before it is begun.
+    shares: Option<Vec<VecDeque<usize>>>,
 }
 
-impl Work {
-    fn of(amount: usize) -> Self {
+impl Progress {
+    fn new(stretch: Stretch, journalled: &BTreeSet<usize>) -> Self {
+        let Stretch {
+            units,
+            pieces,
+            weight,
+        } = stretch;
         Self {
-            pending: 0..amount,
-            in_flight: 0,
+            weight,
+            left: units.len() - journalled.range(units.clone()).count(),
+            units,
+            pieces: 0..pieces,
+            pieces_in_flight: 0,
+            shares: None,
         }
     }
 
-    /// Hands out the next `amount`.
-    fn take(&mut self, amount: usize) -> Range<usize> {
-        let start = self.pending.start;
-        self.pending.start += amount;
-        self.in_flight += amount;
-        start..start + amount
+    fn to_begin(&self) -> bool {
+        self.left > 0 && self.shares.is_none()
+    }
+
+    /// Ranks hold samples of it.
+    fn is_held(&self) -> bool {
+        self.left > 0 && self.shares.is_some()
+    }
+
+    fn begin(&mut self, subject: usize, ranks: usize, journalled: &BTreeSet<usize>) {
+        let units = |rank| {
+            let share = share(&self.units, subject, rank, ranks);
+            share.filter(|unit| !journalled.contains(unit)).collect()
+        };
+        self.shares = Some((0..ranks).map(units).collect());
+    }
+
+    /// The shares, once every piece is with its rank or on its way there.
+    fn shares(&mut self) -> Option<&mut Vec<VecDeque<usize>>> {
+        let read = self.pieces.is_empty() && self.pieces_in_flight == 0;
+        self.shares.as_mut().filter(|_| read)
+    }
+
+    /// The next unit of a rank's own share.
+    fn own(&mut self, rank: usize) -> Option<(usize, usize)> {
+        Some((rank, self.shares()?.get_mut(rank)?.pop_front()?))
+    }
+
+    /// The last unit of the fullest share, with the rank that has its samples.
+    fn fullest(&mut self) -> Option<(usize, usize)> {
+        let shares = self.shares()?.iter_mut().enumerate();
+        let (owner, share) = shares.max_by_key(|(_, share)| share.len())?;
+        Some((owner, share.pop_back()?))
     }
 }
 
@@ -75,40 +153,55 @@ impl Work {
 struct Active {
     subject: usize,
     writer: usize,
-    units: Work,
-    /// Units that a rank may read together, at most.
-    longest_run: usize,
-    slabs: Work,
+    /// Units that an earlier run finished.
+    journalled: BTreeSet<usize>,
+    /// Those of them that nobody was told to load.
+    to_load: VecDeque<usize>,
+    stretches: Vec<Progress>,
+    /// Units that are not done, and of those the ones that are not handed out.
+    units_left: usize,
+    unhanded: usize,
+    /// Slabs that are not handed out.
+    slabs: Range<usize>,
+    slabs_in_flight: usize,
+    /// Pieces, units and slabs that are handed out and not reported.
+    in_flight: usize,
     failed: bool,
-    /// The writer has begun, or the subject is being forgotten.
+    /// The writer has begun.
     closing: bool,
-}
-
-/// What a rank was handed together.
-#[derive(Debug)]
-struct Run {
-    subject: usize,
-    slabs: bool,
-    range: Range<usize>,
-    unreported: usize,
 }
 
 /// The state of a run of the program.
 #[derive(Debug)]
 pub struct Scheduler {
-    /// What each rank has.
-    runs: Vec<Vec<Run>>,
+    /// Units and slabs that each rank has.
+    computing: Vec<usize>,
+    /// Pieces that each rank has.
+    reading: Vec<usize>,
+    in_flight: usize,
     waiting: VecDeque<usize>,
     planning: Option<(usize, usize)>,
     /// In the order in which they were planned.
     active: Vec<Active>,
 }
 
+/// The place with the smallest number below a limit; among equals the last, because rank 0 also schedules.
+fn least(numbers: &[usize], limit: usize) -> Option<usize> {
+    let (place, number) = numbers
+        .iter()
+        .enumerate()
+        .rev()
+        .min_by_key(|(_, number)| **number)?;
+    (*number < limit).then_some(place)
+}
+
 impl Scheduler {
-    /// `subjects` in the order in which they are to begin, on `ranks` ranks.
-    pub fn new(subjects: impl IntoIterator<Item = usize>, ranks: usize) -> Self {
+    /// `subjects` in the order in which they are to begin, on `ranks` ranks of `threads` compute threads.
+    pub fn new(subjects: impl IntoIterator<Item = usize>, ranks: usize, threads: usize) -> Self {
         Self {
-            runs: (0..ranks).map(|_| Vec::new()).collect(),
+            computing: vec![0; ranks],
+            reading: vec![0; ranks],
+            in_flight: in_flight(threads),
             waiting: subjects.into_iter().collect(),
             planning: None,
             active: Vec::new(),
@@ -120,13 +213,13 @@ impl Scheduler {
     pub fn next(&mut self) -> Option<Step> {
         self.close()
             .or_else(|| self.hand_out())
+            .or_else(|| self.hand_out_piece())
             .or_else(|| self.plan_or_finish())
     }
 
     fn close(&mut self) -> Option<Step> {
-        let idle = |active: &Active| active.units.in_flight + active.slabs.in_flight == 0;
         let active = self.active.iter_mut().find(|active| {
-            idle(active) && (active.failed || !active.closing && active.units.pending.is_empty())
+            active.in_flight == 0 && (active.failed || !active.closing && active.units_left == 0)
         })?;
         let subject = active.subject;
         if active.failed {
@@ -137,48 +230,94 @@ impl Scheduler {
         Some(Step::Write { subject })
     }
 
+    /// A slab, a unit of the journal, or a unit to compute, for the rank that has least.
     fn hand_out(&mut self) -> Option<Step> {
-        // The rank that has least first; among equals the last, because rank 0 also schedules.
-        let ranks = self.runs.len();
-        let (rank, runs) = self
-            .runs
-            .iter_mut()
-            .enumerate()
-            .rev()
-            .min_by_key(|(_, runs)| runs.len())
-            .filter(|(_, runs)| runs.len() < RUNS_IN_FLIGHT)?;
-        let drawable = |active: &Active| {
-            !active.slabs.pending.is_empty() && active.slabs.in_flight < SLABS_IN_FLIGHT
-        };
-        let slabs = self.active.iter_mut().find(|active| drawable(active));
-        let (step, run) = if let Some(active) = slabs {
-            let subject = active.subject;
-            let range = active.slabs.take(1);
-            let slab = range.start;
-            let step = Step::Draw {
-                rank,
-                subject,
-                slab,
-            };
-            (step, Run::new(subject, true, range))
-        } else {
-            let mut computable = self.active.iter_mut();
-            let active = computable.find(|active| !active.units.pending.is_empty())?;
-            let subject = active.subject;
-            // Subjects that wait count as many units as this one.
-            let pending = active.units.pending.len();
-            let left = pending + self.waiting.len() * active.units.pending.end;
-            let share = (left / (SHARE * ranks)).min(pending / SHARE);
-            let units = active.units.take(share.clamp(1, active.longest_run));
-            let step = Step::Compute {
-                rank,
-                subject,
-                units: units.clone(),
-            };
-            (step, Run::new(subject, false, units))
-        };
-        runs.push(run);
+        let rank = least(&self.computing, self.in_flight)?;
+        let step = self
+            .slab(rank)
+            .or_else(|| self.load(rank))
+            .or_else(|| self.unit(rank))?;
+        self.computing[rank] += 1;
         Some(step)
+    }
+
+    fn slab(&mut self, rank: usize) -> Option<Step> {
+        let active = self
+            .active
+            .iter_mut()
+            .find(|active| !active.slabs.is_empty() && active.slabs_in_flight < SLABS_IN_FLIGHT)?;
+        active.slabs_in_flight += 1;
+        active.in_flight += 1;
+        Some(Step::Draw {
+            rank,
+            subject: active.subject,
+            slab: active.slabs.next()?,
+        })
+    }
+
+    fn load(&mut self, rank: usize) -> Option<Step> {
+        self.active.iter_mut().find_map(|active| {
+            let unit = active.to_load.pop_front()?;
+            active.in_flight += 1;
+            active.unhanded -= 1;
+            Some(Step::Load {
+                rank,
+                subject: active.subject,
+                unit,
+            })
+        })
+    }
+
+    fn unit(&mut self, rank: usize) -> Option<Step> {
+        let mut first = |find: &dyn Fn(&mut Progress) -> Option<(usize, usize)>| {
+            self.active.iter_mut().find_map(|active| {
+                let (owner, unit) = active.stretches.iter_mut().find_map(find)?;
+                active.in_flight += 1;
+                active.unhanded -= 1;
+                Some(Step::Compute {
+                    rank,
+                    subject: active.subject,
+                    unit,
+                    owner,
+                })
+            })
+        };
+        first(&|progress| progress.own(rank)).or_else(|| first(&Progress::fullest))
+    }
+
+    /// A piece for the rank that has fewest. A stretch is begun when there is room for it, in the order of the file.
+    fn hand_out_piece(&mut self) -> Option<Step> {
+        let rank = least(&self.reading, PIECES_IN_FLIGHT)?;
+        let ranks = self.reading.len();
+        let stretches = self.active.iter().flat_map(|active| &active.stretches);
+        let held: f64 = stretches
+            .filter(|progress| progress.is_held())
+            .map(|progress| progress.weight)
+            .sum();
+        for active in &mut self.active {
+            for (stretch, progress) in active.stretches.iter_mut().enumerate() {
+                if progress.to_begin() {
+                    if held > 0.0 && held + progress.weight > STRETCHES as f64 {
+                        return None;
+                    }
+                    progress.begin(active.subject, ranks, &active.journalled);
+                }
+                if progress.is_held()
+                    && let Some(piece) = progress.pieces.next()
+                {
+                    progress.pieces_in_flight += 1;
+                    active.in_flight += 1;
+                    self.reading[rank] += 1;
+                    return Some(Step::Read {
+                        rank,
+                        subject: active.subject,
+                        stretch,
+                        piece,
+                    });
+                }
+            }
+        }
+        None
     }
 
     fn plan_or_finish(&mut self) -> Option<Step> {
@@ -188,8 +327,15 @@ impl Scheduler {
         if self.waiting.is_empty() {
             return self.active.is_empty().then_some(Step::Finish);
         }
-        let to_compute = |active: &&Active| !active.units.pending.is_empty();
-        if self.active.iter().filter(to_compute).count() > 1 {
+        let mut stretches = self.active.iter().flat_map(|active| &active.stretches);
+        if stretches.any(Progress::to_begin) {
+            return None;
+        }
+        // The next subject is to be at hand when this one is handed out; of small ones more are.
+        let ranks = self.computing.len();
+        let unhanded = self.active.iter().map(|active| active.unhanded);
+        let subjects = unhanded.clone().filter(|units| *units > 0).count();
+        if subjects > 1 && unhanded.sum::<usize>() >= ranks * self.in_flight {
             return None;
         }
         // One subject to write for each rank; alone, a rank computes one more meanwhile.
@@ -197,7 +343,6 @@ impl Scheduler {
             let written = self.active.iter().filter(|active| active.writer == rank);
             written.count()
         };
-        let ranks = self.runs.len();
         let writer = (0..ranks).rev().min_by_key(|&rank| writes(rank))?;
         if writes(writer) > usize::from(ranks == 1) {
             return None;
@@ -207,16 +352,29 @@ impl Scheduler {
         Some(Step::Plan { subject, writer })
     }
 
-    /// The subject has `units` work units, of which a rank may read `longest_run` together (at least 1); no units mean
-    /// that it can be written at once.
-    pub fn planned(&mut self, subject: usize, units: usize, longest_run: usize) {
+    /// The subject's units lie in these stretches, and an earlier run finished some; no stretches mean that it can be written at once.
+    pub fn planned(
+        &mut self,
+        subject: usize,
+        stretches: Vec<Stretch>,
+        journalled: BTreeSet<usize>,
+    ) {
         let writer = self.planning.take().map_or(0, |(_, writer)| writer);
+        let units = stretches.iter().map(|stretch| stretch.units.len()).sum();
         self.active.push(Active {
             subject,
             writer,
-            units: Work::of(units),
-            longest_run: longest_run.max(1),
-            slabs: Work::default(),
+            to_load: journalled.iter().copied().collect(),
+            units_left: units,
+            unhanded: units,
+            stretches: stretches
+                .into_iter()
+                .map(|stretch| Progress::new(stretch, &journalled))
+                .collect(),
+            journalled,
+            slabs: 0..0,
+            slabs_in_flight: 0,
+            in_flight: 0,
             failed: false,
             closing: false,
         });
@@ -230,8 +388,8 @@ impl Scheduler {
 
     /// The writer has all spikes of the subject, which is to be drawn in `slabs` slabs (at least 1).
     pub fn opened(&mut self, subject: usize, slabs: usize) {
-        if let Some(active) = self.find(subject) {
-            active.slabs = Work::of(slabs);
+        if let Some(active) = self.find(subject).filter(|active| !active.failed) {
+            active.slabs = 0..slabs;
         }
     }
 
@@ -241,323 +399,55 @@ impl Scheduler {
         self.active.retain(|active| active.subject != subject);
     }
 
-    /// The unit's spikes are computed.
-    pub fn unit_done(&mut self, rank: usize, subject: usize, unit: usize) {
-        self.reported(rank, subject, false, unit);
-    }
-
-    /// The units could not be computed: the subject fails.
-    pub fn units_failed(&mut self, rank: usize, subject: usize, units: &[usize]) {
-        for &unit in units {
-            self.reported(rank, subject, false, unit);
-        }
-        self.unwritten(subject);
-    }
-
-    /// The writer has taken in what `rank` drew.
-    pub fn drawn(&mut self, rank: usize, subject: usize, slab: usize) {
-        self.reported(rank, subject, true, slab);
-    }
-
-    /// The subject cannot be written: it fails, and nothing more of it is handed out.
-    pub fn unwritten(&mut self, subject: usize) {
+    /// The rank has read a piece of the stretch and sent it, or failed to.
+    pub fn read(&mut self, rank: usize, subject: usize, stretch: usize) {
+        self.reading[rank] -= 1;
         if let Some(active) = self.find(subject) {
-            active.failed = true;
-            active.units.pending = 0..0;
-            active.slabs.pending = 0..0;
+            active.in_flight -= 1;
+            active.stretches[stretch].pieces_in_flight -= 1;
         }
     }
 
-    fn reported(&mut self, rank: usize, subject: usize, slabs: bool, place: usize) {
-        let runs = &mut self.runs[rank];
-        let has =
-            |run: &Run| run.subject == subject && run.slabs == slabs && run.range.contains(&place);
-        if let Some(index) = runs.iter().position(has) {
-            runs[index].unreported -= 1;
-            if runs[index].unreported == 0 {
-                runs.swap_remove(index);
+    /// The rank has sent the unit's spikes to the writer, or failed to.
+    pub fn done(&mut self, rank: usize, subject: usize, unit: usize) {
+        self.computing[rank] -= 1;
+        if let Some(active) = self.find(subject) {
+            active.in_flight -= 1;
+            active.units_left -= 1;
+            if !active.journalled.contains(&unit) {
+                let mut stretches = active.stretches.iter_mut();
+                let of = |progress: &&mut Progress| progress.units.contains(&unit);
+                if let Some(progress) = stretches.find(of) {
+                    progress.left -= 1;
+                }
             }
         }
+    }
+
+    /// The writer has taken in what the rank drew.
+    pub fn drawn(&mut self, rank: usize, subject: usize) {
+        self.computing[rank] -= 1;
         if let Some(active) = self.find(subject) {
-            let work = if slabs {
-                &mut active.slabs
-            } else {
-                &mut active.units
-            };
-            work.in_flight -= 1;
+            active.in_flight -= 1;
+            active.slabs_in_flight -= 1;
         }
     }
-}
 
-impl Run {
-    fn new(subject: usize, slabs: bool, range: Range<usize>) -> Self {
-        Self {
-            subject,
-            slabs,
-            unreported: range.len(),
-            range,
+    /// The subject cannot be computed or written: nothing more of it is handed out.
+    pub fn fails(&mut self, subject: usize) {
+        if let Some(active) = self.find(subject) {
+            active.failed = true;
+            active.unhanded = 0;
+            active.to_load.clear();
+            active.slabs = 0..0;
+            for progress in &mut active.stretches {
+                progress.pieces = 0..0;
+                progress.shares = Some(Vec::new());
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    enum Report {
-        Unit(usize, usize, usize),
-        Slab(usize, usize, usize),
-    }
-
-    /// Runs subjects of `units[i]` units and `slabs[i]` slabs to the end, reporting in the order that `pick` chooses among
-    /// what is in flight.
-    fn run(
-        units: &[usize],
-        slabs: &[usize],
-        ranks: usize,
-        longest_run: usize,
-        mut pick: impl FnMut(usize) -> usize,
-    ) -> Vec<Step> {
-        let mut scheduler = Scheduler::new(0..units.len(), ranks);
-        let (mut steps, mut in_flight) = (Vec::new(), Vec::new());
-        let mut left = slabs.to_vec();
-        loop {
-            match scheduler.next() {
-                Some(step) => {
-                    steps.push(step.clone());
-                    match step {
-                        Step::Plan { subject, .. } => {
-                            scheduler.planned(subject, units[subject], longest_run)
-                        }
-                        Step::Compute {
-                            rank,
-                            subject,
-                            units,
-                        } => in_flight.extend(units.map(|unit| Report::Unit(rank, subject, unit))),
-                        Step::Draw {
-                            rank,
-                            subject,
-                            slab,
-                        } => in_flight.push(Report::Slab(rank, subject, slab)),
-                        Step::Write { subject } if slabs[subject] == 0 => scheduler.ended(subject),
-                        Step::Write { subject } => scheduler.opened(subject, slabs[subject]),
-                        Step::Forget { subject } => scheduler.ended(subject),
-                        Step::Finish => return steps,
-                    }
-                }
-                None => {
-                    assert!(
-                        !in_flight.is_empty(),
-                        "nothing in flight and nothing to do: a hang after {steps:?}"
-                    );
-                    match in_flight.remove(pick(in_flight.len())) {
-                        Report::Unit(rank, subject, unit) => {
-                            scheduler.unit_done(rank, subject, unit)
-                        }
-                        Report::Slab(rank, subject, slab) => {
-                            scheduler.drawn(rank, subject, slab);
-                            left[subject] -= 1;
-                            if left[subject] == 0 {
-                                scheduler.ended(subject);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_unit_and_slab_is_done_once_and_every_subject_written_once_in_any_order() {
-        let (units, slabs) = ([5, 0, 1, 117], [3, 0, 200, 1]);
-        for ranks in 1..5 {
-            for longest_run in [1, 2, 100] {
-                for pick in [(|_| 0) as fn(usize) -> usize, |n| n - 1, |n| n / 2] {
-                    let steps = run(&units, &slabs, ranks, longest_run, pick);
-                    for subject in 0..units.len() {
-                        let mut computed = Vec::new();
-                        let mut drawn = Vec::new();
-                        let mut written = 0;
-                        for step in &steps {
-                            match step {
-                                Step::Compute {
-                                    subject: s, units, ..
-                                } if *s == subject => computed.extend(units.clone()),
-                                Step::Draw {
-                                    subject: s, slab, ..
-                                } if *s == subject => drawn.push(*slab),
-                                Step::Write { subject: s } if *s == subject => written += 1,
-                                _ => {}
-                            }
-                        }
-                        computed.sort_unstable();
-                        assert!(computed.into_iter().eq(0..units[subject]));
-                        assert!(drawn.into_iter().eq(0..slabs[subject]));
-                        assert_eq!(written, 1);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_rank_waits_at_a_subjects_end() {
-        let mut scheduler = Scheduler::new(0..2, 2);
-        assert!(matches!(
-            scheduler.next(),
-            Some(Step::Plan { subject: 0, .. })
-        ));
-        scheduler.planned(0, 1, 1);
-        assert!(matches!(
-            scheduler.next(),
-            Some(Step::Compute { subject: 0, .. })
-        ));
-        assert!(matches!(
-            scheduler.next(),
-            Some(Step::Plan { subject: 1, .. })
-        ));
-        scheduler.planned(1, 4, 1);
-        for _ in 0..3 {
-            assert!(matches!(
-                scheduler.next(),
-                Some(Step::Compute { subject: 1, .. })
-            ));
-        }
-        assert_eq!(scheduler.next(), None);
-    }
-
-    #[test]
-    fn subjects_that_are_written_at_the_same_time_have_different_writers() {
-        for ranks in [1, 2, 5] {
-            let mut scheduler = Scheduler::new(0..9, ranks);
-            let (mut writers, mut planned) = (vec![0; ranks], 0);
-            // No subject ends: each waits for a slab.
-            while let Some(step) = scheduler.next() {
-                match step {
-                    Step::Plan { subject, writer } => {
-                        writers[writer] += 1;
-                        planned += 1;
-                        scheduler.planned(subject, 0, 1);
-                    }
-                    Step::Write { subject } => scheduler.opened(subject, 1),
-                    Step::Draw { .. } => {}
-                    other => panic!("{other:?}"),
-                }
-            }
-            assert_eq!(planned, ranks.max(2));
-            assert_eq!(writers, vec![if ranks == 1 { 2 } else { 1 }; ranks]);
-        }
-    }
-
-    #[test]
-    fn no_rank_has_more_than_one_run_beside_the_one_it_computes() {
-        let mut scheduler = Scheduler::new([0], 3);
-        scheduler.next();
-        scheduler.planned(0, 100, 5);
-        let mut held = [0; 3];
-        while let Some(Step::Compute { rank, units, .. }) = scheduler.next() {
-            assert!(units.len() <= 5);
-            held[rank] += 1;
-        }
-        assert_eq!(held, [2, 2, 2]);
-    }
-
-    #[test]
-    fn a_writer_never_has_more_slabs_to_take_in_than_it_can_hold() {
-        let mut scheduler = Scheduler::new([0], 1000);
-        scheduler.next();
-        scheduler.planned(0, 0, 1);
-        assert_eq!(scheduler.next(), Some(Step::Write { subject: 0 }));
-        scheduler.opened(0, 1000);
-        let mut drawn = 0;
-        while let Some(Step::Draw { .. }) = scheduler.next() {
-            drawn += 1;
-        }
-        assert_eq!(drawn, SLABS_IN_FLIGHT);
-    }
-
-    #[test]
-    fn runs_are_long_at_first_and_single_units_at_the_end() {
-        let steps = run(&[256], &[0], 2, 1000, |_| 0);
-        let runs: Vec<usize> = steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Compute { units, .. } => Some(units.len()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(runs[0], 32);
-        assert!(runs.is_sorted_by(|one, next| one >= next));
-        assert!(runs.ends_with(&[1; 10]));
-    }
-
-    #[test]
-    fn a_failed_unit_fails_its_subject_alone_and_late_reports_change_nothing() {
-        let mut scheduler = Scheduler::new(0..2, 1);
-        scheduler.next();
-        scheduler.planned(0, 10, 1);
-        for unit in 0..2 {
-            let step = scheduler.next();
-            assert!(matches!(step, Some(Step::Compute { units, .. }) if units == (unit..unit + 1)));
-        }
-        scheduler.units_failed(0, 0, &[0]);
-        assert!(matches!(
-            scheduler.next(),
-            Some(Step::Plan { subject: 1, .. })
-        ));
-        scheduler.ended(1);
-        assert_eq!(
-            scheduler.next(),
-            None,
-            "unit 1 of the failed subject is still in flight"
-        );
-        scheduler.unit_done(0, 0, 1);
-        assert_eq!(scheduler.next(), Some(Step::Forget { subject: 0 }));
-        scheduler.ended(0);
-        assert_eq!(scheduler.next(), Some(Step::Finish));
-    }
-
-    #[test]
-    fn a_subject_that_cannot_be_written_is_forgotten_when_its_slabs_are_back() {
-        let mut scheduler = Scheduler::new([0], 2);
-        scheduler.next();
-        scheduler.planned(0, 0, 1);
-        scheduler.next();
-        scheduler.opened(0, 10);
-        let first = scheduler.next();
-        assert_eq!(
-            first,
-            Some(Step::Draw {
-                rank: 1,
-                subject: 0,
-                slab: 0
-            })
-        );
-        scheduler.unwritten(0);
-        assert_eq!(scheduler.next(), None);
-        scheduler.drawn(1, 0, 0);
-        assert_eq!(scheduler.next(), Some(Step::Forget { subject: 0 }));
-        assert_eq!(scheduler.next(), Some(Step::Finish));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_laid_out_is_forgotten_at_once() {
-        let mut scheduler = Scheduler::new([0], 1);
-        scheduler.next();
-        scheduler.planned(0, 0, 1);
-        assert_eq!(scheduler.next(), Some(Step::Write { subject: 0 }));
-        scheduler.unwritten(0);
-        assert_eq!(scheduler.next(), Some(Step::Forget { subject: 0 }));
-    }
-
-    #[test]
-    fn a_subject_that_fails_at_planning_does_not_stop_the_others() {
-        let mut scheduler = Scheduler::new(0..2, 1);
-        for subject in 0..2 {
-            let writer = 0;
-            assert_eq!(scheduler.next(), Some(Step::Plan { subject, writer }));
-            scheduler.ended(subject);
-        }
-        assert_eq!(scheduler.next(), Some(Step::Finish));
-    }
-}
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -4,10 +4,9 @@
 //! handled in the order of their time; one that finds the talking thread of its rank busy waits for it. Pure.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::ops::Range;
+use std::collections::{BTreeSet, BinaryHeap};
 
-use crate::schedule::{Scheduler, Step};
+use crate::schedule::{Scheduler, Step, Stretch};
 
 /// From sending a message to its being handled by a rank that has nothing else to do: two polls that sleep.
 const LATENCY: f64 = 1e-3;
@@ -18,12 +17,11 @@ const HANDLING: f64 = 5e-6;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
     pub units: usize,
-    /// Units that a rank may read together.
-    pub longest_run: usize,
+    pub stretches: Vec<Stretch>,
     pub slabs: usize,
     /// Rank 0: looking into the files.
     pub open: f64,
-    /// Reading a unit.
+    /// Reading a piece.
     pub read: f64,
     /// Computing a unit, on all compute threads of a rank.
     pub compute: f64,
@@ -43,7 +41,8 @@ impl Load {
 
     /// Seconds of the ranks' talking threads.
     pub fn moving(&self) -> f64 {
-        self.open + self.units as f64 * self.read + self.slabs as f64 * self.write + self.finish
+        let pieces: usize = self.stretches.iter().map(|stretch| stretch.pieces).sum();
+        self.open + pieces as f64 * self.read + self.slabs as f64 * self.write + self.finish
     }
 }
 
@@ -52,26 +51,22 @@ impl Load {
 enum Event {
     /// Rank 0 hears.
     Report(Report),
-    /// A rank reads units and has them computed.
-    Compute { subject: usize, units: Range<usize> },
-    /// The writer cuts a slab for a rank.
-    Deal {
+    /// A rank reads a piece.
+    Read { subject: usize, stretch: usize },
+    /// The owner of a unit's samples brings them to a rank.
+    Bring {
         subject: usize,
-        slab: usize,
+        unit: usize,
         to: usize,
     },
+    /// A rank has a unit computed.
+    Compute { subject: usize, unit: usize },
+    /// The writer cuts a slab for a rank.
+    Deal { subject: usize, to: usize },
     /// A rank draws a slab.
-    Draw {
-        subject: usize,
-        slab: usize,
-        writer: usize,
-    },
+    Draw { subject: usize, writer: usize },
     /// The writer has a slab back.
-    Planes {
-        subject: usize,
-        slab: usize,
-        from: usize,
-    },
+    Planes { subject: usize, from: usize },
     /// The writer lays the file out.
     Write { subject: usize },
 }
@@ -79,6 +74,11 @@ enum Event {
 #[derive(Debug, Clone)]
 enum Report {
     Start,
+    Read {
+        rank: usize,
+        subject: usize,
+        stretch: usize,
+    },
     Unit {
         rank: usize,
         subject: usize,
@@ -90,7 +90,6 @@ enum Report {
     Drawn {
         rank: usize,
         subject: usize,
-        slab: usize,
         last: bool,
     },
 }
@@ -144,8 +143,8 @@ struct Ranks<'a> {
 }
 
 /// Seconds from the first rank's start to the last subject's end, of subjects that begin in this order.
-pub fn makespan(loads: &[Load], ranks: usize) -> f64 {
-    let mut scheduler = Scheduler::new(0..loads.len(), ranks);
+pub fn makespan(loads: &[Load], ranks: usize, threads: usize) -> f64 {
+    let mut scheduler = Scheduler::new(0..loads.len(), ranks, threads);
     let mut state = Ranks {
         loads,
         due: BinaryHeap::new(),
@@ -197,15 +196,19 @@ impl Ranks<'_> {
                 rank,
                 subject,
                 unit,
-            } => scheduler.unit_done(rank, subject, unit),
+            } => scheduler.done(rank, subject, unit),
+            Report::Read {
+                rank,
+                subject,
+                stretch,
+            } => scheduler.read(rank, subject, stretch),
             Report::Opened { subject } => scheduler.opened(subject, self.loads[subject].slabs),
             Report::Drawn {
                 rank,
                 subject,
-                slab,
                 last,
             } => {
-                scheduler.drawn(rank, subject, slab);
+                scheduler.drawn(rank, subject);
                 if last {
                     self.talking[0] += self.loads[subject].finish;
                     scheduler.ended(subject);
@@ -218,29 +221,31 @@ impl Ranks<'_> {
                     let load = &self.loads[subject];
                     self.talking[0] += load.open;
                     self.writers[subject] = writer;
-                    scheduler.planned(subject, load.units, load.longest_run);
+                    scheduler.planned(subject, load.stretches.clone(), BTreeSet::new());
                 }
+                Step::Read {
+                    rank,
+                    subject,
+                    stretch,
+                    ..
+                } => self.send(0, rank, Event::Read { subject, stretch }),
                 Step::Compute {
                     rank,
                     subject,
-                    units,
-                } => self.send(0, rank, Event::Compute { subject, units }),
+                    unit,
+                    owner,
+                } => {
+                    let to = rank;
+                    self.send(0, owner, Event::Bring { subject, unit, to });
+                }
                 Step::Write { subject } => {
                     self.send(0, self.writers[subject], Event::Write { subject });
                 }
-                Step::Draw {
-                    rank,
-                    subject,
-                    slab,
-                } => {
-                    let deal = Event::Deal {
-                        subject,
-                        slab,
-                        to: rank,
-                    };
+                Step::Draw { rank, subject, .. } => {
+                    let deal = Event::Deal { subject, to: rank };
                     self.send(0, self.writers[subject], deal);
                 }
-                Step::Forget { .. } => {}
+                Step::Load { .. } | Step::Forget { .. } => {}
                 Step::Finish => return true,
             }
         }
@@ -259,58 +264,57 @@ impl Ranks<'_> {
     fn happen(&mut self, time: f64, rank: usize, event: Event) {
         match event {
             Event::Report(_) => {}
-            Event::Compute { subject, units } => {
-                let load = &self.loads[subject];
-                let read = time + units.len() as f64 * load.read;
-                self.talking[rank] = read;
-                let begin = self.computing[rank].max(read);
-                self.computing[rank] = begin + units.len() as f64 * load.compute;
-                for (done, unit) in (1..).zip(units) {
-                    let time = begin + f64::from(done) * load.compute;
-                    let report = Report::Unit {
-                        rank,
-                        subject,
-                        unit,
-                    };
-                    self.report(time, report);
-                }
+            Event::Read { subject, stretch } => {
+                self.talking[rank] = time + self.loads[subject].read;
+                let report = Report::Read {
+                    rank,
+                    subject,
+                    stretch,
+                };
+                self.report(self.talking[rank], report);
+            }
+            Event::Bring { subject, unit, to } if to == rank => {
+                self.happen(time, rank, Event::Compute { subject, unit });
+            }
+            Event::Bring { subject, unit, to } => {
+                self.talking[rank] = time + HANDLING;
+                self.send(rank, to, Event::Compute { subject, unit });
+            }
+            Event::Compute { subject, unit } => {
+                let begin = self.computing[rank].max(time);
+                self.computing[rank] = begin + self.loads[subject].compute;
+                let report = Report::Unit {
+                    rank,
+                    subject,
+                    unit,
+                };
+                self.report(self.computing[rank], report);
             }
             Event::Write { subject } => self.report(time, Report::Opened { subject }),
-            Event::Deal { subject, slab, to } => {
+            Event::Deal { subject, to } => {
                 self.talking[rank] = time + HANDLING;
                 let draw = Event::Draw {
                     subject,
-                    slab,
                     writer: rank,
                 };
                 self.send(rank, to, draw);
             }
-            Event::Draw {
-                subject,
-                slab,
-                writer,
-            } => {
+            Event::Draw { subject, writer } => {
                 let begin = self.computing[rank].max(time);
                 self.computing[rank] = begin + self.loads[subject].draw;
                 let planes = Event::Planes {
                     subject,
-                    slab,
                     from: rank,
                 };
                 let drawn = self.computing[rank] + LATENCY;
                 self.at(drawn, writer, planes);
             }
-            Event::Planes {
-                subject,
-                slab,
-                from,
-            } => {
+            Event::Planes { subject, from } => {
                 self.talking[rank] = time + self.loads[subject].write;
                 self.slabs_left[subject] -= 1;
                 let report = Report::Drawn {
                     rank: from,
                     subject,
-                    slab,
                     last: self.slabs_left[subject] == 0,
                 };
                 self.report(self.talking[rank], report);
@@ -326,7 +330,11 @@ mod tests {
     fn load(units: usize, compute: f64) -> Load {
         Load {
             units,
-            longest_run: 100,
+            stretches: vec![Stretch {
+                units: 0..units,
+                pieces: 10,
+                weight: 1.0,
+            }],
             slabs: 10,
             open: 0.0,
             read: 0.0,
@@ -339,14 +347,14 @@ mod tests {
 
     #[test]
     fn one_rank_takes_as_long_as_its_compute_threads() {
-        let found = makespan(&vec![load(50, 0.5); 3], 1);
+        let found = makespan(&vec![load(50, 0.5); 3], 1, 1);
         assert!((75.0..75.2).contains(&found), "{found}");
     }
 
     #[test]
     fn ranks_share_the_work_to_within_a_unit() {
         for ranks in [2, 7, 64] {
-            let found = makespan(&vec![load(1000, 0.5); 3], ranks);
+            let found = makespan(&vec![load(1000, 0.5); 3], ranks, 1);
             let ideal = 1500.0 / ranks as f64;
             assert!((ideal..ideal + 0.7).contains(&found), "{found} on {ranks}");
         }
@@ -364,10 +372,11 @@ mod tests {
                     2
                 ],
                 2,
+                1,
             )
         };
-        assert!(reads(0.02) < 1.05 * reads(0.0));
-        assert!(reads(1.0) > 1.9 * reads(0.0));
+        assert!(reads(0.2) < 1.05 * reads(0.0));
+        assert!(reads(10.0) > 1.9 * reads(0.0));
     }
 
     #[test]
@@ -379,6 +388,7 @@ mod tests {
                 ..load(10, 0.5)
             }],
             8,
+            1,
         );
         assert!((8.0..8.2).contains(&alone), "{alone}");
     }

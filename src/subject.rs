@@ -7,14 +7,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::input::traces::Orientation;
+use crate::input::traces::{Piece, Storage};
 use crate::output::journal::Journal;
 use crate::output::traces::TracesFile;
 
 /// Fluorescence samples in one work unit, at most: 16 MiB as f32.
 const UNIT_SAMPLES: usize = 4 << 20;
-/// Samples in a unit that was widened to whole storage chunks, at most: 128 MiB as f32.
-const CHUNKED_UNIT_SAMPLES: usize = 32 << 20;
 /// Units per subject that let a thousand ranks share a few subjects well (`spikegrid-mpi plan`).
 const UNITS_PER_SUBJECT: usize = 2048;
 /// Fewer neurons than this are not worth a unit of their own.
@@ -29,10 +27,12 @@ pub struct SubjectPlan {
     /// `TimeSeries.h5`.
     pub traces_path: PathBuf,
     pub dataset: String,
-    pub orientation: Orientation,
+    pub storage: Storage,
     pub frames: usize,
     pub neurons: usize,
     pub unit_neurons: usize,
+    /// Units that are read together, at most.
+    pub stretch_units: usize,
     /// The rank that gathers the spikes and writes the grids.
     pub writer: usize,
     /// The neurons of the PDF, ascending.
@@ -44,6 +44,28 @@ pub struct SubjectPlan {
 }
 
 impl SubjectPlan {
+    /// A recording without files, as forecasts and tests have it: units of the size that `--batch_size` leaves by default, all read
+    /// together.
+    pub fn made_up(storage: Storage) -> Self {
+        let (frames, neurons) = (storage.frames(), storage.neurons());
+        let unit_neurons = unit_neurons(neurons, frames, usize::MAX);
+        Self {
+            index: 0,
+            name: String::new(),
+            traces_path: PathBuf::new(),
+            dataset: String::new(),
+            storage,
+            frames,
+            neurons,
+            unit_neurons,
+            stretch_units: neurons.div_ceil(unit_neurons).max(1),
+            writer: 0,
+            drawn: Vec::new(),
+            traces_file: None,
+            journal: Journal::default(),
+        }
+    }
+
     /// The number of work units.
     pub fn units(&self) -> usize {
         self.neurons.div_ceil(self.unit_neurons)
@@ -54,25 +76,40 @@ impl SubjectPlan {
         let start = unit * self.unit_neurons;
         start..(start + self.unit_neurons).min(self.neurons)
     }
+
+    /// The neurons of neighbouring work units.
+    pub fn neurons_of(&self, units: &Range<usize>) -> Range<usize> {
+        let neuron = |unit: usize| (unit * self.unit_neurons).min(self.neurons);
+        neuron(units.start)..neuron(units.end)
+    }
+
+    /// The stretch that a unit is read in.
+    pub fn stretch_of(&self, unit: usize) -> usize {
+        unit / self.stretch_units
+    }
+
+    /// The units of a stretch.
+    pub fn stretch(&self, stretch: usize) -> Range<usize> {
+        let start = stretch * self.stretch_units;
+        start..(start + self.stretch_units).min(self.units())
+    }
+
+    /// The number of stretches.
+    pub fn stretches(&self) -> usize {
+        self.units().div_ceil(self.stretch_units)
+    }
+
+    /// The pieces in which a stretch is read.
+    pub fn pieces(&self, stretch: usize) -> Vec<Piece> {
+        self.storage.pieces(self.neurons_of(&self.stretch(stretch)))
+    }
 }
 
 /// Neurons per work unit, from the recording and `--batch_size` alone, so that it is the same for any ranks, threads
-/// and memory. `chunk_width` is the extent of a storage chunk along the neurons: a unit of whole chunks lets each
-/// chunk be inflated once.
-pub fn unit_neurons(
-    neurons: usize,
-    frames: usize,
-    chunk_width: Option<usize>,
-    batch_size: usize,
-) -> usize {
-    let frames = frames.max(1);
+/// and memory.
+pub fn unit_neurons(neurons: usize, frames: usize, batch_size: usize) -> usize {
     let shared = neurons.div_ceil(UNITS_PER_SUBJECT).max(SMALLEST_UNIT);
-    let mut width = shared.min(UNIT_SAMPLES / frames);
-    if let Some(chunk) = chunk_width {
-        width = width
-            .next_multiple_of(chunk.max(1))
-            .min(CHUNKED_UNIT_SAMPLES / frames);
-    }
+    let width = shared.min(UNIT_SAMPLES / frames.max(1));
     width.min(neurons).min(batch_size).max(1)
 }
 
@@ -99,22 +136,36 @@ mod tests {
     fn rule_1_2_batch_size_is_the_most_neurons_in_a_unit() {
         for (neurons, frames) in [(1, 1), (1005, 1040), (100_000, 8_000), (70_000, 100)] {
             for batch in [1, 7, 30_000] {
-                assert!((1..=batch).contains(&unit_neurons(neurons, frames, None, batch)));
-                assert!((1..=batch).contains(&unit_neurons(neurons, frames, Some(29), batch)));
+                assert!((1..=batch).contains(&unit_neurons(neurons, frames, batch)));
             }
         }
     }
 
     #[test]
     fn a_thousand_ranks_can_share_a_subject() {
-        assert!(80_000 / unit_neurons(80_000, 8_000, None, 30_000) >= 1024);
+        assert!(80_000 / unit_neurons(80_000, 8_000, 30_000) >= 1024);
     }
 
     #[test]
-    fn units_are_whole_storage_chunks_where_memory_allows() {
-        assert_eq!(unit_neurons(10_000, 1_000, Some(29), 30_000) % 29, 0);
-        assert_eq!(unit_neurons(100_000, 1_000, Some(100_000), 30_000), 30_000);
-        assert_eq!(unit_neurons(100_000, 1 << 40, Some(100_000), 30_000), 1);
+    fn a_unit_is_no_larger_than_memory_allows() {
+        assert_eq!(unit_neurons(100_000, 1 << 20, 30_000), 4);
+        assert_eq!(unit_neurons(100_000, 1 << 40, 30_000), 1);
+    }
+
+    #[test]
+    fn stretches_and_their_neurons_cover_the_subject_once() {
+        let plan = SubjectPlan {
+            unit_neurons: 7,
+            stretch_units: 4,
+            ..SubjectPlan::made_up(Storage::contiguous(10, 100))
+        };
+        let stretches: Vec<Range<usize>> = (0..plan.stretches())
+            .map(|stretch| plan.stretch(stretch))
+            .collect();
+        assert!(stretches.iter().cloned().flatten().eq(0..plan.units()));
+        let neurons = stretches.iter().flat_map(|units| plan.neurons_of(units));
+        assert!(neurons.eq(0..100));
+        assert!((0..plan.units()).all(|unit| plan.stretch(plan.stretch_of(unit)).contains(&unit)));
     }
 
     #[test]

@@ -150,26 +150,12 @@ impl Writer {
         let frames = writing.slabs.frames(slab);
         let units = gathered.units.values().map(Vec::as_slice);
         let spikes = Slab::cut(frames, job.frames, job.neurons, units);
-        world.send(
-            to,
-            Message::Slab {
-                subject,
-                slab,
-                spikes,
-            },
-        );
+        world.send(to, Message::Slab { subject, spikes });
         writing.written.write_sec += start.elapsed().as_secs_f64();
     }
 
     /// Writes a slab that a rank has drawn, and after the last one closes the file.
-    pub fn write(
-        &mut self,
-        world: &mut World,
-        rank: usize,
-        subject: usize,
-        slab: usize,
-        planes: &Planes,
-    ) {
+    pub fn write(&mut self, world: &mut World, rank: usize, subject: usize, planes: &Planes) {
         let Some(gathered) = self.subjects.get_mut(&subject) else {
             return;
         };
@@ -198,11 +184,7 @@ impl Writer {
             Some(Err(error)) => Some(Message::Reply(unwritten(subject, error))),
             None => None,
         };
-        let drawn = Reply::Drawn {
-            rank,
-            subject,
-            slab,
-        };
+        let drawn = Reply::Drawn { rank, subject };
         world.send(0, Message::Reply(drawn));
         if let Some(reply) = reply {
             world.send(0, reply);

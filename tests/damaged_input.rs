@@ -161,7 +161,8 @@ fn read_subject(folder: &Path) -> bool {
     }
     let mut samples = vec![0.0; frames * neurons];
     let mut rows: Vec<&mut [f32]> = samples.chunks_mut(frames).collect();
-    found.traces.read(0..neurons, &mut rows).is_ok()
+    let all = found.traces.storage().all_frames(0..neurons);
+    found.traces.read(&all, &mut rows).is_ok()
 }
 
 /// The damaged versions of a file: cut ones, then ones with a flipped bit, `step` bytes apart.

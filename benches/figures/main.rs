@@ -21,11 +21,10 @@ mod grids;
 mod reading;
 
 use compute::Compute;
-use spikegrid_mpi::input::traces::Orientation;
-use spikegrid_mpi::output::journal::Journal;
-use spikegrid_mpi::subject::{SubjectPlan, unit_neurons};
+use spikegrid_mpi::memory::keep_freed_blocks;
 
 fn main() {
+    keep_freed_blocks();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
@@ -63,22 +62,4 @@ fn serve() {
 
 fn number(word: &str) -> usize {
     word.parse().expect("a number")
-}
-
-/// A subject as the ranks see it, without files.
-fn plan(neurons: usize, frames: usize, chunk_width: Option<usize>) -> SubjectPlan {
-    SubjectPlan {
-        index: 0,
-        name: "subject_1".into(),
-        traces_path: Default::default(),
-        dataset: Default::default(),
-        orientation: Orientation::FramesByNeurons,
-        frames,
-        neurons,
-        writer: 0,
-        unit_neurons: unit_neurons(neurons, frames, chunk_width, 30_000),
-        drawn: Vec::new(),
-        traces_file: None,
-        journal: Journal::default(),
-    }
 }

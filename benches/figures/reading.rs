@@ -6,34 +6,39 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
+use spikegrid_mpi::gather::{self, Gathered};
 use spikegrid_mpi::input::traces::{Orientation, Traces};
 use spikegrid_mpi::memory::Budget;
-use spikegrid_mpi::schedule::{Scheduler, Step};
+use spikegrid_mpi::subject::SubjectPlan;
 
 const DATASET: &str = "CellResp";
 
-/// Seconds for all work units of a (T, N) dataset, in the runs in which one of two ranks is handed them.
+/// Seconds for all pieces of a (T, N) dataset, as a rank that is alone reads them.
 pub fn units(file: &Path) -> f64 {
     let start = Instant::now();
     let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
-    let plan = crate::plan(traces.neurons(), traces.frames(), traces.chunk_width());
+    let mut plan = SubjectPlan::made_up(traces.storage());
     let budget = Budget {
         limit: 1 << 30,
         at_start: 60 << 20,
-        ranks: 2,
+        ranks: 1,
         threads: 1,
     };
-    let longest = budget.longest_run(&plan, 29, false, traces.chunk_bytes());
-    let mut scheduler = Scheduler::new([0], 2);
-    scheduler.next();
-    scheduler.planned(0, plan.units(), longest.expect("a subject that fits"));
-    while let Some(Step::Compute { rank, units, .. }) = scheduler.next() {
-        let neurons = plan.unit(units.start).start..plan.unit(units.end - 1).end;
-        let mut out = vec![0.0; neurons.len() * plan.frames];
-        let mut rows: Vec<&mut [f32]> = out.chunks_mut(plan.frames).collect();
-        traces.read(neurons, &mut rows).expect("a run of units");
-        black_box(&rows);
-        units.for_each(|unit| scheduler.unit_done(rank, 0, unit));
+    let longest = budget.longest_share(&plan, 29, false);
+    plan.cut(longest.expect("a subject that fits"), 1);
+    for stretch in 0..plan.stretches() {
+        let neurons = gather::neurons(&plan, stretch, 0, 1);
+        let mut gathered = Gathered::new(neurons, plan.frames);
+        let pieces = plan.pieces(stretch);
+        let ahead = pieces.iter().skip(1).map(Some).chain([None]);
+        for (piece, next) in pieces.iter().zip(ahead) {
+            if let Some(next) = next {
+                traces.announce(next);
+            }
+            let sent = gathered.read(&traces, piece, std::iter::empty());
+            sent.expect("a piece");
+        }
+        black_box(gathered.whole());
     }
     start.elapsed().as_secs_f64()
 }

@@ -8,7 +8,7 @@ use flate2::Crc;
 use spikegrid_mpi::baseline::Baseline;
 use spikegrid_mpi::cascade::Threshold;
 use spikegrid_mpi::config::Provenance;
-use spikegrid_mpi::input::Orientation;
+use spikegrid_mpi::input::traces::Storage;
 use spikegrid_mpi::output::journal::{Journal, JournalledUnit, Key};
 use spikegrid_mpi::pipeline::UnitSummary;
 use spikegrid_mpi::subject::SubjectPlan;
@@ -31,18 +31,10 @@ static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 fn plan() -> SubjectPlan {
     SubjectPlan {
-        index: 0,
         name: "subject_1".into(),
-        traces_path: "TimeSeries.h5".into(),
-        dataset: "CellResp".into(),
-        orientation: Orientation::FramesByNeurons,
-        frames: 20,
-        neurons: 7,
         unit_neurons: 2,
-        writer: 0,
         drawn: vec![3],
-        traces_file: None,
-        journal: Journal::default(),
+        ..SubjectPlan::made_up(Storage::contiguous(20, 7))
     }
 }
 

@@ -28,7 +28,8 @@ fn traces(input: &input::SubjectInput) -> Vec<f32> {
     let traces = &input.traces;
     let mut out = vec![0.0; traces.neurons() * traces.frames()];
     let mut rows: Vec<&mut [f32]> = out.chunks_mut(traces.frames()).collect();
-    traces.read(0..traces.neurons(), &mut rows).expect("traces");
+    let all = traces.storage().all_frames(0..traces.neurons());
+    traces.read(&all, &mut rows).expect("traces");
     out
 }
 
@@ -51,7 +52,10 @@ fn demo_subjects_have_the_input_format_of_section_2() {
     let inputs = written(&options);
     assert_eq!(inputs.len(), 2);
     for input in &inputs {
-        assert_eq!(input.traces.orientation(), Orientation::FramesByNeurons);
+        assert_eq!(
+            input.traces.storage().orientation,
+            Orientation::FramesByNeurons
+        );
         assert_eq!((input.traces.frames(), input.traces.neurons()), (700, 150));
         // absIX and IX_inval_anat agree, and no coordinate is missing.
         assert_eq!(input.positions.warnings, [""; 0]);

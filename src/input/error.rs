@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::matlab::MatError;
+use super::traces::Piece;
 
 /// Why the input folder or one subject cannot be read. Every message is one line and says which file, what was expected
 /// and what was found.
@@ -138,10 +139,12 @@ pub enum InputError {
         /// Third coordinate.
         z: f64,
     },
-    /// A request for neurons that the dataset does not have, or a buffer that does not fit them.
+    /// A request for a piece that the dataset does not have, or a buffer that does not fit it.
     #[error(
-        "{path}: dataset {dataset} has {neurons} neurons of {frames} frames; neurons {start} to {end} (not included) were asked for \
+        "{path}: dataset {dataset} has {neurons} neurons of {frames} frames; frames {:?} of neurons {:?} were asked for \
          into {buffer} values",
+        piece.frames,
+        piece.neurons,
         path = path.display()
     )]
     Range {
@@ -153,10 +156,8 @@ pub enum InputError {
         neurons: usize,
         /// Its frames.
         frames: usize,
-        /// First neuron asked for.
-        start: usize,
-        /// One past the last neuron asked for.
-        end: usize,
+        /// What was asked for.
+        piece: Piece,
         /// Length of the buffer.
         buffer: usize,
     },

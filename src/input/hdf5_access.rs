@@ -26,20 +26,16 @@ pub(super) fn open(path: &Path) -> Result<File, Error> {
     File::open(path)
 }
 
-/// Opens a file whose dataset has rows of `row_bytes` and, if chunked, chunks of `chunk_bytes`.
+/// Opens a file whose dataset has rows of `row_bytes` and chunks of `chunk_bytes`, 0 if it is not chunked.
 ///
 /// The chunk cache holds one whole chunk, so that reading a large chunk piece by piece inflates it once. Where rows are
 /// long, the sieve buffer is off: it would fetch 64 KiB for each short piece of a row.
-pub(super) fn open_tuned(
-    path: &Path,
-    row_bytes: usize,
-    chunk_bytes: Option<usize>,
-) -> Result<File, Error> {
+pub(super) fn open_tuned(path: &Path, row_bytes: usize, chunk_bytes: usize) -> Result<File, Error> {
     const DEFAULT_CACHE: usize = 1 << 20;
     const SIEVE_ROWS: usize = 32 << 10;
     File::with_options()
         .with_fapl(|fapl| {
-            let fapl = fapl.chunk_cache(521, chunk_bytes.unwrap_or(0).max(DEFAULT_CACHE), 0.75);
+            let fapl = fapl.chunk_cache(521, chunk_bytes.max(DEFAULT_CACHE), 0.75);
             if row_bytes > SIEVE_ROWS {
                 fapl.sieve_buf_size(1)
             } else {

@@ -69,7 +69,7 @@ fn rule_2_2_the_orientation_is_the_one_that_fits_the_number_of_cells() {
         let input = Recording::new("compressed.mat", shape, None)
             .open()
             .expect("input");
-        assert_eq!(input.traces.orientation(), orientation, "{shape:?}");
+        assert_eq!(input.traces.storage().orientation, orientation, "{shape:?}");
         assert_eq!(
             (input.traces.frames(), input.traces.neurons()),
             (frames, 4),
@@ -77,7 +77,9 @@ fn rule_2_2_the_orientation_is_the_one_that_fits_the_number_of_cells() {
         );
         assert_eq!(input.positions.source_row, [0, 2, 3, 5]);
         let mut trace = vec![0.0; frames];
-        input.traces.read(1..2, &mut [&mut trace]).expect("a trace");
+        let second = input.traces.storage().all_frames(1..2);
+        let read = input.traces.read(&second, &mut [&mut trace]);
+        read.expect("a trace");
         let other = if orientation == Orientation::FramesByNeurons {
             1.0
         } else {
@@ -220,7 +222,10 @@ fn rules_2_3_and_2_4_reference_subjects_have_the_positions_of_the_golden_file() 
         input
             .traces
             .read(
-                input.traces.neurons() - 1..input.traces.neurons(),
+                &input
+                    .traces
+                    .storage()
+                    .all_frames(input.traces.neurons() - 1..input.traces.neurons()),
                 &mut [&mut trace],
             )
             .expect("a trace");

@@ -53,8 +53,116 @@ pub(crate) fn try_out(time_series: &Path, dataset: &str) {
 
 /// Numbers held at a time while a block is turned from the file's order into neuron-major order: 4 MiB of f32.
 const BLOCK: usize = 1 << 20;
-/// Blocks that the system is told of before they are read.
-const BLOCKS_AHEAD: usize = 4;
+/// Numbers that one rank reads at a time for all: 8 MiB of f32.
+const PIECE: usize = 2 << 20;
+
+/// How a dataset of traces lies in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    pub orientation: Orientation,
+    pub shape: [usize; 2],
+    /// Extents of a chunk, if it is stored in chunks.
+    pub chunk: Option<[usize; 2]>,
+    pub value_bytes: usize,
+}
+
+/// A part of a dataset that is read at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    pub neurons: Range<usize>,
+    pub frames: Range<usize>,
+}
+
+impl Piece {
+    /// The number of its samples.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.neurons.len() * self.frames.len()
+    }
+}
+
+impl Storage {
+    /// A dataset (T, N) of f32, stored in one piece.
+    #[must_use]
+    pub fn contiguous(frames: usize, neurons: usize) -> Self {
+        Self {
+            orientation: Orientation::FramesByNeurons,
+            shape: [frames, neurons],
+            chunk: None,
+            value_bytes: 4,
+        }
+    }
+
+    /// Number of frames, T.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.shape[self.frame_axis()]
+    }
+
+    /// Number of neurons, N.
+    #[must_use]
+    pub fn neurons(&self) -> usize {
+        self.shape[1 - self.frame_axis()]
+    }
+
+    /// Bytes of one chunk of the file, 0 if it is not stored in chunks.
+    #[must_use]
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk.map_or(0, |[rows, columns]| {
+            rows.saturating_mul(columns)
+                .saturating_mul(self.value_bytes)
+        })
+    }
+
+    /// Cuts all frames of some neurons into pieces of about 2 million samples that are whole rows or whole chunks of the file, so that
+    /// reading each once costs no more than the file's bytes, and no chunk is inflated twice.
+    #[must_use]
+    pub fn pieces(&self, neurons: Range<usize>) -> Vec<Piece> {
+        let [rows, columns] = self.axes(&self.all_frames(neurons));
+        rectangles(rows, columns, self.chunk, PIECE)
+            .map(|[rows, columns]| match self.orientation {
+                Orientation::FramesByNeurons => Piece {
+                    neurons: columns,
+                    frames: rows,
+                },
+                Orientation::NeuronsByFrames => Piece {
+                    neurons: rows,
+                    frames: columns,
+                },
+            })
+            .collect()
+    }
+
+    /// All frames of some neurons.
+    #[must_use]
+    pub fn all_frames(&self, neurons: Range<usize>) -> Piece {
+        let frames = 0..self.frames();
+        Piece { neurons, frames }
+    }
+
+    /// Samples in a piece, at most.
+    #[must_use]
+    pub fn largest_piece(&self) -> usize {
+        let chunk = self.chunk.unwrap_or_default();
+        PIECE.max(chunk[0].saturating_mul(chunk[1]))
+    }
+
+    /// Rows and columns of the dataset.
+    fn axes(&self, piece: &Piece) -> [Range<usize>; 2] {
+        let (neurons, frames) = (piece.neurons.clone(), piece.frames.clone());
+        match self.orientation {
+            Orientation::FramesByNeurons => [frames, neurons],
+            Orientation::NeuronsByFrames => [neurons, frames],
+        }
+    }
+
+    fn frame_axis(&self) -> usize {
+        match self.orientation {
+            Orientation::FramesByNeurons => 0,
+            Orientation::NeuronsByFrames => 1,
+        }
+    }
+}
 
 /// The open dataset of raw fluorescence.
 #[derive(Debug)]
@@ -64,15 +172,11 @@ pub struct Traces {
     dataset: Dataset,
     _file: File,
     kind: NumberKind,
-    shape: [usize; 2],
-    chunk: Option<[usize; 2]>,
-    chunk_bytes: usize,
+    storage: Storage,
     read_ahead: Option<ReadAhead>,
-    orientation: Orientation,
 }
 
-/// Tells the system which pieces of the rows of a contiguous dataset are read next. Its own read-ahead knows only whole
-/// stretches, and a disk or a server that is asked for one piece at a time spends most of the time on the way.
+/// Tells the system what is read next of a dataset that is stored in one piece.
 #[derive(Debug)]
 struct ReadAhead {
     file: std::fs::File,
@@ -83,37 +187,44 @@ struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Shorter pieces are not worth a call.
-    const PIECE: u64 = 2048;
+    /// Shorter stretches are not worth a call.
+    const SHORTEST: u64 = 2048;
 
     /// None where the dataset is not stored in one piece.
-    fn new(path: &Path, dataset: &Dataset, found: &Found) -> Option<Self> {
-        let offset = found.chunk.is_none().then(|| dataset.offset()).flatten()?;
-        let value_bytes = found.value_bytes as u64;
+    fn new(path: &Path, dataset: &Dataset, storage: &Storage) -> Option<Self> {
+        let offset = storage
+            .chunk
+            .is_none()
+            .then(|| dataset.offset())
+            .flatten()?;
+        let value_bytes = storage.value_bytes as u64;
         Some(Self {
             file: std::fs::File::open(path).ok()?,
             offset,
-            row_bytes: found.shape[1] as u64 * value_bytes,
+            row_bytes: storage.shape[1] as u64 * value_bytes,
             value_bytes,
         })
     }
 
-    fn announce(&self, rows: &Range<usize>, columns: &Range<usize>) {
+    fn announce(&self, [rows, columns]: &[Range<usize>; 2]) {
+        let start = columns.start as u64 * self.value_bytes;
         let length = columns.len() as u64 * self.value_bytes;
-        let Some(length) = NonZeroU64::new(length).filter(|length| length.get() >= Self::PIECE)
-        else {
-            return;
-        };
-        for row in rows.clone() {
-            let start = row as u64 * self.row_bytes + columns.start as u64 * self.value_bytes;
-            // Only advice: reading works without.
-            let _ = fadvise(
-                &self.file,
-                self.offset + start,
-                Some(length),
-                Advice::WillNeed,
+        if length == self.row_bytes {
+            self.advise(
+                rows.start as u64 * length,
+                rows.len() as u64 * self.row_bytes,
             );
+        } else if length >= Self::SHORTEST {
+            for row in rows.clone() {
+                self.advise(row as u64 * self.row_bytes + start, length);
+            }
         }
+    }
+
+    /// Only advice: reading works without.
+    fn advise(&self, start: u64, length: u64) {
+        let length = NonZeroU64::new(length);
+        let _ = fadvise(&self.file, self.offset + start, length, Advice::WillNeed);
     }
 }
 
@@ -144,101 +255,85 @@ impl Traces {
     ) -> Result<Traces, InputError> {
         // The settings belong to the open file: it is opened again with those that suit the dataset.
         let row_bytes = found.shape[1].saturating_mul(found.value_bytes);
-        let chunk_bytes = found
-            .chunk
-            .map(|[a, b]| a.saturating_mul(b).saturating_mul(found.value_bytes));
+        let storage = Storage {
+            orientation,
+            shape: found.shape,
+            chunk: found.chunk,
+            value_bytes: found.value_bytes,
+        };
         let failed = |error: hdf5::Error| hdf5_error(time_series, dataset, &error);
-        let file = hdf5_access::open_tuned(time_series, row_bytes, chunk_bytes).map_err(failed)?;
+        let file = hdf5_access::open_tuned(time_series, row_bytes, storage.chunk_bytes())
+            .map_err(failed)?;
         let open = file.dataset(dataset).map_err(failed)?;
         Ok(Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
-            read_ahead: ReadAhead::new(time_series, &open, found),
+            read_ahead: ReadAhead::new(time_series, &open, &storage),
             dataset: open,
             _file: file,
             kind: found.kind,
-            shape: found.shape,
-            chunk: found.chunk,
-            chunk_bytes: chunk_bytes.unwrap_or(0),
-            orientation,
+            storage,
         })
+    }
+
+    /// How the dataset lies in the file.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// Number of frames, T.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.shape[self.frame_axis()]
+        self.storage.frames()
     }
 
     /// Number of neurons, N.
     #[must_use]
     pub fn neurons(&self) -> usize {
-        self.shape[1 - self.frame_axis()]
+        self.storage.neurons()
     }
 
-    /// What the two axes of the dataset are.
-    #[must_use]
-    pub fn orientation(&self) -> Orientation {
-        self.orientation
+    /// Tells the system that a piece will be read soon.
+    pub fn announce(&self, piece: &Piece) {
+        if let Some(ahead) = &self.read_ahead {
+            ahead.announce(&self.storage.axes(piece));
+        }
     }
 
-    /// Neurons in one chunk of the file, if it is stored in chunks: work units that begin at multiples of it read no chunk
-    /// twice.
-    #[must_use]
-    pub fn chunk_width(&self) -> Option<usize> {
-        self.chunk
-            .map(|chunk| chunk[1 - self.frame_axis()].min(self.neurons()).max(1))
-    }
-
-    /// Bytes of one chunk of the file, 0 if it is not stored in chunks.
-    #[must_use]
-    pub fn chunk_bytes(&self) -> usize {
-        self.chunk_bytes
-    }
-
-    /// Reads the traces of `neurons` into `out`, a row of T frames for each, in the file's units, rounded to f32.
+    /// Reads a piece into `out`, for each of its neurons a row of its frames, in the file's units, rounded to f32.
     ///
     /// Beside `out`, holds a block of a few MiB, and one chunk of the file where that is larger. No chunk is inflated more
     /// than once.
     ///
     /// # Errors
-    /// If the range or the rows do not fit, or the file cannot be read.
-    pub fn read(&self, neurons: Range<usize>, out: &mut [&mut [f32]]) -> Result<(), InputError> {
-        let frames = self.frames();
-        let fits = neurons.start <= neurons.end && neurons.end <= self.neurons();
-        if !fits || neurons.len() != out.len() || out.iter().any(|row| row.len() != frames) {
+    /// If the piece or the rows do not fit, or the file cannot be read.
+    pub fn read(&self, piece: &Piece, out: &mut [&mut [f32]]) -> Result<(), InputError> {
+        let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
+        let within = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
+        let rows_fit = out.len() == piece.neurons.len()
+            && out.iter().all(|row| row.len() == piece.frames.len());
+        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) || !rows_fit {
             return Err(InputError::Range {
                 path: self.path.clone(),
                 dataset: self.name.clone(),
-                neurons: self.neurons(),
+                neurons,
                 frames,
-                start: neurons.start,
-                end: neurons.end,
+                piece: piece.clone(),
                 buffer: out.iter().map(|row| row.len()).sum(),
             });
         }
-        if out.is_empty() {
+        if piece.samples() == 0 {
             return Ok(());
         }
-        let (first, second) = match self.orientation {
-            Orientation::FramesByNeurons => (0..frames, neurons.clone()),
-            Orientation::NeuronsByFrames => (neurons.clone(), 0..frames),
-        };
+        let [rows, columns] = self.storage.axes(piece);
         let mut target = Target {
             out,
-            first_neuron: neurons.start,
-            orientation: self.orientation,
+            first: [rows.start, columns.start],
+            orientation: self.storage.orientation,
         };
-        let blocks = blocks(first, second, self.chunk);
-        let mut unannounced = blocks.iter();
-        for (place, [rows, columns]) in blocks.iter().enumerate() {
-            if let Some(ahead) = &self.read_ahead {
-                let count = if place == 0 { BLOCKS_AHEAD + 1 } else { 1 };
-                for [rows, columns] in unannounced.by_ref().take(count) {
-                    ahead.announce(rows, columns);
-                }
-            }
-            self.read_block(rows, columns, &mut target)
+        for [rows, columns] in blocks(rows, columns, self.storage.chunk) {
+            self.read_block(&rows, &columns, &mut target)
                 .map_err(|e| hdf5_error(&self.path, &self.name, &e))?;
         }
         Ok(())
@@ -275,19 +370,13 @@ impl Traces {
         target.put(rows.start, columns, values, round);
         Ok(())
     }
-
-    fn frame_axis(&self) -> usize {
-        match self.orientation {
-            Orientation::FramesByNeurons => 0,
-            Orientation::NeuronsByFrames => 1,
-        }
-    }
 }
 
 /// The rows of the neurons that blocks are put into.
 struct Target<'a, 'b> {
     out: &'a mut [&'b mut [f32]],
-    first_neuron: usize,
+    /// The first row and column of the dataset that belong here.
+    first: [usize; 2],
     orientation: Orientation,
 }
 
@@ -303,19 +392,20 @@ impl Target<'_, '_> {
         /// Frames and neurons turned together, so that the values of the one and the rows of the other stay in the cache.
         const TILE: usize = 32;
         let width = columns.len();
+        let (row, column) = (first_row - self.first[0], columns.start - self.first[1]);
         match self.orientation {
             Orientation::NeuronsByFrames => {
-                let rows = &mut self.out[first_row - self.first_neuron..];
+                let rows = &mut self.out[row..];
                 for (row, line) in rows.iter_mut().zip(values.chunks_exact(width)) {
-                    for (to, &from) in row[columns.clone()].iter_mut().zip(line) {
+                    for (to, &from) in row[column..].iter_mut().zip(line) {
                         *to = round(from);
                     }
                 }
             }
             Orientation::FramesByNeurons => {
-                let rows = &mut self.out[columns.start - self.first_neuron..][..width];
+                let rows = &mut self.out[column..][..width];
                 for (tile, values) in values.chunks(TILE * width).enumerate() {
-                    let first = first_row + tile * TILE;
+                    let first = row + tile * TILE;
                     for (column, row) in rows.iter_mut().enumerate() {
                         let column = values[column..].iter().step_by(width);
                         for (to, &from) in row[first..].iter_mut().zip(column) {
@@ -334,28 +424,36 @@ fn blocks(
     rows: Range<usize>,
     columns: Range<usize>,
     chunk: Option<[usize; 2]>,
-) -> Vec<[Range<usize>; 2]> {
+) -> impl Iterator<Item = [Range<usize>; 2]> {
+    rectangles(rows, columns, chunk, BLOCK).flat_map(|[rows, columns]| {
+        let step = (BLOCK / columns.len()).max(1);
+        let start = rows.start;
+        cuts(rows, step, start).map(move |rows| [rows, columns.clone()])
+    })
+}
+
+/// Cuts a part of a dataset into rectangles of about `size` numbers, each of whole chunks, or of whole rows where there are none.
+fn rectangles(
+    rows: Range<usize>,
+    columns: Range<usize>,
+    chunk: Option<[usize; 2]>,
+    size: usize,
+) -> impl Iterator<Item = [Range<usize>; 2]> {
     let [chunk_rows, chunk_columns] = chunk
         .unwrap_or([1, columns.len()])
         .map(|extent| extent.max(1));
-    // As many whole chunks side by side as a block holds, then as many below each other; of a chunk only what is asked for
+    // As many whole chunks side by side as there is room for, then as many below each other; of a chunk only what is asked for
     // counts.
-    let used_rows = chunk_rows.min(rows.len());
-    let across = (BLOCK / (used_rows * chunk_columns.min(columns.len()))).max(1);
+    let used_rows = chunk_rows.min(rows.len()).max(1);
+    let across = (size / (used_rows * chunk_columns.min(columns.len()).max(1))).max(1);
     let wide = chunk_columns.saturating_mul(across);
-    let used_columns = wide.min(columns.len());
-    let high = chunk_rows.saturating_mul((BLOCK / (used_rows * used_columns)).max(1));
-    // Without chunks any column may begin a block.
+    let used_columns = wide.min(columns.len()).max(1);
+    let high = chunk_rows.saturating_mul((size / (used_rows * used_columns)).max(1));
+    // Without chunks any column may begin a rectangle.
     let origin = if chunk.is_some() { 0 } else { columns.start };
-    let mut blocks = Vec::new();
-    for rows in cuts(rows, high, 0) {
-        for columns in cuts(columns.clone(), wide, origin) {
-            let step = (BLOCK / columns.len()).max(1);
-            let start = rows.start;
-            blocks.extend(cuts(rows.clone(), step, start).map(|rows| [rows, columns.clone()]));
-        }
-    }
-    blocks
+    cuts(rows, high, 0).flat_map(move |rows| {
+        cuts(columns.clone(), wide, origin).map(move |columns| [rows.clone(), columns])
+    })
 }
 
 /// Cuts a range at `origin` plus every multiple of `step`.

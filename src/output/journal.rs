@@ -11,7 +11,7 @@
 //! The first record has the unit 2⁶⁴ − 1 and holds, as JSON, all that the results depend on ([`Key`]). A file whose key
 //! is another is not used. The records after it count up to the first that is torn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -158,6 +158,16 @@ impl Journal {
     /// The number of units that an earlier run finished.
     pub fn units(&self) -> usize {
         self.places.len()
+    }
+
+    /// Whether an earlier run finished the unit.
+    pub fn has(&self, unit: usize) -> bool {
+        self.places.contains_key(&unit)
+    }
+
+    /// The units that an earlier run finished.
+    pub fn all(&self) -> BTreeSet<usize> {
+        self.places.keys().copied().collect()
     }
 
     /// A unit that an earlier run finished, if its record is whole. `n` neurons of `T` frames.
@@ -359,23 +369,15 @@ mod tests {
     use super::*;
     use crate::baseline::Baseline;
     use crate::cascade::Threshold;
-    use crate::input::Orientation;
+    use crate::input::traces::Storage;
     use crate::pipeline::DrawnNeuron;
 
     fn plan() -> SubjectPlan {
         SubjectPlan {
-            index: 0,
             name: "subject_1".into(),
-            traces_path: "TimeSeries.h5".into(),
-            dataset: "CellResp".into(),
-            orientation: Orientation::FramesByNeurons,
-            frames: 20,
-            neurons: 7,
             unit_neurons: 2,
-            writer: 0,
             drawn: vec![3],
-            traces_file: None,
-            journal: Journal::default(),
+            ..SubjectPlan::made_up(Storage::contiguous(20, 7))
         }
     }
 

@@ -121,8 +121,13 @@ fn abs_ix(file: &File, path: &Path, shape: [usize; 2]) -> Result<Option<AbsIx>, 
 
 /// Opens a dataset, or `None` where the file has nothing of that name.
 fn existing_dataset(file: &File, path: &Path, name: &str) -> Result<Option<Dataset>, InputError> {
+    // A disk that fails makes links look absent as well: then the list of them cannot be read either.
     if !file.link_exists(name) {
-        return Ok(None);
+        let names = file.member_names();
+        let names = names.map_err(|error| hdf5_error(path, name, &error))?;
+        if names.iter().all(|present| present != name) {
+            return Ok(None);
+        }
     }
     if let Ok(kind @ (LocationType::Group | LocationType::NamedDatatype)) =
         file.loc_type_by_name(name)

@@ -11,7 +11,8 @@ fn open_fixture(dataset: &str) -> Result<Traces, InputError> {
 fn read(traces: &Traces, neurons: Range<usize>) -> Vec<f32> {
     let mut out = vec![f32::NAN; neurons.len() * traces.frames()];
     let mut rows: Vec<&mut [f32]> = out.chunks_mut(traces.frames()).collect();
-    traces.read(neurons, &mut rows).expect("traces");
+    let piece = traces.storage().all_frames(neurons);
+    traces.read(&piece, &mut rows).expect("traces");
     out
 }
 
@@ -202,29 +203,35 @@ fn rule_2_2_one_frame_or_one_neuron() {
 }
 
 #[test]
-fn a_range_or_buffer_that_does_not_fit_is_an_error() {
-    let traces = open_fixture("float32_le").expect("traces");
-    let mut row = [0.0; 10];
-    assert!(traces.read(0..2, &mut [&mut row]).is_err());
-    assert!(traces.read(7..8, &mut [&mut row]).is_err());
-    assert!(traces.read(0..1, &mut [&mut row[..9]]).is_err());
-    let reversed = Range { start: 3, end: 2 };
-    assert!(traces.read(reversed, &mut []).is_err());
+fn some_frames_of_some_neurons() {
+    let traces = open_fixture("chunked_be").expect("traces");
+    let piece = Piece {
+        neurons: 2..5,
+        frames: 3..7,
+    };
+    let mut out = [0.0; 12];
+    let mut rows: Vec<&mut [f32]> = out.chunks_mut(4).collect();
+    traces.read(&piece, &mut rows).expect("a piece");
+    let expected = (2..5).flat_map(|n| (3..7).map(move |t| (10 * n + t) as f32 - 20.0));
+    assert!(out.into_iter().eq(expected));
 }
 
 #[test]
-fn chunk_width_is_the_extent_along_the_neurons() {
-    let width = |orientation| {
-        Traces::open(Path::new(FIXTURE), "chunked_be", orientation)
-            .expect("traces")
-            .chunk_width()
+fn a_piece_or_buffer_that_does_not_fit_is_an_error() {
+    let traces = open_fixture("float32_le").expect("traces");
+    let mut row = [0.0; 10];
+    let mut read = |neurons, frames, length: usize| {
+        traces
+            .read(&Piece { neurons, frames }, &mut [&mut row[..length]])
+            .is_ok()
     };
-    assert_eq!(width(Orientation::FramesByNeurons), Some(2));
-    assert_eq!(width(Orientation::NeuronsByFrames), Some(3));
-    assert_eq!(
-        open_fixture("float32_le").expect("traces").chunk_width(),
-        None
-    );
+    assert!(read(0..1, 0..10, 10));
+    assert!(!read(0..2, 0..10, 10));
+    assert!(!read(7..8, 0..10, 10));
+    assert!(!read(0..1, 0..10, 9));
+    assert!(!read(0..1, 3..11, 8));
+    let reversed = Range { start: 3, end: 2 };
+    assert!(!read(0..1, reversed, 0));
 }
 
 #[test]
@@ -239,7 +246,7 @@ fn blocks_cover_everything_once_and_touch_no_chunk_again() {
         Some([500, 3000]),
     ] {
         for (rows, columns) in [(0..8000, 100..900), (10..5000, 0..5000), (3..4, 7..8)] {
-            let blocks = blocks(rows.clone(), columns.clone(), chunk);
+            let blocks: Vec<_> = blocks(rows.clone(), columns.clone(), chunk).collect();
             let mut covered = 0;
             let mut last_seen = std::collections::HashMap::new();
             for (place, [block_rows, block_columns]) in blocks.iter().enumerate() {
