@@ -1,5 +1,6 @@
 //! Writing grids, against zlib alone on the same bytes.
 
+use std::collections::BTreeSet;
 use std::ffi::{c_int, c_ulong};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ fn write(
     subject: usize,
     prepared: Option<(Vec<u8>, WriteJob)>,
 ) {
-    let mut scheduler = Scheduler::new([subject], world.size());
+    let mut scheduler = Scheduler::new([subject], world.size(), 1);
     if let Some((spikes, job)) = prepared {
         let unit = 0;
         let spikes = Message::Spikes {
@@ -94,7 +95,9 @@ fn write(
             && let Some(step) = scheduler.next()
         {
             match step {
-                Step::Plan { subject, .. } => scheduler.planned(subject, 0, 1),
+                Step::Plan { subject, .. } => {
+                    scheduler.planned(subject, Vec::new(), BTreeSet::new());
+                }
                 Step::Draw {
                     rank,
                     subject,
@@ -124,11 +127,9 @@ fn write(
                 Some(Message::Reply(Reply::Opened { subject, slabs })) => {
                     scheduler.opened(subject, slabs);
                 }
-                Some(Message::Reply(Reply::Drawn {
-                    rank,
-                    subject,
-                    slab,
-                })) => scheduler.drawn(rank, subject, slab),
+                Some(Message::Reply(Reply::Drawn { rank, subject })) => {
+                    scheduler.drawn(rank, subject)
+                }
                 Some(Message::Reply(Reply::Written { subject, .. })) => scheduler.ended(subject),
                 Some(other) => panic!("{other:?}"),
                 None => {}
