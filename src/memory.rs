@@ -1,4 +1,4 @@
-//! How much of a subject a rank may read at a time, so that it keeps to `--memory_limit`; and how freed memory is kept.
+//! How much of a subject a rank may hold at a time, so that it keeps to `--memory_limit`; and how memory is taken and kept.
 
 use crate::schedule::{SLABS_IN_FLIGHT, STRETCHES, in_flight};
 use crate::slab::Slabs;
@@ -11,8 +11,8 @@ const PLANE: u64 = 2 << 10;
 const PENCIL: u64 = 1 << 20;
 /// The file's numbers while they are turned, in the widest type.
 const TURNING: u64 = 8 << 20;
-/// Samples that a rank holds of a stretch, unless one unit has more: 256 MiB as f32. A rank that is alone then reads a whole brain
-/// ten times over a row's tenth.
+/// Samples that a rank holds of a stretch, unless one unit has more: 256 MiB as f32. A rank that is alone then reads a whole brain in
+/// some ten stretches, each a tenth of every row; many ranks read it in one.
 const SHARE_SAMPLES: u64 = 64 << 20;
 /// Pieces that a rank holds of those that it reads, on their way out and in.
 const PIECES_HELD: u64 = 5;
@@ -109,8 +109,8 @@ impl SubjectPlan {
     }
 }
 
-/// Lets the C library keep the small blocks that are freed: planes, slabs and units take and free some all the time. The library
-/// gives those back to the system each time unless told otherwise, and taking them again costs page faults. Large blocks go back
+/// Lets the C library keep the blocks that are freed: planes, slabs, units and pieces take and free some all the time. The library
+/// gives those back to the system each time unless told otherwise, and taking them again costs page faults. Larger blocks go back
 /// at once.
 pub fn keep_freed_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -108,7 +108,11 @@ impl RankState {
                 subject,
                 stretch,
                 piece,
-            }) => self.is_to_read(subject, stretch, piece),
+            }) => self.readings.push_back(Reading {
+                subject,
+                stretch,
+                piece,
+            }),
             Message::Order(Order::Load { subject, unit }) => self.load(world, subject, unit),
             Message::Order(Order::Compute {
                 subject,
@@ -178,19 +182,6 @@ impl RankState {
                 subject,
                 planes,
             });
-        });
-    }
-
-    fn is_to_read(&mut self, subject: usize, stretch: usize, piece: Piece) {
-        if let Some(held) = self.subjects.get_mut(&subject)
-            && let Ok(traces) = held.traces()
-        {
-            traces.announce(&piece);
-        }
-        self.readings.push_back(Reading {
-            subject,
-            stretch,
-            piece,
         });
     }
 

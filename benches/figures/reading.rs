@@ -12,8 +12,10 @@ use spikegrid_mpi::memory::Budget;
 use spikegrid_mpi::subject::SubjectPlan;
 
 const DATASET: &str = "CellResp";
+/// Enough to hold the recording in one stretch.
+const RANKS: usize = 2;
 
-/// Seconds for all pieces of a (T, N) dataset, as a rank that is alone reads them.
+/// Seconds for all pieces of a (T, N) dataset, which one rank of [`RANKS`] reads while the others do nothing.
 pub fn units(file: &Path) -> f64 {
     let start = Instant::now();
     let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
@@ -21,21 +23,16 @@ pub fn units(file: &Path) -> f64 {
     let budget = Budget {
         limit: 1 << 30,
         at_start: 60 << 20,
-        ranks: 1,
+        ranks: RANKS,
         threads: 1,
     };
     let longest = budget.longest_share(&plan, 29, false);
-    plan.cut(longest.expect("a subject that fits"), 1);
+    plan.cut(longest.expect("a subject that fits"), RANKS);
     for stretch in 0..plan.stretches() {
         let neurons = gather::neurons(&plan, stretch, 0, 1);
         let mut gathered = Gathered::new(neurons, plan.frames);
-        let pieces = plan.pieces(stretch);
-        let ahead = pieces.iter().skip(1).map(Some).chain([None]);
-        for (piece, next) in pieces.iter().zip(ahead) {
-            if let Some(next) = next {
-                traces.announce(next);
-            }
-            let sent = gathered.read(&traces, piece, std::iter::empty());
+        for piece in plan.pieces(stretch) {
+            let sent = gathered.read(&traces, &piece, std::iter::empty());
             sent.expect("a piece");
         }
         black_box(gathered.whole());

@@ -2,12 +2,10 @@
 
 mod probe;
 
-use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, File, H5Type};
-use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
@@ -173,59 +171,6 @@ pub struct Traces {
     _file: File,
     kind: NumberKind,
     storage: Storage,
-    read_ahead: Option<ReadAhead>,
-}
-
-/// Tells the system what is read next of a dataset that is stored in one piece.
-#[derive(Debug)]
-struct ReadAhead {
-    file: std::fs::File,
-    /// Where the dataset begins in the file.
-    offset: u64,
-    row_bytes: u64,
-    value_bytes: u64,
-}
-
-impl ReadAhead {
-    /// Shorter stretches are not worth a call.
-    const SHORTEST: u64 = 2048;
-
-    /// None where the dataset is not stored in one piece.
-    fn new(path: &Path, dataset: &Dataset, storage: &Storage) -> Option<Self> {
-        let offset = storage
-            .chunk
-            .is_none()
-            .then(|| dataset.offset())
-            .flatten()?;
-        let value_bytes = storage.value_bytes as u64;
-        Some(Self {
-            file: std::fs::File::open(path).ok()?,
-            offset,
-            row_bytes: storage.shape[1] as u64 * value_bytes,
-            value_bytes,
-        })
-    }
-
-    fn announce(&self, [rows, columns]: &[Range<usize>; 2]) {
-        let start = columns.start as u64 * self.value_bytes;
-        let length = columns.len() as u64 * self.value_bytes;
-        if length == self.row_bytes {
-            self.advise(
-                rows.start as u64 * length,
-                rows.len() as u64 * self.row_bytes,
-            );
-        } else if length >= Self::SHORTEST {
-            for row in rows.clone() {
-                self.advise(row as u64 * self.row_bytes + start, length);
-            }
-        }
-    }
-
-    /// Only advice: reading works without.
-    fn advise(&self, start: u64, length: u64) {
-        let length = NonZeroU64::new(length);
-        let _ = fadvise(&self.file, self.offset + start, length, Advice::WillNeed);
-    }
 }
 
 impl Traces {
@@ -268,7 +213,6 @@ impl Traces {
         Ok(Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
-            read_ahead: ReadAhead::new(time_series, &open, &storage),
             dataset: open,
             _file: file,
             kind: found.kind,
@@ -292,13 +236,6 @@ impl Traces {
     #[must_use]
     pub fn neurons(&self) -> usize {
         self.storage.neurons()
-    }
-
-    /// Tells the system that a piece will be read soon.
-    pub fn announce(&self, piece: &Piece) {
-        if let Some(ahead) = &self.read_ahead {
-            ahead.announce(&self.storage.axes(piece));
-        }
     }
 
     /// Reads a piece into `out`, for each of its neurons a row of its frames, in the file's units, rounded to f32.
