@@ -2,6 +2,7 @@
 #
 #   make install PREFIX=$HOME/.local        or a shared folder; HDF5_DIR and MPICC as for cargo build
 #   make install PREFIX=/usr DESTDIR=/tmp/package
+#   make install FEATURES=cuda              with GPU support, see the README
 
 PREFIX ?= /usr/local
 CARGO ?= cargo
@@ -12,7 +13,7 @@ PROGRAM = $(TARGET_DIR)/release/spikegrid-mpi
 .PHONY: all install uninstall test
 
 all:
-	$(CARGO) build --release --locked --target-dir $(TARGET_DIR)
+	$(CARGO) build --release --locked --target-dir $(TARGET_DIR) $(if $(FEATURES),--features $(FEATURES))
 
 install: all
 	install -D -m 755 $(PROGRAM) $(DEST)/bin/spikegrid-mpi

@@ -6,6 +6,7 @@ machine does touches both. Only ratios within one run mean something. `target/be
 """
 
 import argparse
+import ctypes
 import json
 import math
 import os
@@ -72,17 +73,17 @@ class Worker:
 
 
 @cache
-def figures_program():
+def figures_program(*features):
     built = subprocess.run(
-        ["cargo", "bench", "--no-run", "--bench", "figures", "--message-format", "json"],
+        ["cargo", "bench", "--no-run", "--bench", "figures", "--message-format", "json", *features],
         check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )
     artifacts = [json.loads(line) for line in built.stdout.splitlines()]
     return next(found["executable"] for found in artifacts if found.get("target", {}).get("name") == "figures" and found.get("executable"))
 
 
-def program():
-    return Worker(figures_program(), "serve")
+def program(*features):
+    return Worker(figures_program(*features), "serve")
 
 
 def peer(**environment):
@@ -159,6 +160,24 @@ def inference():
                                ((part, "ours"), (traces, "torch"), (windows, "tensorflow")))
     row(1, "inference, along the trace", f"{rate / 1e6:.2f} M/s", f"PyTorch {torch / 1e6:.3f} M/s", rate / torch, 3)
     row(1, "inference, window by window", f"{rate / 1e6:.2f} M/s", f"TensorFlow {tensorflow / 1e3:.1f} k/s", rate / tensorflow, 90)
+
+
+def gpu():
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        print(f"  no GPU: {error}", file=sys.stderr)
+        return
+    subprocess.run(["scripts/cuda-toolkit.sh"], check=True, stdout=sys.stderr)
+    few, many = (200, 3000), (8000, 3000)
+    instruction_set = "avx512" if "avx512f" in Path("/proc/cpuinfo").read_text() else "avx2"
+    with program("--features", "cuda") as ours:
+        if math.isnan(ours.ask("gpu", *few)):
+            return
+        found = taking_turns(gpu=lambda: ours.ask("gpu", *many), core=lambda: ours.ask("inference", *few, 1, instruction_set))
+    on_gpu, on_core = (math.prod(shape) / found[name] for shape, name in ((many, "gpu"), (few, "core")))
+    row(10, "inference on a GPU", f"{on_gpu / 1e6:.1f} M/s = {on_gpu * FLOP_PER_NEURON_FRAME / 1e12:.1f} TFLOP/s",
+        f"one core {on_core / 1e6:.2f} M/s", on_gpu / on_core, 100)
 
 
 def scaling():
@@ -335,7 +354,7 @@ def growth():
         row(8, f"time per neuron-frame, N = {many:,}, {part}", f"{large:.0f} ns", f"N = {few:,}: {small:.0f} ns", large / small, 1.1, most=True)
 
 
-SHORT = [inference, scaling, baseline, grids, reading, pipeline, cluster]
+SHORT = [inference, gpu, scaling, baseline, grids, reading, pipeline, cluster]
 LONG = [memory, growth]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the program against its floors and peers and prints one table. Usage: scripts/bench.sh [--long] [TARGET...]
-# Targets: inference scaling baseline grids reading pipeline cluster, and with --long alone memory growth. All of the form by default.
+# Targets: inference gpu scaling baseline grids reading pipeline cluster, and with --long alone memory growth. All of the form by default.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 install_packages python3-venv

@@ -17,6 +17,11 @@ if ! "$python" -c "import h5py, numpy, scipy" 2>/dev/null; then
 fi
 export SPIKEGRID_TEST_PYTHON="$PWD/$python"
 
+echo "== GPU build"
+scripts/cuda-toolkit.sh
+cargo clippy --features cuda --all-targets -- -D warnings
+cargo test --features cuda --test gpu_program
+
 echo "== tests with MPICH"
 scripts/test-mpich.sh
 mpich="$PWD/target/mpich/debug/spikegrid-mpi"

@@ -235,7 +235,7 @@ pub struct RunArgs {
         help_heading = "Resources"
     )]
     pub batch_size: usize,
-    /// Where the network is evaluated
+    /// Where the network is evaluated; the ranks of a node share its GPUs
     #[arg(long, value_enum, default_value_t = Device::Auto, help_heading = "Resources")]
     pub device: Device,
     /// Memory that a rank may use, such as 800MiB or 2GiB

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use mpi::collective::SystemOperation;
+use mpi::datatype::PartitionMut;
 use mpi::environment::Universe;
 use mpi::request::{Request, StaticScope};
 use mpi::topology::SimpleCommunicator;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::device::OnNode;
 use crate::gather::as_bytes;
 use crate::grid::Layout;
 use crate::heartbeat;
@@ -258,6 +260,15 @@ impl World {
         self.messages.rank() as usize
     }
 
+    /// This rank's place among those of its node. Collective.
+    pub fn on_node(&self) -> OnNode {
+        let node = self.collectives.split_shared(self.messages.rank());
+        OnNode {
+            rank: node.rank() as usize,
+            ranks: node.size() as usize,
+        }
+    }
+
     /// The number of ranks.
     pub fn size(&self) -> usize {
         self.messages.size() as usize
@@ -486,6 +497,34 @@ impl World {
             root.gather_into(&value);
             Vec::new()
         }
+    }
+
+    /// Everyone's text, on rank 0; nothing elsewhere. Collective.
+    pub fn gather_text(&self, text: &str) -> Vec<String> {
+        let lengths = self.gather(text.len() as u64);
+        let root = self.collectives.process_at_rank(0);
+        if !self.is_root() {
+            root.gather_varcount_into(text.as_bytes());
+            return Vec::new();
+        }
+        let counts: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
+        let starts: Vec<i32> = counts
+            .iter()
+            .scan(0, |end, count| {
+                *end += count;
+                Some(*end - count)
+            })
+            .collect();
+        let mut bytes = vec![0; counts.iter().sum::<i32>() as usize];
+        let mut texts = PartitionMut::new(&mut bytes[..], &counts[..], &starts[..]);
+        root.gather_varcount_into_root(text.as_bytes(), &mut texts);
+        let mut rest = &bytes[..];
+        let texts = counts.iter().map(|&count| {
+            let (text, others) = rest.split_at(count as usize);
+            rest = others;
+            String::from_utf8_lossy(text).into_owned()
+        });
+        texts.collect()
     }
 }
 

@@ -34,7 +34,10 @@ pub enum ConfigError {
         folder: PathBuf,
         source: std::io::Error,
     },
-    #[error("--device cuda: this program was built without GPU support; use --device auto or cpu")]
+    #[error(
+        "--device cuda: this program was built without GPU support; use --device auto or cpu, or build it with \
+         --features cuda"
+    )]
     NoGpuBuild,
     #[error(transparent)]
     Array(#[from] ArrayError),
@@ -162,7 +165,7 @@ impl Config {
             &limit,
             "at least 128 MiB",
         )?;
-        if flags.device == Device::Cuda {
+        if flags.device == Device::Cuda && !cfg!(feature = "cuda") {
             return Err(ConfigError::NoGpuBuild);
         }
         let array = flags

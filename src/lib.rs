@@ -35,6 +35,7 @@ pub mod baseline;
 pub mod cascade;
 pub mod spikes;
 
+pub mod device;
 pub mod pipeline;
 
 pub mod comm;

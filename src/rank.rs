@@ -482,6 +482,11 @@ impl RankState {
     pub fn sync_journals(&self) {
         self.subjects.values().for_each(|held| held.journal.sync());
     }
+
+    /// Gives the GPU back, at the end of the run.
+    pub fn release_gpu(&self) {
+        self.workers.release_gpu();
+    }
 }
 
 /// Brings a unit's spikes to the writer of its subject, which may be this rank.

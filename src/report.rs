@@ -95,6 +95,8 @@ pub struct Report {
     pub model_sha256: String,
     pub sampling_rate: f64,
     pub ranks: usize,
+    /// Which ranks evaluated the network where.
+    pub devices: Vec<String>,
     pub warnings: Vec<String>,
     pub subjects: Vec<SubjectReport>,
     pub neuron_frames: u64,

@@ -8,6 +8,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use crate::cli::{Interruption, RunArgs};
 use crate::comm::{Message, Order, Reply, World};
+use crate::device;
 use crate::pipeline::Workers;
 use crate::progress::Progress;
 use crate::rank::RankState;
@@ -48,15 +49,8 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
             return NOTHING_STARTED;
         }
     };
-    let resources = Workers::new(setup.config.workers)
-        .map_err(|error| format!("--workers {}: {error}", setup.config.workers))
-        .and_then(|workers| {
-            Ok((
-                workers,
-                catch_signals(interruption).map_err(|error| format!("signals: {error}"))?,
-            ))
-        });
-    let (workers, signal) = match world.agree(resources) {
+    let resources = resources(world, &setup, interruption);
+    let (workers, place, signal) = match world.agree(resources) {
         Ok(resources) => resources,
         Err(failure) => {
             if world.is_root() {
@@ -65,9 +59,11 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
             return NOTHING_STARTED;
         }
     };
+    let devices = device::lines(&world.gather_text(&place));
     let root = rest.map(|(subjects, warnings)| {
         let progress = Progress::new();
         progress.line(&greeting(world, &setup, subjects.len()));
+        devices.iter().for_each(|line| progress.line(line));
         if let (Some(task), true) = (&setup.config.array, subjects.is_empty()) {
             progress.line(&format!(
                 "array task {}: there are fewer subjects than the {} tasks, and none is left for this one; nothing to do",
@@ -90,6 +86,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
     });
     let mut rank = RankState::new(setup.pipeline(), workers);
     let status = work(world, &mut rank, &mut root, &signal);
+    rank.release_gpu();
     world.settle();
     let peaks = world.gather(peak_resident_bytes());
     if let (Some(root), Some((configuration, model_sha256, sampling_rate))) = (root, for_report) {
@@ -101,6 +98,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
             model_sha256,
             sampling_rate,
             ranks: world.size(),
+            devices,
             warnings: warnings.unwrap_or_default(),
             subjects: root.reports,
             neuron_frames: root.neuron_frames,
@@ -113,6 +111,24 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
         say!("{}", report.last_lines());
     }
     status
+}
+
+/// The threads and the GPU of this rank, in words where the network is evaluated, and the last signal. Collective.
+fn resources(
+    world: &World,
+    setup: &Setup,
+    interruption: Interruption,
+) -> Result<(Workers, String, Arc<AtomicUsize>), String> {
+    let config = &setup.config;
+    let place = world.on_node();
+    let threads = |error| format!("--workers {}: {error}", config.workers);
+    let mut workers = Workers::new(config.workers).map_err(threads)?;
+    let (gpu, place) = device::open(config.device, place, &setup.model)?;
+    if let Some(gpu) = gpu {
+        workers = workers.with_gpu(gpu).map_err(threads)?;
+    }
+    let signal = catch_signals(interruption).map_err(|error| format!("signals: {error}"))?;
+    Ok((workers, place, signal))
 }
 
 /// Handles messages until rank 0 says how it ended.

@@ -360,6 +360,7 @@ fn rule_1_4_what_cannot_start_ends_with_2() {
     refused(&["--percentile", "101"], &["--percentile is 101"]);
     refused(&["--window_sec", "nan"], &["--window_sec is NaN"]);
     refused(&["--sampling_rate", "-2"], &["--sampling_rate"]);
+    #[cfg(not(feature = "cuda"))]
     refused(&["--device", "cuda"], &["without GPU support"]);
     refused(
         &["--only", "subject_9"],

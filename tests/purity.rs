@@ -15,10 +15,12 @@ const PURE: &[&str] = &[
     "training",
 ];
 
-/// Files among them that read or write models and ground truth, or talk to other ranks, and what can go wrong there.
+/// Files among them that read or write models and ground truth, or talk to other ranks or a GPU's driver, and what can go wrong
+/// there.
 const LOADERS: &[&str] = &[
     "cascade/error.rs",
     "cascade/folder.rs",
+    "cascade/gpu.rs",
     "cascade/keras.rs",
     "cascade/state_dict.rs",
     "cascade/untrained.rs",
@@ -34,6 +36,7 @@ const IMPURE: &[&str] = &[
     "mpi",
     "hdf5",
     "hdf5_sys",
+    "cudarc",
     "indicatif",
     "std::fs",
     "std::io",

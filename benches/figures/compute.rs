@@ -8,9 +8,11 @@ use std::time::Instant;
 use pulp::Arch;
 use rayon::prelude::*;
 use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
+use spikegrid_mpi::cascade::gpu::Gpu;
+use spikegrid_mpi::cascade::launches::TILE;
 use spikegrid_mpi::cascade::{Model, PostProcess, Scratch};
 use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
-use spikegrid_mpi::pipeline::Pipeline;
+use spikegrid_mpi::pipeline::{GPU_SAMPLES, Pipeline};
 use spikegrid_mpi::spikes;
 
 use crate::data;
@@ -58,6 +60,43 @@ impl Compute {
                 });
             start.elapsed().as_secs_f64()
         })
+    }
+
+    /// The same on a GPU, as the compute threads have it done: from samples in memory to sums of rates in memory, without ΔF/F
+    /// and thresholds. No number where there is no GPU; why, on stderr.
+    pub fn gpu(&mut self, neurons: usize, frames: usize) -> f64 {
+        let Self { model, dff, .. } = self;
+        let mut gpu = match Gpu::open(0, 1, model) {
+            Ok(gpu) => gpu,
+            Err(error) => {
+                eprintln!("no GPU: {error}");
+                return f64::NAN;
+            }
+        };
+        let dff = dff
+            .entry((neurons, frames))
+            .or_insert_with(|| data::dff(neurons, frames, model.config.sampling_rate));
+        let stride = frames.next_multiple_of(TILE);
+        let mut rows = vec![0.0; neurons * stride];
+        let mut levels = Vec::new();
+        let mut scratch = Scratch::new();
+        for (row, dff) in rows.chunks_exact_mut(stride).zip(dff.chunks_exact(frames)) {
+            row[..frames].copy_from_slice(dff);
+            levels.push(model.choose(dff, &mut scratch).level);
+        }
+        let piece = GPU_SAMPLES / frames;
+        let mut seconds = 0.0;
+        // Once to reserve memory and have the driver translate the kernels.
+        for _ in 0..2 {
+            let mut rows = rows.clone();
+            let start = Instant::now();
+            for (rows, levels) in rows.chunks_mut(piece * stride).zip(levels.chunks(piece)) {
+                gpu.sum_rates(rows, stride, levels)
+                    .expect("a GPU that works");
+            }
+            seconds = start.elapsed().as_secs_f64();
+        }
+        seconds
     }
 
     /// 500 traces, one after the other, on one thread. Every `missing`-th sample is NaN, none for 0.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! inference NEURONS FRAMES THREADS ARCH     ΔF/F to spike rates; ARCH is avx512 or avx2
+//! gpu NEURONS FRAMES                        the network alone, on a GPU; no number where there is none
 //! dff FRAMES HALF MISSING                   F to ΔF/F of one neuron after the other; every MISSING-th sample is NaN
 //! sample FRAMES                             rates to spikes
 //! rasterise NEURONS                         bit-packed spikes to grids of 29 planes, 1 % of the pixels 1
@@ -44,6 +45,7 @@ fn serve() {
             ["inference", neurons, frames, threads, arch] => {
                 compute.inference(number(neurons), number(frames), number(threads), arch)
             }
+            ["gpu", neurons, frames] => compute.gpu(number(neurons), number(frames)),
             ["dff", frames, half, missing] => {
                 compute.dff(number(frames), number(half), number(missing))
             }

@@ -9,6 +9,7 @@
 //! - [`weights`]: one member's weights in one layout; `keras` and `state_dict` (with `torch`) read it from files
 //! - [`trace`]: the same network for every frame of a trace at once (rules 4.2 and 4.4), which is what inference runs;
 //!   [`convolution`]: its kernel
+//! - [`gpu`]: the same on a GPU, in a build with the feature `cuda`; [`launches`]: what it is given to do
 //! - [`noise`]: the noise level of a neuron (rule 4.3); [`threshold`]: from raw to final rates (rules 4.5, 4.6, 4.8)
 //! - [`model`]: all of it for one neuron; [`untrained`]: a stand-in model for demonstrations
 //!
@@ -19,7 +20,10 @@ pub mod config;
 pub mod convolution;
 pub mod error;
 pub(crate) mod folder;
+#[cfg_attr(not(feature = "cuda"), path = "gpu_absent.rs")]
+pub mod gpu;
 mod keras;
+pub mod launches;
 pub mod model;
 #[cfg(test)]
 mod network;
@@ -34,7 +38,7 @@ pub mod weights;
 
 pub use config::ModelConfig;
 pub use error::ModelError;
-pub use model::{Inference, Level, Model};
+pub use model::{Chosen, Inference, Level, Model};
 pub use threshold::{PostProcess, Threshold};
 pub use trace::Scratch;
 

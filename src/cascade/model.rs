@@ -40,6 +40,15 @@ pub struct Inference {
     pub gaps: bool,
 }
 
+/// A neuron's noise level and the ensemble that belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// NaN if no two neighbouring frames have values.
+    pub noise_level: f32,
+    /// Index of the ensemble in [`Model::levels`].
+    pub level: usize,
+}
+
 impl Model {
     /// Index of the level for a neuron of noise level `noise`: the nearest, of two the lower, for NaN the first (rule 4.3).
     pub fn nearest_level(&self, noise: f32) -> usize {
@@ -61,15 +70,35 @@ impl Model {
         scratch: &mut Scratch,
         rate: &mut [f32],
     ) -> Inference {
+        let chosen = self.choose(dff, scratch);
+        let members = &self.levels[chosen.level].members;
+        trace::ensemble_rate(&self.config, members, dff, scratch, rate);
+        self.finish(chosen, post, scratch, rate)
+    }
+
+    /// The ensemble for a neuron of ΔF/F `dff` (T) (rule 4.3).
+    pub fn choose(&self, dff: &[f32], scratch: &mut Scratch) -> Chosen {
         let noise_level =
             noise::noise_level(dff, self.config.sampling_rate, &mut scratch.differences);
-        let level = &self.levels[self.nearest_level(noise_level)];
-        trace::ensemble_rate(&self.config, &level.members, dff, scratch, rate);
-        let gaps = dff.len() >= self.config.windowsize
+        Chosen {
+            noise_level,
+            level: self.nearest_level(noise_level),
+        }
+    }
+
+    /// From the mean rates of the chosen ensemble to final ones, in `rate` (T) (rules 4.5, 4.6 and 4.8).
+    pub fn finish(
+        &self,
+        chosen: Chosen,
+        post: &PostProcess,
+        scratch: &mut Scratch,
+        rate: &mut [f32],
+    ) -> Inference {
+        let gaps = rate.len() >= self.config.windowsize
             && post.apply(&self.config, rate, &mut scratch.near_spike);
         Inference {
-            noise_level,
-            model_noise_level: level.noise_level,
+            noise_level: chosen.noise_level,
+            model_noise_level: self.levels[chosen.level].noise_level,
             gaps,
         }
     }

@@ -74,15 +74,17 @@ fn ensemble_rate_in_tiles(
 ) {
     assert_eq!(dff.len(), rate.len(), "a rate for every frame");
     rate.fill(f32::NAN);
-    let Some((first, last)) = valid_span(dff, config.windowsize) else {
+    let Some(span) = Span::of(config, dff) else {
         return;
     };
-    let dff = &dff[first..last + config.windowsize];
-    let sums = &mut rate[first + config.frames_before() - 1..][..last - first + 1];
+    let sums = span.rates(config, rate);
     sums.fill(0.0);
 
     let plan = Plan::new(config, scratch.arch, sums.len(), tile);
-    plan.pad(dff, &mut scratch.padded);
+    let padded = &mut scratch.padded;
+    padded.clear();
+    padded.resize(plan.total + plan.taps1 - 1, 0.0);
+    span.samples(config, dff, padded);
     scratch.layers.resize(&plan);
     for member in members {
         for (start, frames) in plan.tiles() {
@@ -92,37 +94,93 @@ fn ensemble_rate_in_tiles(
             scratch.layers.add_rates(&plan, start, frames, sums);
         }
     }
-    let count = members.len() as f32;
-    sums.iter_mut().for_each(|sum| *sum /= count);
-    blank_invalid(dff, config.windowsize, sums);
+    span.mean(config, members.len(), dff, sums);
 }
 
-/// First and last window, by their first frame, without a missing value; None if every window has one.
-fn valid_span(dff: &[f32], windowsize: usize) -> Option<(usize, usize)> {
-    let mut run = 0;
-    let mut span: Option<(usize, usize)> = None;
-    for (frame, value) in dff.iter().enumerate() {
-        run = if value.is_finite() { run + 1 } else { 0 };
-        if run >= windowsize {
-            let window = frame + 1 - windowsize;
-            span = Some((span.map_or(window, |(first, _)| first), window));
+/// Sets `rate` (T) as [`ensemble_rate`] does, from the sums over `members` networks for the windows of the trace's [`Span`],
+/// which were evaluated elsewhere.
+///
+/// # Panics
+/// If `dff` and `rate` differ in length, or `sums` has fewer values than the span windows.
+pub fn rate_from_sums(
+    config: &ModelConfig,
+    members: usize,
+    dff: &[f32],
+    sums: &[f32],
+    rate: &mut [f32],
+) {
+    assert_eq!(dff.len(), rate.len(), "a rate for every frame");
+    rate.fill(f32::NAN);
+    if let Some(span) = Span::of(config, dff) {
+        let rates = span.rates(config, rate);
+        rates.copy_from_slice(&sums[..span.windows]);
+        span.mean(config, members, dff, rates);
+    }
+}
+
+/// The windows of a trace that are evaluated: from the first to the last without a missing value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First frame of the first window.
+    start: usize,
+    /// At least 1.
+    windows: usize,
+}
+
+impl Span {
+    /// None if every window of `dff` has a missing value.
+    pub fn of(config: &ModelConfig, dff: &[f32]) -> Option<Self> {
+        let mut run = 0;
+        let mut span: Option<Self> = None;
+        for (frame, value) in dff.iter().enumerate() {
+            run = if value.is_finite() { run + 1 } else { 0 };
+            if run >= config.windowsize {
+                let window = frame + 1 - config.windowsize;
+                let start = span.map_or(window, |span| span.start);
+                let windows = window - start + 1;
+                span = Some(Self { start, windows });
+            }
+        }
+        span
+    }
+
+    fn of_trace<'a>(&self, config: &ModelConfig, dff: &'a [f32]) -> &'a [f32] {
+        &dff[self.start..][..self.windows + config.windowsize - 1]
+    }
+
+    /// Copies the samples of its windows to the front of `samples`, with 0 for what is missing.
+    ///
+    /// # Panics
+    /// If `samples` is shorter than that; as long as the trace is enough.
+    pub fn samples(&self, config: &ModelConfig, dff: &[f32], samples: &mut [f32]) {
+        let dff = self.of_trace(config, dff);
+        for (sample, &value) in samples[..dff.len()].iter_mut().zip(dff) {
+            *sample = if value.is_finite() { value } else { 0.0 };
         }
     }
-    span
-}
 
-/// Sets the rate of every window of `dff` that holds a missing value to NaN.
-fn blank_invalid(dff: &[f32], windowsize: usize, rate: &mut [f32]) {
-    let mut blanked = 0;
-    for (frame, _) in dff
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| !value.is_finite())
-    {
-        let end = (frame + 1).min(rate.len());
-        let start = (frame + 1).saturating_sub(windowsize).max(blanked).min(end);
-        rate[start..end].fill(f32::NAN);
-        blanked = end;
+    /// Where the rates of its windows stand in `rate` (T).
+    fn rates<'a>(&self, config: &ModelConfig, rate: &'a mut [f32]) -> &'a mut [f32] {
+        &mut rate[self.start + config.frames_before() - 1..][..self.windows]
+    }
+
+    /// Sums over members to means, NaN for every window that holds a missing value.
+    fn mean(&self, config: &ModelConfig, members: usize, dff: &[f32], sums: &mut [f32]) {
+        let count = members as f32;
+        for sum in &mut *sums {
+            let mean = *sum / count;
+            // Networks that overflow return NaN, whose bits would depend on the processor.
+            *sum = if mean.is_nan() { f32::NAN } else { mean };
+        }
+        let mut blanked = 0;
+        let values = self.of_trace(config, dff).iter().enumerate();
+        for (frame, _) in values.filter(|(_, value)| !value.is_finite()) {
+            let end = (frame + 1).min(sums.len());
+            let start = (frame + 1).saturating_sub(config.windowsize);
+            let start = start.max(blanked).min(end);
+            sums[start..end].fill(f32::NAN);
+            blanked = end;
+        }
     }
 }
 
@@ -180,16 +238,6 @@ impl Plan {
         (0..self.total)
             .step_by(self.tile)
             .map(|start| (start, self.tile.min(self.total - start)))
-    }
-
-    /// Copies the trace, with 0 for what is missing and after its end.
-    fn pad(&self, dff: &[f32], padded: &mut Vec<f32>) {
-        padded.clear();
-        padded.extend(
-            dff.iter()
-                .map(|&value| if value.is_finite() { value } else { 0.0 }),
-        );
-        padded.resize(self.total + self.taps1 - 1, 0.0);
     }
 }
 

@@ -1,0 +1,235 @@
+//! What a GPU is given: an ensemble's weights in the order in which its kernels read them, and the launches that take rows of
+//! samples through one member of each row's ensemble.
+//!
+//! `network.cu` holds the kernels; `gpu` sends all of this to the driver. A row is a trace, its channels lie one after the other,
+//! `stride` frames each. The layers are those of [`trace`](super::trace), without its polyphase and tiles: a GPU's threads
+//! are frames, whose taps may as well lie apart, and its memory is fast enough for what lies between two layers.
+
+use super::config::LayerShape;
+use super::model::Model;
+use super::weights::{Layer, Weights};
+
+/// Lanes of a warp.
+const LANES: u32 = 32;
+/// Frames that a warp computes; rows are multiples of it.
+pub const TILE: usize = 256;
+/// Outputs of each layer that a warp computes.
+const STRIPS: [usize; 5] = [10, 10, 10, 10, 1];
+/// Most warps in a block.
+const WARPS: u32 = 8;
+/// Where a row's ensemble has no such member.
+pub const NO_MEMBER: u32 = u32::MAX;
+
+/// A kernel's last argument, passed by value: `struct Step` in `network.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    inputs: u32,
+    outputs: u32,
+    taps: u32,
+    /// Frames between taps, or between the two that are pooled.
+    dilation: u32,
+    /// Frames of a channel.
+    stride: u64,
+    /// Channels of a row in the input and in the output.
+    input_channels: u64,
+    output_channels: u64,
+    /// First weight of the layer within a member, and weights of a member.
+    layer: u64,
+    member: u64,
+}
+
+/// Memory on the GPU, all of it (rows, channels, stride): one channel in `Samples` and `Sums`, [`Network::channels`] in the two that
+/// layers read and write in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffer {
+    Samples,
+    One,
+    Other,
+    Sums,
+}
+
+/// A kernel with its grid and block and what it reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Name in `network.cu`.
+    pub kernel: &'static str,
+    pub grid: (u32, u32, u32),
+    pub block: (u32, u32, u32),
+    pub input: Buffer,
+    pub output: Buffer,
+    pub step: Step,
+}
+
+/// A model as a GPU sees it.
+#[derive(Clone, Debug)]
+pub struct Network {
+    shapes: [LayerShape; 5],
+    /// Of each level the first member, counted through all levels, and their number.
+    levels: Vec<(usize, usize)>,
+    /// First weight of each layer within a member.
+    offsets: [usize; 5],
+    /// Weights of a member.
+    member: usize,
+    /// The most channels between two layers.
+    pub channels: usize,
+    /// Frames beyond a row's end that its last channel's taps read.
+    pub overhang: usize,
+}
+
+impl Network {
+    pub fn new(model: &Model) -> Self {
+        let shapes = model.config.layers();
+        let mut members = 0;
+        let levels = model.levels.iter().map(|level| {
+            members += level.members.len();
+            (members - level.members.len(), level.members.len())
+        });
+        let levels = levels.collect();
+        let mut member = 0;
+        let mut offsets = [0; 5];
+        for ((offset, shape), strip) in offsets.iter_mut().zip(shapes).zip(STRIPS) {
+            *offset = member;
+            let outputs = shape.outputs.next_multiple_of(strip);
+            // Weights are read in pairs.
+            member += (outputs * (shape.depth() + 1)).next_multiple_of(2);
+        }
+        Self {
+            shapes,
+            levels,
+            offsets,
+            member,
+            channels: shapes.iter().map(|shape| shape.outputs).max().unwrap_or(1),
+            overhang: model.config.windowsize,
+        }
+    }
+
+    /// Bytes of the weights of all members.
+    pub fn weight_bytes(&self) -> usize {
+        let members: usize = self.levels.iter().map(|(_, members)| members).sum();
+        members * self.member * size_of::<f32>()
+    }
+
+    /// The weights of all members of the model that this was made from, level by level.
+    pub fn weights(&self, model: &Model) -> Vec<f32> {
+        let members = model.levels.iter().flat_map(|level| &level.members);
+        let mut all = Vec::with_capacity(self.weight_bytes() / size_of::<f32>());
+        for Weights { layers } in members {
+            let end = all.len() + self.member;
+            for (layer, strip) in layers.iter().zip(STRIPS) {
+                push_strips(&mut all, layer, strip);
+                all.resize(all.len().next_multiple_of(2), 0.0);
+            }
+            debug_assert_eq!(all.len(), end, "a member as long as all others");
+        }
+        all
+    }
+
+    /// For each pass, the member that each row of these levels runs: (passes, rows), as many passes as the largest
+    /// ensemble has members.
+    pub fn members(&self, levels: &[usize]) -> Vec<Vec<u32>> {
+        let ensembles = levels.iter().map(|&level| self.levels[level]);
+        let passes = ensembles.clone().map(|(_, members)| members).max();
+        let member = |pass: usize, (first, members): (usize, usize)| match pass < members {
+            true => (first + pass) as u32,
+            false => NO_MEMBER,
+        };
+        (0..passes.unwrap_or(0))
+            .map(|pass| ensembles.clone().map(|level| member(pass, level)).collect())
+            .collect()
+    }
+
+    /// The launches of one pass over `rows` rows of `stride` frames, a multiple of [`TILE`].
+    pub fn launches(&self, rows: usize, stride: usize) -> [Launch; 7] {
+        use Buffer::{One, Other, Samples, Sums};
+        let layer = |index: usize, dilation, input, output| {
+            let LayerShape {
+                taps,
+                inputs,
+                outputs,
+                ..
+            } = self.shapes[index];
+            let last = output == Sums;
+            let warps = outputs.div_ceil(STRIPS[index]);
+            let step = Step {
+                inputs: inputs as u32,
+                outputs: outputs as u32,
+                taps: taps as u32,
+                dilation,
+                stride: stride as u64,
+                input_channels: self.channels_in(input),
+                output_channels: self.channels_in(output),
+                layer: self.offsets[index] as u64,
+                member: self.member as u64,
+            };
+            let kernel = if last { "add_rates" } else { "convolve" };
+            launch(kernel, warps, rows, input, output, step)
+        };
+        let pool = |channels: usize, dilation, input, output| {
+            let step = Step {
+                inputs: channels as u32,
+                outputs: channels as u32,
+                taps: 1,
+                dilation,
+                stride: stride as u64,
+                input_channels: self.channels_in(input),
+                output_channels: self.channels_in(output),
+                layer: 0,
+                member: 0,
+            };
+            launch("pool", channels, rows, input, output, step)
+        };
+        let [_, second, third, ..] = self.shapes;
+        [
+            layer(0, 1, Samples, One),
+            layer(1, 1, One, Other),
+            pool(second.outputs, 1, Other, One),
+            layer(2, 2, One, Other),
+            pool(third.outputs, 2, Other, One),
+            layer(3, 4, One, Other),
+            layer(4, 4, Other, Sums),
+        ]
+    }
+
+    fn channels_in(&self, buffer: Buffer) -> u64 {
+        match buffer {
+            Buffer::Samples | Buffer::Sums => 1,
+            Buffer::One | Buffer::Other => self.channels as u64,
+        }
+    }
+}
+
+fn launch(
+    kernel: &'static str,
+    warps: usize,
+    rows: usize,
+    input: Buffer,
+    output: Buffer,
+    step: Step,
+) -> Launch {
+    let block = (warps as u32).min(WARPS);
+    Launch {
+        kernel,
+        grid: (
+            (step.stride / TILE as u64) as u32,
+            rows as u32,
+            (warps as u32).div_ceil(block),
+        ),
+        block: (LANES, block, 1),
+        input,
+        output,
+        step,
+    }
+}
+
+/// Appends a layer strip by strip: of each the bias, then (taps, inputs, outputs of the strip), with 0 for outputs that are not there.
+fn push_strips(all: &mut Vec<f32>, layer: &Layer, width: usize) {
+    let outputs = layer.bias.len();
+    for first in (0..outputs).step_by(width) {
+        let end = (first + width).min(outputs);
+        for row in std::iter::once(&layer.bias[..]).chain(layer.kernel.chunks_exact(outputs)) {
+            all.extend_from_slice(&row[first..end]);
+            all.extend(std::iter::repeat_n(0.0, first + width - end));
+        }
+    }
+}
