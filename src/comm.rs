@@ -33,6 +33,9 @@ use crate::writer::{WriteJob, Written};
 
 const POLL: Duration = Duration::from_millis(1);
 
+/// Bytes of messages that are arriving above which no more are let in.
+pub const ARRIVING: usize = 16 << 20;
+
 /// Variables that libraries read, and what they are set to unless the user has set them:
 /// Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters;
 /// candle's own threads wait by spinning, and every rank computes on its `--workers` threads alone.
@@ -201,11 +204,14 @@ struct Incoming {
 pub struct World {
     messages: SimpleCommunicator,
     collectives: SimpleCommunicator,
-    /// Messages of rank 0 to itself.
+    /// Messages of this rank to itself.
     loopback: VecDeque<Vec<u8>>,
     outgoing: Vec<Outgoing>,
     /// In the order of arrival.
     incoming: VecDeque<Incoming>,
+    /// Bytes of `outgoing` and of `incoming`.
+    leaving: usize,
+    arriving: usize,
 }
 
 /// The rank that the launcher gave this process, known before MPI starts; 0 without a launcher.
@@ -251,6 +257,8 @@ impl World {
             loopback: VecDeque::new(),
             outgoing: Vec::new(),
             incoming: VecDeque::new(),
+            leaving: 0,
+            arriving: 0,
         };
         Ok((universe, world))
     }
@@ -313,12 +321,23 @@ impl World {
 
     /// Sends a message; returns at once.
     pub fn send<M: Serialize>(&mut self, to: usize, message: M) {
+        self.send_bytes(to, encode(&message));
+    }
+
+    /// Sends a message to every rank; returns at once.
+    pub fn send_to_all<M: Serialize>(&mut self, message: M) {
         let bytes = encode(&message);
+        for rank in 0..self.size() {
+            self.send_bytes(rank, bytes.clone());
+        }
+    }
+
+    fn send_bytes(&mut self, to: usize, bytes: Vec<u8>) {
         if to == self.rank() {
             self.loopback.push_back(bytes);
             return;
         }
-        self.reap();
+        self.leaving += bytes.len();
         let bytes = Box::into_raw(bytes.into_boxed_slice());
         // SAFETY: `bytes` comes from `Box::into_raw` and is freed only in `reap`, after MPI has completed the request;
         // until then nobody writes to it.
@@ -332,18 +351,18 @@ impl World {
 
     /// Bytes that were sent and have not left.
     pub fn backlog(&self) -> usize {
-        self.outgoing
-            .iter()
-            .map(|outgoing| outgoing.bytes.len())
-            .sum()
+        self.leaving
     }
 
     /// The next message that has arrived, with its sender; those of one sender in their order. A job has one type of messages.
     pub fn receive<M: DeserializeOwned>(&mut self) -> Option<(usize, M)> {
-        self.reap();
-        self.take_in();
+        let arrived = self.take_arrived().or_else(|| {
+            self.reap();
+            self.take_in();
+            self.take_arrived()
+        });
         // What a rank tells itself comes last, or one that answers itself at once would hear nobody else.
-        let (from, bytes) = match self.take_arrived() {
+        let (from, bytes) = match arrived {
             Some(arrived) => arrived,
             None => (self.rank(), self.loopback.pop_front()?),
         };
@@ -352,8 +371,11 @@ impl World {
 
     /// Begins to receive what is at the door.
     fn take_in(&mut self) {
-        while let Some((message, status)) = self.messages.any_process().immediate_matched_probe() {
+        while self.arriving < ARRIVING
+            && let Some((message, status)) = self.messages.any_process().immediate_matched_probe()
+        {
             let length = status.count(u8::equivalent_datatype()) as usize;
+            self.arriving += length;
             let bytes = Box::into_raw(vec![0_u8; length].into_boxed_slice());
             // SAFETY: `bytes` comes from `Box::into_raw` and is touched by MPI alone until the request is complete.
             let buffer: &'static mut [u8] = unsafe { &mut *bytes };
@@ -367,19 +389,20 @@ impl World {
 
     /// The first message that is there whole and has no earlier one of the same sender before it.
     fn take_arrived(&mut self) -> Option<(usize, Vec<u8>)> {
-        let mut waited_for = Vec::new();
+        let mut waited_for = vec![false; self.size()];
         for place in 0..self.incoming.len() {
             let incoming = &mut self.incoming[place];
-            if waited_for.contains(&incoming.from) {
+            if waited_for[incoming.from] {
                 continue;
             }
             match incoming.request.take().map(Request::test) {
                 Some(Err(pending)) => {
-                    waited_for.push(incoming.from);
+                    waited_for[incoming.from] = true;
                     incoming.request = Some(pending);
                 }
                 _ => {
                     let Incoming { from, bytes, .. } = self.incoming.remove(place)?;
+                    self.arriving -= bytes.len();
                     // SAFETY: MPI has completed the request, the only user of these bytes; see `receive`.
                     return Some((from, unsafe { Box::from_raw(bytes) }.into_vec()));
                 }
@@ -398,11 +421,14 @@ impl World {
             }
             barrier.is_none()
         });
-        self.drop_until(|world| world.incoming.is_empty());
+        self.drop_until(|world| {
+            world.take_in();
+            world.incoming.is_empty()
+        });
     }
 
     /// Drops what arrives until it is enough.
-    fn drop_until(&mut self, mut enough: impl FnMut(&Self) -> bool) {
+    fn drop_until(&mut self, mut enough: impl FnMut(&mut Self) -> bool) {
         loop {
             self.reap();
             self.take_in();
@@ -418,6 +444,7 @@ impl World {
         for outgoing in std::mem::take(&mut self.outgoing) {
             match outgoing.request.test() {
                 Ok(_) => {
+                    self.leaving -= outgoing.bytes.len();
                     // SAFETY: MPI has completed the request, the only reader of these bytes; see `send`.
                     drop(unsafe { Box::from_raw(outgoing.bytes) });
                 }

@@ -1,5 +1,6 @@
 //! How much of a subject a rank may hold at a time, so that it keeps to `--memory_limit`; and how memory is taken and kept.
 
+use crate::comm::ARRIVING;
 use crate::schedule::{SLABS_IN_FLIGHT, STRETCHES, in_flight};
 use crate::slab::Slabs;
 use crate::spikes::row_bytes;
@@ -9,13 +10,11 @@ use crate::subject::SubjectPlan;
 const PLANE: u64 = 2 << 10;
 /// What a thread draws with: a plane in 8 frames, and what compresses it.
 const PENCIL: u64 = 1 << 20;
-/// The file's numbers while they are turned, in the widest type.
-const TURNING: u64 = 8 << 20;
 /// Samples that a rank holds of a stretch, unless one unit has more: 256 MiB as f32. A rank that is alone then reads a whole brain in
 /// some ten stretches, each a tenth of every row; many ranks read it in one.
 const SHARE_SAMPLES: u64 = 64 << 20;
-/// Pieces that a rank holds of those that it reads, on their way out and in.
-const PIECES_HELD: u64 = 5;
+/// Pieces that a rank holds of those that it reads: one as it is read and sent, and what is still on its way.
+const PIECES_HELD: u64 = 4;
 /// Chunks of the file that inflating one takes: the one before, the compressed bytes, and the growing result.
 const CHUNKS_HELD: usize = 3;
 /// One sample of a unit on its way into `traces.h5`.
@@ -76,7 +75,8 @@ impl Budget {
         let piece = 4 * plan.storage.largest_piece() as u64;
         let parts = [
             self.at_start,
-            TURNING,
+            plan.storage.turning_bytes() as u64,
+            2 * ARRIVING as u64,
             plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
             piece.saturating_mul(PIECES_HELD),
             unit.saturating_mul(FILLING * u64::from(traces)),

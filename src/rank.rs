@@ -28,7 +28,6 @@ const BACKLOG: usize = 16 << 20;
 /// A subject as this rank holds it.
 struct Held {
     plan: SubjectPlan,
-    traces: Option<Traces>,
     journal: journal::Writer,
     /// By stretch.
     shares: HashMap<usize, Share>,
@@ -87,6 +86,8 @@ pub struct RankState {
     forgotten: HashSet<usize>,
     readings: VecDeque<Reading>,
     owed: VecDeque<Owed>,
+    /// The recording that was read last, by subject, and its open file.
+    traces: Option<(usize, Traces)>,
     /// Of subjects that are drawn here.
     layouts: HashMap<usize, Arc<Layout>>,
     /// The subjects that this rank writes.
@@ -106,6 +107,7 @@ impl RankState {
             forgotten: HashSet::new(),
             readings: VecDeque::new(),
             owed: VecDeque::new(),
+            traces: None,
             layouts: HashMap::new(),
             writer: Writer::default(),
             finished,
@@ -164,7 +166,6 @@ impl RankState {
         let held = Held {
             journal: plan.journal.writer(world.rank()),
             plan,
-            traces: None,
             shares: HashMap::new(),
         };
         self.subjects.insert(subject, held);
@@ -175,6 +176,7 @@ impl RankState {
 
     fn forget(&mut self, subject: usize) {
         self.subjects.remove(&subject);
+        self.traces.take_if(|(open, _)| *open == subject);
         self.early.remove(&subject);
         self.forgotten.insert(subject);
         self.layouts.remove(&subject);
@@ -238,10 +240,7 @@ impl RankState {
             piece,
         } = reading;
         let held = self.subjects.get_mut(&subject).ok_or(UNKNOWN)?;
-        held.traces()?;
-        let Some(traces) = &held.traces else {
-            return Err(UNKNOWN.into());
-        };
+        let traces = open_traces(&mut self.traces, &held.plan)?;
         let (here, ranks) = (world.rank(), world.size());
         let share = held
             .shares
@@ -324,7 +323,7 @@ impl RankState {
         let asked = std::mem::take(&mut share.asked);
         share.left -= asked.len();
         if share.left == 0 {
-            held.shares.remove(&stretch);
+            share.samples = Some(Arc::default());
         }
         let first = gather::neurons(&held.plan, stretch, world.rank(), world.size()).start;
         let place = |unit| {
@@ -364,7 +363,7 @@ impl RankState {
             world.send(0, done(subject, unit, found.summary));
             return;
         }
-        match held.read_alone(unit) {
+        match read_alone(&mut self.traces, &held.plan, unit) {
             Ok(samples) => self.compute(subject, unit, move || samples),
             Err(message) => world.send(0, failed(subject, unit, message)),
         }
@@ -530,11 +529,19 @@ fn done(subject: usize, unit: usize, summary: UnitSummary) -> Message {
     })
 }
 
-/// Opens the traces as rank 0 found them.
-fn open_traces(plan: &SubjectPlan) -> Result<Traces, String> {
-    let orientation = plan.storage.orientation;
-    let traces = Traces::open(&plan.traces_path, &plan.dataset, orientation)
-        .map_err(|error| error.to_string())?;
+/// The open traces of a subject, as rank 0 found them, in place of those of another.
+fn open_traces<'a>(
+    open: &'a mut Option<(usize, Traces)>,
+    plan: &SubjectPlan,
+) -> Result<&'a Traces, String> {
+    let traces = match open.take() {
+        Some((subject, traces)) if subject == plan.index => traces,
+        _ => {
+            let orientation = plan.storage.orientation;
+            let traces = Traces::open(&plan.traces_path, &plan.dataset, orientation);
+            traces.map_err(|error| error.to_string())?
+        }
+    };
     if traces.storage() != plan.storage {
         return Err(format!(
             "{} changed while it was processed: {} frames of {} neurons are now {} of {}, or stored otherwise",
@@ -545,7 +552,22 @@ fn open_traces(plan: &SubjectPlan) -> Result<Traces, String> {
             traces.neurons()
         ));
     }
+    let (_, traces) = open.insert((plan.index, traces));
     Ok(traces)
+}
+
+/// The samples of one unit, (n, T).
+fn read_alone(
+    open: &mut Option<(usize, Traces)>,
+    plan: &SubjectPlan,
+    unit: usize,
+) -> Result<Vec<f32>, String> {
+    let traces = open_traces(open, plan)?;
+    let piece = plan.storage.all_frames(plan.unit(unit));
+    let mut samples = vec![0.0; piece.samples()];
+    let mut rows: Vec<&mut [f32]> = samples.chunks_mut(plan.frames).collect();
+    let read = traces.read(&piece, &mut rows);
+    read.map_err(|error| error.to_string()).map(|()| samples)
 }
 
 /// Cuts the traces of the neurons to be drawn out of a unit.
@@ -582,26 +604,6 @@ impl Share {
 }
 
 impl Held {
-    /// The open file.
-    fn traces(&mut self) -> Result<&Traces, String> {
-        let opened = match self.traces.take() {
-            Some(traces) => traces,
-            None => open_traces(&self.plan)?,
-        };
-        Ok(self.traces.insert(opened))
-    }
-
-    /// The samples of one unit, (n, T).
-    fn read_alone(&mut self, unit: usize) -> Result<Vec<f32>, String> {
-        let neurons = self.plan.unit(unit);
-        let traces = self.traces()?;
-        let piece = traces.storage().all_frames(neurons);
-        let mut samples = vec![0.0; piece.samples()];
-        let mut rows: Vec<&mut [f32]> = samples.chunks_mut(piece.frames.len()).collect();
-        let read = traces.read(&piece, &mut rows);
-        read.map_err(|error| error.to_string()).map(|()| samples)
-    }
-
     /// The unit as an interrupted run finished it, if it did and all of it is there.
     fn resumed(&self, unit: usize) -> Option<JournalledUnit> {
         let start = Instant::now();

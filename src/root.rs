@@ -222,9 +222,7 @@ impl Root {
             ));
             status = STOPPED;
         }
-        for rank in 0..world.size() {
-            world.send(rank, Message::Order(Order::Finish { status }));
-        }
+        world.send_to_all(Message::Order(Order::Finish { status }));
     }
 
     /// Takes in what a rank reports.
@@ -318,10 +316,8 @@ impl Root {
             Ok(Some(open)) => {
                 let (stretches, journalled) = (open.stretches.clone(), open.plan.journal.all());
                 if !stretches.is_empty() {
-                    for rank in 0..world.size() {
-                        let plan = Box::new(open.plan.clone());
-                        world.send(rank, Message::Order(Order::Subject(plan)));
-                    }
+                    let plan = Box::new(open.plan.clone());
+                    world.send_to_all(Message::Order(Order::Subject(plan)));
                 }
                 self.scheduler.planned(subject, stretches, journalled);
                 self.open.insert(subject, open);
@@ -413,8 +409,7 @@ impl Root {
             Err(needed) => {
                 claim.keep_journal();
                 return Err(format!(
-                    "{}: {neurons} neurons of {frames} frames take about {} on each rank, --memory_limit is {}: raise it, \
-                     or start more ranks",
+                    "{}: {neurons} neurons of {frames} frames take about {} on each rank, --memory_limit is {}: raise it",
                     plan.traces_path.display(),
                     MemorySize(needed),
                     config.memory_limit
@@ -618,9 +613,7 @@ impl Root {
 
     /// Lets all ranks drop a subject.
     fn forget(&self, world: &mut World, subject: usize) {
-        for rank in 0..world.size() {
-            world.send(rank, Message::Order(Order::Forget { subject }));
-        }
+        world.send_to_all(Message::Order(Order::Forget { subject }));
     }
 }
 

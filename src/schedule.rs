@@ -17,10 +17,10 @@ pub const STRETCHES: usize = 2;
 /// Pieces that a rank has to read at a time: one is read while the order for the next is on its way.
 const PIECES_IN_FLIGHT: usize = 2;
 
-/// Units and slabs that a rank of some compute threads has at a time: enough for none to run out while the order for the
-/// next is on its way.
+/// Units and slabs that a rank of some compute threads has at a time: one that is computed, one to go on with, and one that is on its
+/// way; more where a unit has few neurons for each thread.
 pub fn in_flight(threads: usize) -> usize {
-    2 + threads / 8
+    3 + threads / 8
 }
 
 /// The units of a stretch of a subject whose samples `rank` of `ranks` gets. Small stretches begin with another rank for each subject.
@@ -87,8 +87,9 @@ struct Progress {
     /// Of the most that a rank may hold.
     weight: f64,
     units: Range<usize>,
-    /// Units to compute that are not done.
+    /// Units to compute that are not done, and of those the ones that are not handed out.
     left: usize,
+    unhanded: usize,
     /// Pieces that are not handed out.
     pieces: Range<usize>,
     pieces_in_flight: usize,
@@ -103,9 +104,11 @@ impl Progress {
             pieces,
             weight,
         } = stretch;
+        let left = units.len() - journalled.range(units.clone()).count();
         Self {
             weight,
-            left: units.len() - journalled.range(units.clone()).count(),
+            left,
+            unhanded: left,
             units,
             pieces: 0..pieces,
             pieces_in_flight: 0,
@@ -130,22 +133,26 @@ impl Progress {
         self.shares = Some((0..ranks).map(units).collect());
     }
 
-    /// The shares, once every piece is with its rank or on its way there.
+    /// The shares, if there are units to hand out: once every piece is with its rank or on its way there.
     fn shares(&mut self) -> Option<&mut Vec<VecDeque<usize>>> {
         let read = self.pieces.is_empty() && self.pieces_in_flight == 0;
-        self.shares.as_mut().filter(|_| read)
+        self.shares.as_mut().filter(|_| read && self.unhanded > 0)
     }
 
     /// The next unit of a rank's own share.
     fn own(&mut self, rank: usize) -> Option<(usize, usize)> {
-        Some((rank, self.shares()?.get_mut(rank)?.pop_front()?))
+        let unit = self.shares()?.get_mut(rank)?.pop_front()?;
+        self.unhanded -= 1;
+        Some((rank, unit))
     }
 
     /// The last unit of the fullest share, with the rank that has its samples.
     fn fullest(&mut self) -> Option<(usize, usize)> {
         let shares = self.shares()?.iter_mut().enumerate();
         let (owner, share) = shares.max_by_key(|(_, share)| share.len())?;
-        Some((owner, share.pop_back()?))
+        let unit = share.pop_back()?;
+        self.unhanded -= 1;
+        Some((owner, unit))
     }
 }
 
@@ -440,9 +447,12 @@ impl Scheduler {
             active.unhanded = 0;
             active.to_load.clear();
             active.slabs = 0..0;
+            active
+                .stretches
+                .retain(|progress| progress.shares.is_some());
             for progress in &mut active.stretches {
                 progress.pieces = 0..0;
-                progress.shares = Some(Vec::new());
+                progress.unhanded = 0;
             }
         }
     }

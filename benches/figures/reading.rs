@@ -1,4 +1,4 @@
-//! Reading `CellResp` unit by unit, against reading the file from its beginning to its end.
+//! Reading `CellResp` piece by piece, against reading the file from its beginning to its end.
 
 use std::fs::File;
 use std::hint::black_box;

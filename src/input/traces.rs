@@ -112,8 +112,8 @@ impl Storage {
         })
     }
 
-    /// Cuts all frames of some neurons into pieces of about 2 million samples that are whole rows or whole chunks of the file, so that
-    /// reading each once costs no more than the file's bytes, and no chunk is inflated twice.
+    /// Cuts all frames of some neurons into pieces of about 2 million samples that are whole chunks of the file, or whole stretches of rows where
+    /// there are none, so that none is read or inflated again for other neurons of these.
     #[must_use]
     pub fn pieces(&self, neurons: Range<usize>) -> Vec<Piece> {
         let [rows, columns] = self.axes(&self.all_frames(neurons));
@@ -141,8 +141,25 @@ impl Storage {
     /// Samples in a piece, at most.
     #[must_use]
     pub fn largest_piece(&self) -> usize {
-        let chunk = self.chunk.unwrap_or_default();
-        PIECE.max(chunk[0].saturating_mul(chunk[1]))
+        PIECE.max(self.indivisible())
+    }
+
+    /// Bytes of the file's numbers that are held while they are turned, at most, in the widest type.
+    #[must_use]
+    pub fn turning_bytes(&self) -> usize {
+        let row = if self.chunk.is_none() {
+            self.shape[1]
+        } else {
+            0
+        };
+        8 * BLOCK.max(row)
+    }
+
+    /// Samples that are always read together: those of a chunk, or of a row where there are no chunks.
+    fn indivisible(&self) -> usize {
+        let [rows, columns] = self.shape;
+        let [high, wide] = self.chunk.unwrap_or([1, columns]);
+        high.min(rows) * wide.min(columns)
     }
 
     /// Rows and columns of the dataset.
