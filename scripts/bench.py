@@ -158,7 +158,8 @@ def inference():
         )
     rate, torch, tensorflow = (math.prod(shape) / found[name] for shape, name in
                                ((part, "ours"), (traces, "torch"), (windows, "tensorflow")))
-    row(1, "inference, along the trace", f"{rate / 1e6:.2f} M/s", f"PyTorch {torch / 1e6:.3f} M/s", rate / torch, 3)
+    row(1, "inference, along the trace", f"{rate / 1e6:.2f} M/s", f"PyTorch {torch / 1e6:.3f} M/s", rate / torch,
+        3 if len(sets) == 2 else None)
     row(1, "inference, window by window", f"{rate / 1e6:.2f} M/s", f"TensorFlow {tensorflow / 1e3:.1f} k/s", rate / tensorflow, 90)
 
 
@@ -252,7 +253,7 @@ def reading():
                     return ours.ask(work, path)
 
                 found = taking_turns(read=lambda: ask("read"), floor=lambda: ask(floor))
-                row(5, f"all units, {layout}, {cache} cache", f"{found['read']:.2f} s", f"{floor} {found['floor']:.2f} s",
+                row(5, f"all pieces, {layout}, {cache} cache", f"{found['read']:.2f} s", f"{floor} {found['floor']:.2f} s",
                     found["read"] / found["floor"], bound, most=True)
 
 
