@@ -26,7 +26,7 @@ pub fn neurons(plan: &SubjectPlan, stretch: usize, rank: usize, ranks: usize) ->
 }
 
 /// The part of a piece that belongs to some neurons, if there is any.
-pub fn part(piece: &Piece, neurons: &Range<usize>) -> Option<Piece> {
+fn part(piece: &Piece, neurons: &Range<usize>) -> Option<Piece> {
     let start = piece.neurons.start.max(neurons.start);
     let end = piece.neurons.end.min(neurons.end);
     (start < end).then(|| Piece {
@@ -90,13 +90,18 @@ impl Gathered {
         self.missing -= part.samples();
     }
 
+    /// Where the samples of some of its neurons lie in [`whole`](Self::whole).
+    pub fn place(&self, neurons: &Range<usize>) -> Range<usize> {
+        let place = |neuron| (neuron - self.neurons.start) * self.frames;
+        place(neurons.start)..place(neurons.end)
+    }
+
     /// The rows of a part, one for each of its neurons.
     fn rows(&mut self, part: &Piece) -> impl Iterator<Item = &mut [f32]> {
-        let first = part.neurons.start - self.neurons.start;
+        let place = self.place(&part.neurons);
         let frames = part.frames.clone();
-        self.samples[first * self.frames..]
+        self.samples[place]
             .chunks_exact_mut(self.frames)
-            .take(part.neurons.len())
             .map(move |row| &mut row[frames.clone()])
     }
 
@@ -124,7 +129,7 @@ pub mod as_bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::traces::{Orientation, Storage};
+    use crate::input::traces::Orientation;
 
     /// Writes (T, N) or (N, T) numbers that say where they belong.
     fn traces(
@@ -187,12 +192,12 @@ mod tests {
 
     fn check(plan: &SubjectPlan, traces: &Traces, ranks: usize) {
         let mut seen = 0;
-        for stretch in 0..plan.stretches() {
+        for (stretch, pieces) in plan.pieces().iter().enumerate() {
             let of = |rank| neurons(plan, stretch, rank, ranks);
             let mut shares: Vec<Gathered> = (0..ranks)
                 .map(|rank| Gathered::new(of(rank), plan.frames))
                 .collect();
-            for (number, piece) in plan.pieces(stretch).iter().enumerate() {
+            for (number, piece) in pieces.iter().enumerate() {
                 let reader = number % ranks;
                 let others = (0..ranks).filter(|rank| *rank != reader);
                 let others = others.map(|rank| (rank, of(rank)));
@@ -222,34 +227,5 @@ mod tests {
         let Sent(arrived) = postcard::from_bytes(&bytes).expect("samples");
         let bits = |samples: &[f32]| samples.iter().map(|s| s.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&arrived), bits(&samples));
-    }
-
-    #[test]
-    fn pieces_are_whole_rows_or_chunks_and_cover_the_stretch_once() {
-        for chunk in [
-            None,
-            Some([1, 20_000]),
-            Some([63, 313]),
-            Some([4000, 20_000]),
-        ] {
-            for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
-                let storage = Storage {
-                    orientation,
-                    shape: [4000, 20_000],
-                    chunk,
-                    value_bytes: 4,
-                };
-                for neurons in [0..storage.neurons(), 100..2_100] {
-                    let pieces = storage.pieces(neurons.clone());
-                    let samples: usize = pieces.iter().map(Piece::samples).sum();
-                    assert_eq!(samples, neurons.len() * storage.frames());
-                    assert!(
-                        pieces
-                            .iter()
-                            .all(|piece| piece.samples() <= storage.largest_piece())
-                    );
-                }
-            }
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! How much of a subject a rank may hold at a time, so that it keeps to `--memory_limit`; and how memory is taken and kept.
 
 use crate::comm::ARRIVING;
-use crate::schedule::{SLABS_IN_FLIGHT, STRETCHES, in_flight};
+use crate::input::traces::Piece;
+use crate::schedule::{SLABS_IN_FLIGHT, STRETCHES, Stretch, in_flight};
 use crate::slab::Slabs;
 use crate::spikes::row_bytes;
 use crate::subject::SubjectPlan;
@@ -103,9 +104,22 @@ impl SubjectPlan {
         self.stretch_units = units.div_ceil(stretches).max(1);
     }
 
-    /// The largest share of a stretch, in terms of the longest that a rank may hold.
-    pub fn weight(&self, stretch: usize, longest_share: usize, ranks: usize) -> f64 {
-        self.stretch(stretch).len().div_ceil(ranks) as f64 / longest_share as f64
+    /// The stretches as the scheduler sees them; `pieces` are those of each.
+    pub fn scheduled(
+        &self,
+        pieces: &[Vec<Piece>],
+        longest_share: usize,
+        ranks: usize,
+    ) -> Vec<Stretch> {
+        let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
+            let units = self.stretch(stretch);
+            Stretch {
+                weight: units.len().div_ceil(ranks) as f64 / longest_share as f64,
+                pieces: pieces.len(),
+                units,
+            }
+        });
+        stretches.collect()
     }
 }
 
@@ -210,7 +224,8 @@ mod tests {
         let mut plan = plan(10_000, 3_000, None);
         for (longest_share, ranks) in [(1, 1), (7, 3), (1000, 64)] {
             plan.cut(longest_share, ranks);
-            let weights = (0..plan.stretches()).map(|s| plan.weight(s, longest_share, ranks));
+            let scheduled = plan.scheduled(&plan.pieces(), longest_share, ranks);
+            let weights = scheduled.iter().map(|stretch| stretch.weight);
             assert!(
                 weights
                     .into_iter()

@@ -19,7 +19,6 @@ use crate::input::{self, InputError};
 use crate::memory::Budget;
 use crate::probe::{self, Deadly};
 use crate::report::{StageSeconds, engineering};
-use crate::schedule::Stretch;
 use crate::setup::select;
 use crate::simulation::{self, Load};
 use crate::slab::Slabs;
@@ -410,13 +409,7 @@ impl Job<'_> {
         plan.cut(longest_share, ranks);
         let share = plan.stretch(0).len().div_ceil(ranks);
         let memory = budget.needed(&plan, planes, traces, share);
-        let stretches: Vec<Stretch> = (0..plan.stretches())
-            .map(|stretch| Stretch {
-                units: plan.stretch(stretch),
-                pieces: plan.pieces(stretch).len(),
-                weight: plan.weight(stretch, longest_share, ranks),
-            })
-            .collect();
+        let stretches = plan.scheduled(&plan.pieces(), longest_share, ranks);
         let pieces: usize = stretches.iter().map(|stretch| stretch.pieces).sum();
         let units = plan.units();
         let slabs = Slabs::new(recording.frames, recording.neurons, recording.planes).count();

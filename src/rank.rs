@@ -242,10 +242,7 @@ impl RankState {
         let held = self.subjects.get_mut(&subject).ok_or(UNKNOWN)?;
         let traces = open_traces(&mut self.traces, &held.plan)?;
         let (here, ranks) = (world.rank(), world.size());
-        let share = held
-            .shares
-            .entry(stretch)
-            .or_insert_with(|| Share::new(&held.plan, stretch, world));
+        let share = share_of(&mut held.shares, &held.plan, stretch, world);
         let others = (0..ranks).filter(|rank| *rank != here).map(|rank| {
             let neurons = gather::neurons(&held.plan, stretch, rank, ranks);
             (rank, neurons)
@@ -279,10 +276,7 @@ impl RankState {
                 samples,
                 ..
             } => {
-                let share = held
-                    .shares
-                    .entry(stretch)
-                    .or_insert_with(|| Share::new(&held.plan, stretch, world));
+                let share = share_of(&mut held.shares, &held.plan, stretch, world);
                 share.gathered.put(&part, &samples);
                 self.go_on(world, subject, stretch);
             }
@@ -298,10 +292,7 @@ impl RankState {
             return;
         };
         let stretch = held.plan.stretch_of(unit);
-        let share = held
-            .shares
-            .entry(stretch)
-            .or_insert_with(|| Share::new(&held.plan, stretch, world));
+        let share = share_of(&mut held.shares, &held.plan, stretch, world);
         share.asked.push((unit, rank));
         self.go_on(world, subject, stretch);
     }
@@ -320,21 +311,15 @@ impl RankState {
         let Some(samples) = share.samples.clone() else {
             return;
         };
-        let asked = std::mem::take(&mut share.asked);
+        let place = |unit| share.gathered.place(&held.plan.unit(unit));
+        let asked: Vec<_> = std::mem::take(&mut share.asked)
+            .into_iter()
+            .map(|(unit, rank)| (unit, rank, place(unit)))
+            .collect();
         share.left -= asked.len();
         if share.left == 0 {
             share.samples = Some(Arc::default());
         }
-        let first = gather::neurons(&held.plan, stretch, world.rank(), world.size()).start;
-        let place = |unit| {
-            let neurons = held.plan.unit(unit);
-            let frames = held.plan.frames;
-            (neurons.start - first) * frames..(neurons.end - first) * frames
-        };
-        let asked: Vec<_> = asked
-            .into_iter()
-            .map(|(unit, rank)| (unit, rank, place(unit)))
-            .collect();
         for (unit, rank, place) in asked {
             if rank == world.rank() {
                 let samples = samples.clone();
@@ -588,6 +573,17 @@ fn drawn(plan: &SubjectPlan, output: &UnitOutput) -> Vec<DrawnNeuron> {
             }
         })
         .collect()
+}
+
+/// This rank's share of a stretch, made when it is first needed.
+fn share_of<'a>(
+    shares: &'a mut HashMap<usize, Share>,
+    plan: &SubjectPlan,
+    stretch: usize,
+    world: &World,
+) -> &'a mut Share {
+    let made = || Share::new(plan, stretch, world);
+    shares.entry(stretch).or_insert_with(made)
 }
 
 impl Share {

@@ -71,9 +71,7 @@ struct Open {
     neurons_with_gaps: usize,
     computed_neurons: usize,
     drawn: Vec<DrawnNeuron>,
-    /// What is to be read, and computed for the writer; none where only files of rank 0 are missing.
-    stretches: Vec<Stretch>,
-    /// Of each stretch.
+    /// What is to be read of each stretch, and computed for the writer; none where only files of rank 0 are missing.
     pieces: Vec<Vec<Piece>>,
     failure: Option<String>,
     warned_of_journal: bool,
@@ -313,8 +311,8 @@ impl Root {
         let opened = self.open_subject(subject, writer, start);
         self.reports[subject].stage_sec.open = start.elapsed().as_secs_f64();
         match opened {
-            Ok(Some(open)) => {
-                let (stretches, journalled) = (open.stretches.clone(), open.plan.journal.all());
+            Ok(Some((open, stretches))) => {
+                let journalled = open.plan.journal.all();
                 if !stretches.is_empty() {
                     let plan = Box::new(open.plan.clone());
                     world.send_to_all(Message::Order(Order::Subject(plan)));
@@ -334,13 +332,13 @@ impl Root {
         }
     }
 
-    /// Opens a subject and finds what is to be done; none if nothing is.
+    /// Opens a subject and finds what is to be done, with its stretches; none if nothing is.
     fn open_subject(
         &mut self,
         index: usize,
         writer: usize,
         start: Instant,
-    ) -> Result<Option<Open>, String> {
+    ) -> Result<Option<(Open, Vec<Stretch>)>, String> {
         let subject = self.subjects[index].clone();
         let config = &self.config;
         probe::subject(&subject, &config.calcium_dataset).map_err(|error| error.to_string())?;
@@ -449,17 +447,12 @@ impl Root {
         }
         plan.journal = journal;
         let compute = wanted.grids || wanted.figures || wanted.traces;
-        let pieces: Vec<Vec<Piece>> = match compute {
-            true => (0..plan.stretches()).map(|s| plan.pieces(s)).collect(),
+        let pieces = match compute {
+            true => plan.pieces(),
             false => Vec::new(),
         };
-        let stretch = |(stretch, pieces): (usize, &Vec<Piece>)| Stretch {
-            pieces: pieces.len(),
-            weight: plan.weight(stretch, longest_share, self.budget.ranks),
-            units: plan.stretch(stretch),
-        };
-        let stretches = pieces.iter().enumerate().map(stretch).collect();
-        Ok(Some(Open {
+        let stretches = plan.scheduled(&pieces, longest_share, self.budget.ranks);
+        let open = Open {
             claim,
             wanted,
             provenance,
@@ -471,13 +464,13 @@ impl Root {
             neurons_with_gaps: 0,
             computed_neurons: 0,
             drawn: Vec::new(),
-            stretches,
             pieces,
             failure: None,
             warned_of_journal: false,
             start,
             plan,
-        }))
+        };
+        Ok(Some((open, stretches)))
     }
 
     /// Lets the writer begin.
@@ -499,7 +492,7 @@ impl Root {
             subject,
             frames: open.plan.frames,
             neurons: open.plan.neurons,
-            units: match open.stretches.is_empty() {
+            units: match open.pieces.is_empty() {
                 true => 0,
                 false => open.plan.units(),
             },

@@ -99,9 +99,13 @@ impl SubjectPlan {
         self.units().div_ceil(self.stretch_units)
     }
 
-    /// The pieces in which a stretch is read.
-    pub fn pieces(&self, stretch: usize) -> Vec<Piece> {
-        self.storage.pieces(self.neurons_of(&self.stretch(stretch)))
+    /// The pieces in which each stretch is read.
+    pub fn pieces(&self) -> Vec<Vec<Piece>> {
+        let neurons = |stretch| self.neurons_of(&self.stretch(stretch));
+        let stretches = (0..self.stretches()).map(neurons);
+        stretches
+            .map(|neurons| self.storage.pieces(neurons))
+            .collect()
     }
 }
 

@@ -28,11 +28,11 @@ pub fn units(file: &Path) -> f64 {
     };
     let longest = budget.longest_share(&plan, 29, false);
     plan.cut(longest.expect("a subject that fits"), RANKS);
-    for stretch in 0..plan.stretches() {
+    for (stretch, pieces) in plan.pieces().iter().enumerate() {
         let neurons = gather::neurons(&plan, stretch, 0, 1);
         let mut gathered = Gathered::new(neurons, plan.frames);
-        for piece in plan.pieces(stretch) {
-            let sent = gathered.read(&traces, &piece, std::iter::empty());
+        for piece in pieces {
+            let sent = gathered.read(&traces, piece, std::iter::empty());
             sent.expect("a piece");
         }
         black_box(gathered.whole());

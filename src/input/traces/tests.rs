@@ -279,3 +279,32 @@ fn blocks_cover_everything_once_and_touch_no_chunk_again() {
         }
     }
 }
+
+#[test]
+fn pieces_are_whole_rows_or_chunks_and_cover_the_stretch_once() {
+    for chunk in [
+        None,
+        Some([1, 20_000]),
+        Some([63, 313]),
+        Some([4000, 20_000]),
+    ] {
+        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
+            let storage = Storage {
+                orientation,
+                shape: [4000, 20_000],
+                chunk,
+                value_bytes: 4,
+            };
+            for neurons in [0..storage.neurons(), 100..2_100] {
+                let pieces = storage.pieces(neurons.clone());
+                let samples: usize = pieces.iter().map(Piece::samples).sum();
+                assert_eq!(samples, neurons.len() * storage.frames());
+                assert!(
+                    pieces
+                        .iter()
+                        .all(|piece| piece.samples() <= storage.largest_piece())
+                );
+            }
+        }
+    }
+}
