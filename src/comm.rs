@@ -21,10 +21,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::device::OnNode;
-use crate::gather::as_bytes;
 use crate::grid::Layout;
 use crate::heartbeat;
-use crate::input::traces::Piece;
+use crate::input::traces::{Piece, Samples};
 use crate::memory::keep_freed_blocks;
 use crate::pipeline::UnitSummary;
 use crate::slab::{Planes, Slab};
@@ -148,20 +147,17 @@ pub enum Reply {
 pub enum Message {
     Order(Order),
     Reply(Reply),
-    /// From the rank that read them: the samples of a part of the receiver's share, (n, frames).
+    /// From the rank that read them: a part of the receiver's share.
     Samples {
         subject: usize,
         stretch: usize,
-        part: Piece,
-        #[serde(with = "as_bytes")]
-        samples: Vec<f32>,
+        samples: Samples,
     },
-    /// From the rank whose share they are of: the samples of a unit, (n, T), to be computed.
+    /// From the rank whose share they are of: the samples of a unit, to be computed.
     Unit {
         subject: usize,
         unit: usize,
-        #[serde(with = "as_bytes")]
-        samples: Vec<f32>,
+        samples: Samples,
     },
     /// To a subject's writer: a unit's bit-packed spikes.
     Spikes {

@@ -5,17 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::input::InputError;
-use crate::input::traces::{Piece, Traces};
+use crate::input::traces::{Piece, Samples, Storage, Traces};
 use crate::memory::on_huge_pages;
 use crate::schedule::share;
 use crate::subject::SubjectPlan;
 
 /// The samples of a share.
 pub struct Gathered {
-    neurons: Range<usize>,
-    frames: usize,
-    /// (n, T).
-    samples: Vec<f32>,
+    samples: Samples,
     /// Samples that are not here yet.
     missing: usize,
 }
@@ -25,30 +22,19 @@ pub fn neurons(plan: &SubjectPlan, stretch: usize, rank: usize, ranks: usize) ->
     plan.neurons_of(&share(&plan.stretch(stretch), plan.index, rank, ranks))
 }
 
-/// The part of a piece that belongs to some neurons, if there is any.
-fn part(piece: &Piece, neurons: &Range<usize>) -> Option<Piece> {
-    let start = piece.neurons.start.max(neurons.start);
-    let end = piece.neurons.end.min(neurons.end);
-    (start < end).then(|| Piece {
-        neurons: start..end,
-        frames: piece.frames.clone(),
-    })
-}
-
 impl Gathered {
-    /// Nothing yet of `neurons`, of `frames` frames each.
-    pub fn new(neurons: Range<usize>, frames: usize) -> Self {
-        let missing = neurons.len() * frames;
+    /// Nothing yet of `neurons`.
+    pub fn new(neurons: Range<usize>, storage: &Storage) -> Self {
+        let all = storage.all_frames(neurons);
+        let missing = all.samples();
         Self {
-            samples: on_huge_pages(missing),
-            neurons,
-            frames,
+            samples: Samples::within(storage.orientation, on_huge_pages(missing), all),
             missing,
         }
     }
 
     /// Reads `piece` for all ranks: puts the part that belongs here into its place and gives back the parts of `others`, the neurons
-    /// of the other ranks, with their samples, (n, frames).
+    /// of the other ranks.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -57,72 +43,31 @@ impl Gathered {
         traces: &Traces,
         piece: &Piece,
         others: impl Iterator<Item = (usize, Range<usize>)>,
-    ) -> Result<Vec<(usize, Piece, Vec<f32>)>, InputError> {
-        let mut outgoing: Vec<(usize, Piece, Vec<f32>)> = others
+    ) -> Result<Vec<(usize, Samples)>, InputError> {
+        let orientation = traces.storage().orientation;
+        let mut outgoing: Vec<(usize, Samples)> = others
             .filter_map(|(rank, neurons)| {
-                let part = part(piece, &neurons)?;
-                let samples = vec![0.0; part.samples()];
-                Some((rank, part, samples))
+                let part = piece.of(&neurons)?;
+                Some((rank, Samples::new(orientation, part)))
             })
             .collect();
-        let mine = part(piece, &self.neurons);
-        let mut rows: Vec<(usize, &mut [f32])> = Vec::with_capacity(piece.neurons.len());
-        for (_, part, samples) in &mut outgoing {
-            let samples = samples.chunks_mut(part.frames.len());
-            rows.extend(part.neurons.clone().zip(samples));
-        }
-        if let Some(mine) = &mine {
-            rows.extend(mine.neurons.clone().zip(self.rows(mine)));
-        }
-        rows.sort_unstable_by_key(|(neuron, _)| *neuron);
-        let mut rows: Vec<&mut [f32]> = rows.into_iter().map(|(_, row)| row).collect();
-        traces.read(piece, &mut rows)?;
+        let mut parts: Vec<&mut Samples> = outgoing.iter_mut().map(|(_, part)| part).collect();
+        parts.push(&mut self.samples);
+        traces.read(piece, &mut parts)?;
+        let mine = piece.of(&self.samples.piece().neurons);
         self.missing -= mine.map_or(0, |mine| mine.samples());
         Ok(outgoing)
     }
 
-    /// Takes in what another rank has read: `samples`, (n, frames) of `part`.
-    pub fn put(&mut self, part: &Piece, samples: &[f32]) {
-        let rows = self.rows(part);
-        for (row, samples) in rows.zip(samples.chunks_exact(part.frames.len())) {
-            row.copy_from_slice(samples);
-        }
-        self.missing -= part.samples();
+    /// Takes in what another rank has read.
+    pub fn put(&mut self, part: &Samples) {
+        self.samples.take(part);
+        self.missing -= part.piece().samples();
     }
 
-    /// Where the samples of some of its neurons lie in [`whole`](Self::whole).
-    pub fn place(&self, neurons: &Range<usize>) -> Range<usize> {
-        let place = |neuron| (neuron - self.neurons.start) * self.frames;
-        place(neurons.start)..place(neurons.end)
-    }
-
-    /// The rows of a part, one for each of its neurons.
-    fn rows(&mut self, part: &Piece) -> impl Iterator<Item = &mut [f32]> {
-        let place = self.place(&part.neurons);
-        let frames = part.frames.clone();
-        self.samples[place]
-            .chunks_exact_mut(self.frames)
-            .map(move |row| &mut row[frames.clone()])
-    }
-
-    /// The samples, (n, T), once all are here.
-    pub fn whole(&mut self) -> Option<Arc<Vec<f32>>> {
+    /// The samples, once all are here.
+    pub fn whole(&mut self) -> Option<Arc<Samples>> {
         (self.missing == 0).then(|| Arc::new(std::mem::take(&mut self.samples)))
-    }
-}
-
-/// Samples as the bytes that they are: ranks of one job are of one kind.
-pub mod as_bytes {
-    use serde::{Deserialize, Deserializer, Serializer};
-    use serde_bytes::Bytes;
-
-    pub fn serialize<S: Serializer>(samples: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytemuck::cast_slice(samples))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-        let bytes = <&Bytes>::deserialize(deserializer)?;
-        Ok(bytemuck::pod_collect_to_vec(bytes))
     }
 }
 
@@ -195,19 +140,19 @@ mod tests {
         for (stretch, pieces) in plan.pieces().iter().enumerate() {
             let of = |rank| neurons(plan, stretch, rank, ranks);
             let mut shares: Vec<Gathered> = (0..ranks)
-                .map(|rank| Gathered::new(of(rank), plan.frames))
+                .map(|rank| Gathered::new(of(rank), &plan.storage))
                 .collect();
             for (number, piece) in pieces.iter().enumerate() {
                 let reader = number % ranks;
                 let others = (0..ranks).filter(|rank| *rank != reader);
                 let others = others.map(|rank| (rank, of(rank)));
                 let sent = shares[reader].read(traces, piece, others);
-                for (rank, part, samples) in sent.expect("a piece") {
-                    shares[rank].put(&part, &samples);
+                for (rank, part) in sent.expect("a piece") {
+                    shares[rank].put(&part);
                 }
             }
             for (rank, share) in shares.iter_mut().enumerate() {
-                let samples = share.whole().expect("all pieces");
+                let samples = share.whole().expect("all pieces").traces(&of(rank));
                 let expected = of(rank)
                     .flat_map(|neuron| (0..plan.frames).map(move |frame| value(neuron, frame)));
                 assert!(samples.iter().copied().eq(expected));
@@ -215,17 +160,5 @@ mod tests {
             }
         }
         assert_eq!(seen, plan.neurons * plan.frames);
-    }
-
-    #[test]
-    fn samples_arrive_as_they_were_sent() {
-        #[derive(serde::Serialize, serde::Deserialize)]
-        struct Sent(#[serde(with = "as_bytes")] Vec<f32>);
-
-        let samples = vec![1.5, -0.0, f32::NAN, f32::INFINITY];
-        let bytes = postcard::to_stdvec(&Sent(samples.clone())).expect("bytes");
-        let Sent(arrived) = postcard::from_bytes(&bytes).expect("samples");
-        let bits = |samples: &[f32]| samples.iter().map(|s| s.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&arrived), bits(&samples));
     }
 }

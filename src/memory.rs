@@ -70,13 +70,12 @@ impl Budget {
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
         let held = unit.saturating_mul((4 * STRETCHES * share) as u64);
-        // ΔF/F, rates where they are kept, and a unit that comes from another rank.
-        let sample = 4 + 4 * u64::from(traces || !plan.drawn.is_empty());
-        let units = unit.saturating_mul(sample * units_in_flight as u64 + 4);
+        // Samples from another rank and the traces made of them, or ΔF/F and rates.
+        let units = unit.saturating_mul(8 * units_in_flight as u64);
         let piece = 4 * plan.storage.largest_piece() as u64;
         let parts = [
             self.at_start,
-            plan.storage.turning_bytes() as u64,
+            plan.storage.block_bytes() as u64,
             2 * ARRIVING as u64,
             plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
             piece.saturating_mul(PIECES_HELD),

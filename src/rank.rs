@@ -5,7 +5,6 @@
 //! next stretch is read while one is computed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::comm::{Message, Order, Reply, World};
 use crate::gather::{self, Gathered};
 use crate::grid::Layout;
-use crate::input::traces::{Piece, Traces};
+use crate::input::traces::{Piece, Samples, Traces};
 use crate::output::journal::{self, JournalledUnit};
 use crate::pipeline::{DrawnNeuron, Pipeline, UnitOutput, UnitSummary, Workers};
 use crate::schedule::share;
@@ -36,8 +35,8 @@ struct Held {
 /// This rank's share of a stretch.
 struct Share {
     gathered: Gathered,
-    /// (n, T), once all pieces are here.
-    samples: Option<Arc<Vec<f32>>>,
+    /// Once all pieces are here.
+    samples: Option<Arc<Samples>>,
     /// Units that were asked for before: to be computed by these ranks.
     asked: Vec<(usize, usize)>,
     /// Units that were not asked for yet.
@@ -49,9 +48,8 @@ struct Owed {
     rank: usize,
     subject: usize,
     unit: usize,
-    samples: Arc<Vec<f32>>,
-    /// The unit's part of `samples`.
-    place: Range<usize>,
+    /// Those of the share.
+    samples: Arc<Samples>,
 }
 
 /// A piece that is to be read.
@@ -207,12 +205,7 @@ impl RankState {
             return false;
         }
         if let Some(owed) = self.owed.pop_front() {
-            let unit = Message::Unit {
-                subject: owed.subject,
-                unit: owed.unit,
-                samples: owed.samples[owed.place].to_vec(),
-            };
-            world.send(owed.rank, unit);
+            self.send_unit(world, owed);
             return true;
         }
         let Some(reading) = self.readings.pop_front() else {
@@ -233,6 +226,28 @@ impl RankState {
         true
     }
 
+    fn send_unit(&self, world: &mut World, owed: Owed) {
+        let Owed {
+            rank,
+            subject,
+            unit,
+            samples: share,
+        } = owed;
+        // Nobody forgets a subject whose units are asked for.
+        let Some(Held { plan, .. }) = self.subjects.get(&subject) else {
+            return;
+        };
+        let of_unit = plan.storage.all_frames(plan.unit(unit));
+        let mut samples = Samples::new(plan.storage.orientation, of_unit);
+        samples.take(&share);
+        let unit = Message::Unit {
+            subject,
+            unit,
+            samples,
+        };
+        world.send(rank, unit);
+    }
+
     fn read(&mut self, world: &mut World, reading: Reading) -> Result<(), String> {
         let Reading {
             subject,
@@ -248,11 +263,10 @@ impl RankState {
             (rank, neurons)
         });
         let parts = share.gathered.read(traces, &piece, others);
-        for (rank, part, samples) in parts.map_err(|error| error.to_string())? {
+        for (rank, samples) in parts.map_err(|error| error.to_string())? {
             let samples = Message::Samples {
                 subject,
                 stretch,
-                part,
                 samples,
             };
             world.send(rank, samples);
@@ -271,16 +285,13 @@ impl RankState {
         };
         match message {
             Message::Samples {
-                stretch,
-                part,
-                samples,
-                ..
+                stretch, samples, ..
             } => {
                 let share = share_of(&mut held.shares, &held.plan, stretch, world);
-                share.gathered.put(&part, &samples);
+                share.gathered.put(&samples);
                 self.go_on(world, subject, stretch);
             }
-            Message::Unit { unit, samples, .. } => self.compute(subject, unit, move || samples),
+            Message::Unit { unit, samples, .. } => self.compute(subject, unit, Arc::new(samples)),
             _ => {}
         }
     }
@@ -311,26 +322,21 @@ impl RankState {
         let Some(samples) = share.samples.clone() else {
             return;
         };
-        let place = |unit| share.gathered.place(&held.plan.unit(unit));
-        let asked: Vec<_> = std::mem::take(&mut share.asked)
-            .into_iter()
-            .map(|(unit, rank)| (unit, rank, place(unit)))
-            .collect();
+        let asked = std::mem::take(&mut share.asked);
         share.left -= asked.len();
         if share.left == 0 {
             share.samples = Some(Arc::default());
         }
-        for (unit, rank, place) in asked {
+        for (unit, rank) in asked {
+            let samples = samples.clone();
             if rank == world.rank() {
-                let samples = samples.clone();
-                self.compute(subject, unit, move || samples[place].to_vec());
+                self.compute(subject, unit, samples);
             } else {
                 self.owed.push_back(Owed {
                     rank,
                     subject,
                     unit,
-                    samples: samples.clone(),
-                    place,
+                    samples,
                 });
             }
         }
@@ -349,18 +355,13 @@ impl RankState {
             return;
         }
         match read_alone(&mut self.traces, &held.plan, unit) {
-            Ok(samples) => self.compute(subject, unit, move || samples),
+            Ok(samples) => self.compute(subject, unit, Arc::new(samples)),
             Err(message) => world.send(0, failed(subject, unit, message)),
         }
     }
 
-    /// Has a unit computed from its samples, (n, T).
-    fn compute(
-        &mut self,
-        subject: usize,
-        unit: usize,
-        samples: impl FnOnce() -> Vec<f32> + Send + 'static,
-    ) {
+    /// Has a unit computed, whose samples are among these.
+    fn compute(&mut self, subject: usize, unit: usize, samples: Arc<Samples>) {
         let Some(Held { plan, .. }) = self.subjects.get(&subject) else {
             return;
         };
@@ -374,7 +375,9 @@ impl RankState {
             self.finish.clone(),
         );
         self.workers.spawn(move || {
-            let output = pipeline.compute(&workers, &name, neurons, samples(), keep_traces);
+            let traces = samples.traces(&neurons);
+            drop(samples);
+            let output = pipeline.compute(&workers, &name, neurons, traces, keep_traces);
             // The receiver is gone only when the run was stopped.
             let _ = finish.send(Finished::Unit {
                 subject,
@@ -541,18 +544,14 @@ fn open_traces<'a>(
     Ok(traces)
 }
 
-/// The samples of one unit, (n, T).
+/// The samples of one unit.
 fn read_alone(
     open: &mut Option<(usize, Traces)>,
     plan: &SubjectPlan,
     unit: usize,
-) -> Result<Vec<f32>, String> {
-    let traces = open_traces(open, plan)?;
-    let piece = plan.storage.all_frames(plan.unit(unit));
-    let mut samples = vec![0.0; piece.samples()];
-    let mut rows: Vec<&mut [f32]> = samples.chunks_mut(plan.frames).collect();
-    let read = traces.read(&piece, &mut rows);
-    read.map_err(|error| error.to_string()).map(|()| samples)
+) -> Result<Samples, String> {
+    let samples = open_traces(open, plan)?.read_neurons(plan.unit(unit));
+    samples.map_err(|error| error.to_string())
 }
 
 /// Cuts the traces of the neurons to be drawn out of a unit.
@@ -591,7 +590,7 @@ impl Share {
         let (rank, ranks) = (world.rank(), world.size());
         let units = share(&plan.stretch(stretch), plan.index, rank, ranks);
         Self {
-            gathered: Gathered::new(plan.neurons_of(&units), plan.frames),
+            gathered: Gathered::new(plan.neurons_of(&units), &plan.storage),
             samples: None,
             asked: Vec::new(),
             left: units.filter(|unit| !plan.journal.has(*unit)).count(),

@@ -159,10 +159,7 @@ fn read_subject(folder: &Path) -> bool {
     if frames > 1 << 20 {
         return false;
     }
-    let mut samples = vec![0.0; frames * neurons];
-    let mut rows: Vec<&mut [f32]> = samples.chunks_mut(frames).collect();
-    let all = found.traces.storage().all_frames(0..neurons);
-    found.traces.read(&all, &mut rows).is_ok()
+    found.traces.read_neurons(0..neurons).is_ok()
 }
 
 /// The damaged versions of a file: cut ones, then ones with a flipped bit, `step` bytes apart.

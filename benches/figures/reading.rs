@@ -30,7 +30,7 @@ pub fn units(file: &Path) -> f64 {
     plan.cut(longest.expect("a subject that fits"), RANKS);
     for (stretch, pieces) in plan.pieces().iter().enumerate() {
         let neurons = gather::neurons(&plan, stretch, 0, 1);
-        let mut gathered = Gathered::new(neurons, plan.frames);
+        let mut gathered = Gathered::new(neurons, &plan.storage);
         for piece in pieces {
             let sent = gathered.read(&traces, piece, std::iter::empty());
             sent.expect("a piece");

@@ -26,11 +26,9 @@ fn written(options: &DemoOptions) -> Vec<input::SubjectInput> {
 /// Neuron-major traces of all neurons.
 fn traces(input: &input::SubjectInput) -> Vec<f32> {
     let traces = &input.traces;
-    let mut out = vec![0.0; traces.neurons() * traces.frames()];
-    let mut rows: Vec<&mut [f32]> = out.chunks_mut(traces.frames()).collect();
-    let all = traces.storage().all_frames(0..traces.neurons());
-    traces.read(&all, &mut rows).expect("traces");
-    out
+    let all = 0..traces.neurons();
+    let samples = traces.read_neurons(all.clone()).expect("samples");
+    samples.traces(&all)
 }
 
 fn spikes(folder: &Path) -> ndarray::Array2<u8> {

@@ -139,10 +139,9 @@ pub enum InputError {
         /// Third coordinate.
         z: f64,
     },
-    /// A request for a piece that the dataset does not have, or a buffer that does not fit it.
+    /// A request for a piece that the dataset does not have.
     #[error(
-        "{path}: dataset {dataset} has {neurons} neurons of {frames} frames; frames {:?} of neurons {:?} were asked for \
-         into {buffer} values",
+        "{path}: dataset {dataset} has {neurons} neurons of {frames} frames; frames {:?} of neurons {:?} were asked for",
         piece.frames,
         piece.neurons,
         path = path.display()
@@ -158,7 +157,5 @@ pub enum InputError {
         frames: usize,
         /// What was asked for.
         piece: Piece,
-        /// Length of the buffer.
-        buffer: usize,
     },
 }

@@ -5,17 +5,19 @@ use std::path::Path;
 use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
 use hdf5::{Container, Dataset, Error, File, Group};
 
-/// How the numbers of a dataset are stored, as far as exact conversion needs to know.
+/// The type that holds the numbers of a dataset exactly (those of extended precision rounded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NumberKind {
-    /// 32-bit floating point.
     F32,
-    /// A signed integer of 64 bits.
-    I64,
-    /// An unsigned integer of 64 bits.
-    U64,
-    /// Whatever an f64 holds exactly (and extended precision, rounded).
     F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
 }
 
 /// Size of the largest number. Damaged types may say more, which the library believes.
@@ -107,11 +109,15 @@ pub(super) fn number_kind(object: &Container) -> Result<NumberKind, String> {
     }
     Ok(match dtype.to_descriptor() {
         Ok(TypeDescriptor::Float(FloatSize::U4)) => NumberKind::F32,
+        Ok(TypeDescriptor::Float(_)) => NumberKind::F64,
+        Ok(TypeDescriptor::Integer(IntSize::U1)) => NumberKind::I8,
+        Ok(TypeDescriptor::Integer(IntSize::U2)) => NumberKind::I16,
+        Ok(TypeDescriptor::Integer(IntSize::U4)) => NumberKind::I32,
         Ok(TypeDescriptor::Integer(IntSize::U8)) => NumberKind::I64,
+        Ok(TypeDescriptor::Unsigned(IntSize::U1)) => NumberKind::U8,
+        Ok(TypeDescriptor::Unsigned(IntSize::U2)) => NumberKind::U16,
+        Ok(TypeDescriptor::Unsigned(IntSize::U4)) => NumberKind::U32,
         Ok(TypeDescriptor::Unsigned(IntSize::U8)) => NumberKind::U64,
-        Ok(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_)) => {
-            NumberKind::F64
-        }
         Ok(other) => return Err(describe(&other).to_owned()),
         // Numbers of other sizes (half, extended and 24-bit ones) have no descriptor, but the library converts them.
         Err(_) if dtype.conv_to::<f64>().is_some() => NumberKind::F64,

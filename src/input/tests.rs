@@ -76,10 +76,8 @@ fn rule_2_2_the_orientation_is_the_one_that_fits_the_number_of_cells() {
             "{shape:?}"
         );
         assert_eq!(input.positions.source_row, [0, 2, 3, 5]);
-        let mut trace = vec![0.0; frames];
-        let second = input.traces.storage().all_frames(1..2);
-        let read = input.traces.read(&second, &mut [&mut trace]);
-        read.expect("a trace");
+        let second = input.traces.read_neurons(1..2).expect("samples");
+        let trace = second.traces(&(1..2));
         let other = if orientation == Orientation::FramesByNeurons {
             1.0
         } else {
@@ -218,16 +216,7 @@ fn rules_2_3_and_2_4_reference_subjects_have_the_positions_of_the_golden_file() 
             subject.name,
             input.positions.warnings
         );
-        let mut trace = vec![0.0; input.traces.frames()];
-        input
-            .traces
-            .read(
-                &input
-                    .traces
-                    .storage()
-                    .all_frames(input.traces.neurons() - 1..input.traces.neurons()),
-                &mut [&mut trace],
-            )
-            .expect("a trace");
+        let last = input.traces.neurons() - 1;
+        input.traces.read_neurons(last..last + 1).expect("a trace");
     }
 }

@@ -1,25 +1,58 @@
 //! The raw calcium traces of a subject (rule 2.2).
 
+mod chunks;
 mod probe;
+mod samples;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hdf5::{Dataset, File, H5Type};
+use hdf5::{Dataset, File};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
 use super::hdf5_access::{self, NumberKind};
+use chunks::{Chunks, Coding};
 use probe::hdf5_error;
 pub(super) use probe::{AbsIx, Found, require_file};
+pub use samples::Samples;
+pub(crate) use samples::overlap;
+use samples::{Block, Number};
 
 /// What the two axes of the dataset are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Orientation {
     /// (T, N), as rule 2.2 has it.
+    #[default]
     FramesByNeurons,
     /// (N, T), recognised when only it fits the number of cells.
     NeuronsByFrames,
+}
+
+impl Orientation {
+    /// Rows and columns of the dataset.
+    fn axes(self, piece: &Piece) -> [Range<usize>; 2] {
+        let (neurons, frames) = (piece.neurons.clone(), piece.frames.clone());
+        match self {
+            Orientation::FramesByNeurons => [frames, neurons],
+            Orientation::NeuronsByFrames => [neurons, frames],
+        }
+    }
+}
+
+/// Names the type that holds numbers of a kind.
+macro_rules! with_type {
+    ($kind:expr, $N:ident => $body:expr) => {
+        with_type!(@ $kind, $N => $body, F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
+    };
+    (@ $kind:expr, $N:ident => $body:expr, $($Kind:ident $type:ty),+) => {
+        match $kind {
+            $(NumberKind::$Kind => {
+                type $N = $type;
+                $body
+            })+
+        }
+    };
 }
 
 /// Reads what there is to read before the samples, the index of chunks and the first and last samples, whatever comes
@@ -40,16 +73,11 @@ pub(crate) fn try_out(time_series: &Path, dataset: &str) {
         .map(|extent| extent.saturating_sub(CORNER)..extent);
     for [rows, columns] in [first, last] {
         let place = (rows, columns);
-        match traces.kind {
-            NumberKind::F32 => drop(traces.dataset.read_slice_2d::<f32, _>(place)),
-            NumberKind::F64 => drop(traces.dataset.read_slice_2d::<f64, _>(place)),
-            NumberKind::I64 => drop(traces.dataset.read_slice_2d::<i64, _>(place)),
-            NumberKind::U64 => drop(traces.dataset.read_slice_2d::<u64, _>(place)),
-        }
+        with_type!(traces.kind, N => drop(traces.dataset.read_slice_2d::<N, _>(place)));
     }
 }
 
-/// Numbers held at a time while a block is turned from the file's order into neuron-major order: 4 MiB of f32.
+/// Numbers that are read from the file at a time: 4 MiB of f32.
 const BLOCK: usize = 1 << 20;
 /// Numbers that one rank reads at a time for all: 8 MiB of f32.
 const PIECE: usize = 2 << 20;
@@ -65,7 +93,7 @@ pub struct Storage {
 }
 
 /// A part of a dataset that is read at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
     pub neurons: Range<usize>,
     pub frames: Range<usize>,
@@ -76,6 +104,15 @@ impl Piece {
     #[must_use]
     pub fn samples(&self) -> usize {
         self.neurons.len() * self.frames.len()
+    }
+
+    /// The part of it that belongs to some neurons, if there is any.
+    #[must_use]
+    pub fn of(&self, neurons: &Range<usize>) -> Option<Piece> {
+        Some(Piece {
+            neurons: overlap(&self.neurons, neurons)?,
+            frames: self.frames.clone(),
+        })
     }
 }
 
@@ -116,8 +153,15 @@ impl Storage {
     /// there are none, so that none is read or inflated again for other neurons of these.
     #[must_use]
     pub fn pieces(&self, neurons: Range<usize>) -> Vec<Piece> {
-        let [rows, columns] = self.axes(&self.all_frames(neurons));
-        rectangles(rows, columns, self.chunk, PIECE)
+        let [rows, columns] = self.orientation.axes(&self.all_frames(neurons));
+        // Chunks across the edge come last: HDF5 puts them elsewhere in the file, and going there and back for each row of chunks
+        // makes a disk twice as slow.
+        let edge = self.chunk.map_or(columns.end, |[_, wide]| {
+            (self.shape[1] / wide * wide).clamp(columns.start, columns.end)
+        });
+        [columns.start..edge, edge..columns.end]
+            .into_iter()
+            .flat_map(|columns| rectangles(rows.clone(), columns, self.chunk, PIECE))
             .map(|[rows, columns]| match self.orientation {
                 Orientation::FramesByNeurons => Piece {
                     neurons: columns,
@@ -144,9 +188,9 @@ impl Storage {
         PIECE.max(self.indivisible())
     }
 
-    /// Bytes of the file's numbers that are held while they are turned, at most, in the widest type.
+    /// Bytes of the file's numbers that are held as they are read, at most, in the widest type.
     #[must_use]
-    pub fn turning_bytes(&self) -> usize {
+    pub fn block_bytes(&self) -> usize {
         let row = if self.chunk.is_none() {
             self.shape[1]
         } else {
@@ -160,15 +204,6 @@ impl Storage {
         let [rows, columns] = self.shape;
         let [high, wide] = self.chunk.unwrap_or([1, columns]);
         high.min(rows) * wide.min(columns)
-    }
-
-    /// Rows and columns of the dataset.
-    fn axes(&self, piece: &Piece) -> [Range<usize>; 2] {
-        let (neurons, frames) = (piece.neurons.clone(), piece.frames.clone());
-        match self.orientation {
-            Orientation::FramesByNeurons => [frames, neurons],
-            Orientation::NeuronsByFrames => [neurons, frames],
-        }
     }
 
     fn frame_axis(&self) -> usize {
@@ -187,6 +222,8 @@ pub struct Traces {
     dataset: Dataset,
     _file: File,
     kind: NumberKind,
+    /// Of chunks that are not left to HDF5.
+    coding: Option<Coding>,
     storage: Storage,
 }
 
@@ -230,6 +267,7 @@ impl Traces {
         Ok(Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
+            coding: with_type!(found.kind, N => Coding::of::<N>(&open)),
             dataset: open,
             _file: file,
             kind: found.kind,
@@ -255,120 +293,96 @@ impl Traces {
         self.storage.neurons()
     }
 
-    /// Reads a piece into `out`, for each of its neurons a row of its frames, in the file's units, rounded to f32.
+    /// Reads a piece and puts what belongs to each of `parts` there, in the file's units, rounded to f32.
     ///
-    /// Beside `out`, holds a block of a few MiB, and one chunk of the file where that is larger. No chunk is inflated more
+    /// Beside them, holds a block of a few MiB, and one chunk of the file where that is larger. No chunk is inflated more
     /// than once.
     ///
     /// # Errors
-    /// If the piece or the rows do not fit, or the file cannot be read.
-    pub fn read(&self, piece: &Piece, out: &mut [&mut [f32]]) -> Result<(), InputError> {
+    /// If the dataset does not have the piece, or the file cannot be read.
+    pub fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
         let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
         let within = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
-        let rows_fit = out.len() == piece.neurons.len()
-            && out.iter().all(|row| row.len() == piece.frames.len());
-        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) || !rows_fit {
+        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
             return Err(InputError::Range {
                 path: self.path.clone(),
                 dataset: self.name.clone(),
                 neurons,
                 frames,
                 piece: piece.clone(),
-                buffer: out.iter().map(|row| row.len()).sum(),
             });
         }
         if piece.samples() == 0 {
             return Ok(());
         }
-        let [rows, columns] = self.storage.axes(piece);
-        let mut target = Target {
-            out,
-            first: [rows.start, columns.start],
-            orientation: self.storage.orientation,
+        let piece = self.storage.orientation.axes(piece);
+        // In a type that holds every stored number exactly, then rounded to f32 once.
+        let read = with_type!(self.kind, N => self.read_as::<N>(piece, parts));
+        read.map_err(|e| hdf5_error(&self.path, &self.name, &e))
+    }
+
+    /// The samples of some neurons.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_neurons(&self, neurons: Range<usize>) -> Result<Samples, InputError> {
+        let piece = self.storage.all_frames(neurons);
+        let mut samples = Samples::new(self.storage.orientation, piece.clone());
+        self.read(&piece, &mut [&mut samples]).map(|()| samples)
+    }
+
+    fn read_as<N: Number>(
+        &self,
+        [rows, columns]: [Range<usize>; 2],
+        parts: &mut [&mut Samples],
+    ) -> Result<(), hdf5::Error> {
+        let Some((coding, extent)) = self.coding.zip(self.storage.chunk) else {
+            return blocks(rows, columns, self.storage.chunk)
+                .try_for_each(|block| self.read_block::<N>(block, parts));
         };
-        for [rows, columns] in blocks(rows, columns, self.storage.chunk) {
-            self.read_block(&rows, &columns, &mut target)
-                .map_err(|e| hdf5_error(&self.path, &self.name, &e))?;
+        let mut chunks = Chunks::<N>::new(&self.dataset, coding, extent);
+        for rows in cuts(rows, extent[0], 0) {
+            for columns in cuts(columns.clone(), extent[1], 0) {
+                let start = [
+                    rows.start / extent[0] * extent[0],
+                    columns.start / extent[1] * extent[1],
+                ];
+                let Some(values) = chunks.read(start) else {
+                    self.read_block::<N>([rows.clone(), columns], parts)?;
+                    continue;
+                };
+                let skipped = (rows.start - start[0]) * extent[1] + columns.start - start[1];
+                let block = Block {
+                    rows: rows.clone(),
+                    columns,
+                    stride: extent[1],
+                    values: &values[skipped..],
+                };
+                parts.iter_mut().for_each(|part| part.put(&block));
+            }
         }
         Ok(())
     }
 
-    /// Reads in a type that holds every stored value exactly, then rounds to f32 once.
-    fn read_block(
+    fn read_block<N: Number>(
         &self,
-        rows: &Range<usize>,
-        columns: &Range<usize>,
-        target: &mut Target,
+        [rows, columns]: [Range<usize>; 2],
+        parts: &mut [&mut Samples],
     ) -> Result<(), hdf5::Error> {
-        match self.kind {
-            NumberKind::F32 => self.read_block_as(rows, columns, target, |v: f32| v),
-            NumberKind::F64 => self.read_block_as(rows, columns, target, |v: f64| v as f32),
-            NumberKind::I64 => self.read_block_as(rows, columns, target, |v: i64| v as f32),
-            NumberKind::U64 => self.read_block_as(rows, columns, target, |v: u64| v as f32),
-        }
-    }
-
-    fn read_block_as<V: H5Type + Copy>(
-        &self,
-        rows: &Range<usize>,
-        columns: &Range<usize>,
-        target: &mut Target,
-        round: impl Fn(V) -> f32,
-    ) -> Result<(), hdf5::Error> {
-        let block = self
+        let numbers = self
             .dataset
-            .read_slice_2d::<V, _>((rows.clone(), columns.clone()))?;
-        let values = block
+            .read_slice_2d::<N, _>((rows.clone(), columns.clone()))?;
+        let values = numbers
             .as_slice()
             .ok_or_else(|| hdf5::Error::from("a block that is not contiguous"))?;
-        target.put(rows.start, columns, values, round);
+        let block = Block {
+            rows,
+            stride: columns.len(),
+            columns,
+            values,
+        };
+        parts.iter_mut().for_each(|part| part.put(&block));
         Ok(())
-    }
-}
-
-/// The rows of the neurons that blocks are put into.
-struct Target<'a, 'b> {
-    out: &'a mut [&'b mut [f32]],
-    /// The first row and column of the dataset that belong here.
-    first: [usize; 2],
-    orientation: Orientation,
-}
-
-impl Target<'_, '_> {
-    /// Puts a block, row-major as in the file, whose first row and columns are given in the file's indices.
-    fn put<V: Copy>(
-        &mut self,
-        first_row: usize,
-        columns: &Range<usize>,
-        values: &[V],
-        round: impl Fn(V) -> f32,
-    ) {
-        /// Frames and neurons turned together, so that the values of the one and the rows of the other stay in the cache.
-        const TILE: usize = 32;
-        let width = columns.len();
-        let (row, column) = (first_row - self.first[0], columns.start - self.first[1]);
-        match self.orientation {
-            Orientation::NeuronsByFrames => {
-                let rows = &mut self.out[row..];
-                for (row, line) in rows.iter_mut().zip(values.chunks_exact(width)) {
-                    for (to, &from) in row[column..].iter_mut().zip(line) {
-                        *to = round(from);
-                    }
-                }
-            }
-            Orientation::FramesByNeurons => {
-                let rows = &mut self.out[column..][..width];
-                for (tile, values) in values.chunks(TILE * width).enumerate() {
-                    let first = row + tile * TILE;
-                    for (column, row) in rows.iter_mut().enumerate() {
-                        let column = values[column..].iter().step_by(width);
-                        for (to, &from) in row[first..].iter_mut().zip(column) {
-                            *to = round(from);
-                        }
-                    }
-                }
-            }
-        }
     }
 }
 

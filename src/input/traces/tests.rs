@@ -9,11 +9,8 @@ fn open_fixture(dataset: &str) -> Result<Traces, InputError> {
 }
 
 fn read(traces: &Traces, neurons: Range<usize>) -> Vec<f32> {
-    let mut out = vec![f32::NAN; neurons.len() * traces.frames()];
-    let mut rows: Vec<&mut [f32]> = out.chunks_mut(traces.frames()).collect();
-    let piece = traces.storage().all_frames(neurons);
-    traces.read(&piece, &mut rows).expect("traces");
-    out
+    let samples = traces.read_neurons(neurons.clone()).expect("samples");
+    samples.traces(&neurons)
 }
 
 /// Neuron-major values of the fixture.
@@ -41,6 +38,21 @@ fn rule_2_2_every_number_type_in_either_byte_order() {
         types += 1;
     }
     assert_eq!(types, 22);
+}
+
+#[test]
+fn rule_2_2_chunks_without_filters_and_chunks_that_are_not_there() {
+    let traces = open_fixture("some_raw").expect("traces");
+    let expected = (0..7).flat_map(|n| {
+        (0..10).map(move |t| {
+            if t < 5 {
+                -1.0
+            } else {
+                (10 * n + t) as f32 - 20.0
+            }
+        })
+    });
+    assert!(read(&traces, 0..7).into_iter().eq(expected));
 }
 
 #[test]
@@ -209,29 +221,21 @@ fn some_frames_of_some_neurons() {
         neurons: 2..5,
         frames: 3..7,
     };
-    let mut out = [0.0; 12];
-    let mut rows: Vec<&mut [f32]> = out.chunks_mut(4).collect();
-    traces.read(&piece, &mut rows).expect("a piece");
+    let mut samples = Samples::new(traces.storage().orientation, piece.clone());
+    traces.read(&piece, &mut [&mut samples]).expect("a piece");
     let expected = (2..5).flat_map(|n| (3..7).map(move |t| (10 * n + t) as f32 - 20.0));
-    assert!(out.into_iter().eq(expected));
+    assert!(samples.traces(&(2..5)).into_iter().eq(expected));
 }
 
 #[test]
-fn a_piece_or_buffer_that_does_not_fit_is_an_error() {
+fn a_piece_that_is_not_there_is_an_error() {
     let traces = open_fixture("float32_le").expect("traces");
-    let mut row = [0.0; 10];
-    let mut read = |neurons, frames, length: usize| {
-        traces
-            .read(&Piece { neurons, frames }, &mut [&mut row[..length]])
-            .is_ok()
-    };
-    assert!(read(0..1, 0..10, 10));
-    assert!(!read(0..2, 0..10, 10));
-    assert!(!read(7..8, 0..10, 10));
-    assert!(!read(0..1, 0..10, 9));
-    assert!(!read(0..1, 3..11, 8));
+    let read = |neurons, frames| traces.read(&Piece { neurons, frames }, &mut []).is_ok();
+    assert!(read(0..7, 0..10));
+    assert!(!read(7..8, 0..10));
+    assert!(!read(0..1, 3..11));
     let reversed = Range { start: 3, end: 2 };
-    assert!(!read(0..1, reversed, 0));
+    assert!(!read(0..1, reversed));
 }
 
 #[test]
