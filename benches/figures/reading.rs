@@ -1,13 +1,14 @@
-//! Reading `CellResp` piece by piece, against reading the file from its beginning to its end.
+//! Reading `CellResp` piece by piece, against reading the file from its beginning to its end; and turning what was read.
 
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use spikegrid_mpi::gather::{self, Gathered};
-use spikegrid_mpi::input::traces::{Orientation, Traces};
+use spikegrid_mpi::input::traces::{Orientation, Samples, Traces};
 use spikegrid_mpi::memory::Budget;
 use spikegrid_mpi::subject::SubjectPlan;
 
@@ -16,8 +17,25 @@ const DATASET: &str = "CellResp";
 const RANKS: usize = 2;
 
 /// Seconds for all pieces of a (T, N) dataset, which one rank of [`RANKS`] reads while the others do nothing.
-pub fn units(file: &Path) -> f64 {
+pub fn pieces(file: &Path) -> f64 {
     let start = Instant::now();
+    black_box(read(file));
+    start.elapsed().as_secs_f64()
+}
+
+/// Seconds that one compute thread takes to make the traces of all units of what was read.
+pub fn turn(file: &Path) -> f64 {
+    let (plan, stretches) = read(file);
+    let start = Instant::now();
+    for (stretch, samples) in stretches.iter().enumerate() {
+        for unit in plan.stretch(stretch) {
+            black_box(samples.traces(&plan.unit(unit)));
+        }
+    }
+    start.elapsed().as_secs_f64()
+}
+
+fn read(file: &Path) -> (SubjectPlan, Vec<Arc<Samples>>) {
     let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
     let mut plan = SubjectPlan::made_up(traces.storage());
     let budget = Budget {
@@ -28,16 +46,18 @@ pub fn units(file: &Path) -> f64 {
     };
     let longest = budget.longest_share(&plan, 29, false);
     plan.cut(longest.expect("a subject that fits"), RANKS);
-    for (stretch, pieces) in plan.pieces().iter().enumerate() {
+    let pieces = plan.pieces();
+    let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
         let neurons = gather::neurons(&plan, stretch, 0, 1);
         let mut gathered = Gathered::new(neurons, &plan.storage);
         for piece in pieces {
             let sent = gathered.read(&traces, piece, std::iter::empty());
             sent.expect("a piece");
         }
-        black_box(gathered.whole());
-    }
-    start.elapsed().as_secs_f64()
+        gathered.whole().expect("all pieces")
+    });
+    let stretches = stretches.collect();
+    (plan, stretches)
 }
 
 /// Seconds for all bytes of a file in their order.
