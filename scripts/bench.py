@@ -255,6 +255,9 @@ def reading():
                 found = taking_turns(read=lambda: ask("read"), floor=lambda: ask(floor))
                 row(5, f"all pieces, {layout}, {cache} cache", f"{found['read']:.2f} s", f"{floor} {found['floor']:.2f} s",
                     found["read"] / found["floor"], bound, most=True)
+        found = taking_turns(turn=lambda: ours.ask("turn", path), network=lambda: ours.ask("inference", 500, frames, 1, "avx2"))
+        turn, network = found["turn"] / neurons, found["network"] / 500
+        row(5, "turning to neurons, a trace, 1 thread", f"{1e6 * turn:.0f} µs", f"its inference {1e3 * network:.1f} ms", turn / network, None)
 
 
 def forget(path):

@@ -157,7 +157,7 @@ impl Storage {
         // Chunks across the edge come last: HDF5 puts them elsewhere in the file, and going there and back for each row of chunks
         // makes a disk twice as slow.
         let edge = self.chunk.map_or(columns.end, |[_, wide]| {
-            (self.shape[1] / wide * wide).clamp(columns.start, columns.end)
+            (self.shape[1] / wide.max(1) * wide).clamp(columns.start, columns.end)
         });
         [columns.start..edge, edge..columns.end]
             .into_iter()
