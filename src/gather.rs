@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::input::InputError;
 use crate::input::traces::{Piece, Samples, Storage, Traces};
-use crate::memory::on_huge_pages;
 use crate::schedule::share;
 use crate::subject::SubjectPlan;
 
@@ -28,7 +27,7 @@ impl Gathered {
         let all = storage.all_frames(neurons);
         let missing = all.samples();
         Self {
-            samples: Samples::within(storage.orientation, on_huge_pages(missing), all),
+            samples: Samples::new(storage.orientation, all),
             missing,
         }
     }

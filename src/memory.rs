@@ -16,7 +16,7 @@ const PENCIL: u64 = 1 << 20;
 const SHARE_SAMPLES: u64 = 64 << 20;
 /// Pieces that a rank holds of those that it reads: one as it is read and sent, and what is still on its way.
 const PIECES_HELD: u64 = 4;
-/// Chunks of the file that inflating one takes: the one before, the compressed bytes, and the growing result.
+/// Chunks of the file that inflating one takes, by HDF5 the one before, the compressed bytes, and the growing result.
 const CHUNKS_HELD: usize = 3;
 /// One sample of a unit on its way into `traces.h5`.
 const FILLING: u64 = 9;
@@ -134,8 +134,8 @@ pub fn keep_freed_blocks() {
     }
 }
 
-/// Zeros in memory of huge pages where the system has them: samples are put a row apart, on a page of its own each, and taking
-/// pages of 4 KB costs more than filling them.
+/// Zeros in memory of huge pages where the system has them: taking pages of 4 KB costs more than filling them, and a trace made of
+/// samples in frames touches one for each.
 pub fn on_huge_pages(samples: usize) -> Vec<f32> {
     let mut zeros = vec![0.0_f32; samples];
     #[cfg(target_os = "linux")]

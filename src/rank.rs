@@ -5,6 +5,7 @@
 //! next stretch is read while one is computed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -48,6 +49,7 @@ struct Owed {
     rank: usize,
     subject: usize,
     unit: usize,
+    neurons: Range<usize>,
     /// Those of the share.
     samples: Arc<Samples>,
 }
@@ -205,7 +207,12 @@ impl RankState {
             return false;
         }
         if let Some(owed) = self.owed.pop_front() {
-            self.send_unit(world, owed);
+            let unit = Message::Unit {
+                subject: owed.subject,
+                unit: owed.unit,
+                samples: owed.samples.of(&owed.neurons),
+            };
+            world.send(owed.rank, unit);
             return true;
         }
         let Some(reading) = self.readings.pop_front() else {
@@ -224,28 +231,6 @@ impl RankState {
         };
         world.send(0, Message::Reply(read));
         true
-    }
-
-    fn send_unit(&self, world: &mut World, owed: Owed) {
-        let Owed {
-            rank,
-            subject,
-            unit,
-            samples: share,
-        } = owed;
-        // Nobody forgets a subject whose units are asked for.
-        let Some(Held { plan, .. }) = self.subjects.get(&subject) else {
-            return;
-        };
-        let of_unit = plan.storage.all_frames(plan.unit(unit));
-        let mut samples = Samples::new(plan.storage.orientation, of_unit);
-        samples.take(&share);
-        let unit = Message::Unit {
-            subject,
-            unit,
-            samples,
-        };
-        world.send(rank, unit);
     }
 
     fn read(&mut self, world: &mut World, reading: Reading) -> Result<(), String> {
@@ -322,12 +307,15 @@ impl RankState {
         let Some(samples) = share.samples.clone() else {
             return;
         };
-        let asked = std::mem::take(&mut share.asked);
+        let asked: Vec<_> = std::mem::take(&mut share.asked)
+            .into_iter()
+            .map(|(unit, rank)| (unit, rank, held.plan.unit(unit)))
+            .collect();
         share.left -= asked.len();
         if share.left == 0 {
             share.samples = Some(Arc::default());
         }
-        for (unit, rank) in asked {
+        for (unit, rank, neurons) in asked {
             let samples = samples.clone();
             if rank == world.rank() {
                 self.compute(subject, unit, samples);
@@ -336,6 +324,7 @@ impl RankState {
                     rank,
                     subject,
                     unit,
+                    neurons,
                     samples,
                 });
             }

@@ -101,7 +101,7 @@ pub(super) fn advice(reason: &str) -> &'static str {
     }
 }
 
-/// How the numbers of `object` are stored, or what it holds instead.
+/// The type for the numbers of `object`, or what it holds instead.
 pub(super) fn number_kind(object: &Container) -> Result<NumberKind, String> {
     let dtype = object.dtype().map_err(|e| reason(&e))?;
     if dtype.size() > MAX_NUMBER_BYTES {

@@ -38,6 +38,15 @@ impl Orientation {
             Orientation::NeuronsByFrames => [neurons, frames],
         }
     }
+
+    /// The piece of these rows and columns of the dataset.
+    fn piece(self, [rows, columns]: [Range<usize>; 2]) -> Piece {
+        let (neurons, frames) = match self {
+            Orientation::FramesByNeurons => (columns, rows),
+            Orientation::NeuronsByFrames => (rows, columns),
+        };
+        Piece { neurons, frames }
+    }
 }
 
 /// Names the type that holds numbers of a kind.
@@ -71,9 +80,8 @@ pub(crate) fn try_out(time_series: &Path, dataset: &str) {
     let last = found
         .shape
         .map(|extent| extent.saturating_sub(CORNER)..extent);
-    for [rows, columns] in [first, last] {
-        let place = (rows, columns);
-        with_type!(traces.kind, N => drop(traces.dataset.read_slice_2d::<N, _>(place)));
+    for corner in [first, last] {
+        let _ = with_type!(traces.kind, N => traces.read_as::<N>(corner, &mut []));
     }
 }
 
@@ -154,24 +162,15 @@ impl Storage {
     #[must_use]
     pub fn pieces(&self, neurons: Range<usize>) -> Vec<Piece> {
         let [rows, columns] = self.orientation.axes(&self.all_frames(neurons));
-        // Chunks across the edge come last: HDF5 puts them elsewhere in the file, and going there and back for each row of chunks
-        // makes a disk twice as slow.
+        // Chunks across the edge come last: where an array was written at once, HDF5 has put them elsewhere in the file, and going there
+        // and back for each row of chunks takes half as long again.
         let edge = self.chunk.map_or(columns.end, |[_, wide]| {
             (self.shape[1] / wide.max(1) * wide).clamp(columns.start, columns.end)
         });
         [columns.start..edge, edge..columns.end]
             .into_iter()
             .flat_map(|columns| rectangles(rows.clone(), columns, self.chunk, PIECE))
-            .map(|[rows, columns]| match self.orientation {
-                Orientation::FramesByNeurons => Piece {
-                    neurons: columns,
-                    frames: rows,
-                },
-                Orientation::NeuronsByFrames => Piece {
-                    neurons: rows,
-                    frames: columns,
-                },
-            })
+            .map(|part| self.orientation.piece(part))
             .collect()
     }
 
@@ -295,8 +294,7 @@ impl Traces {
 
     /// Reads a piece and puts what belongs to each of `parts` there, in the file's units, rounded to f32.
     ///
-    /// Beside them, holds a block of a few MiB, and one chunk of the file where that is larger. No chunk is inflated more
-    /// than once.
+    /// Beside them, holds a block of a few MiB, and a few chunks of the file. No chunk that is whole is inflated more than once.
     ///
     /// # Errors
     /// If the dataset does not have the piece, or the file cannot be read.
@@ -336,11 +334,12 @@ impl Traces {
         [rows, columns]: [Range<usize>; 2],
         parts: &mut [&mut Samples],
     ) -> Result<(), hdf5::Error> {
-        let Some((coding, extent)) = self.coding.zip(self.storage.chunk) else {
+        let Some(coding) = self.coding else {
             return blocks(rows, columns, self.storage.chunk)
                 .try_for_each(|block| self.read_block::<N>(block, parts));
         };
-        let mut chunks = Chunks::<N>::new(&self.dataset, coding, extent);
+        let extent = coding.extent;
+        let mut chunks = Chunks::<N>::new(&self.dataset, coding);
         for rows in cuts(rows, extent[0], 0) {
             for columns in cuts(columns.clone(), extent[1], 0) {
                 let start = [

@@ -1,19 +1,20 @@
-//! Chunks as they lie in the file, inflated and put in order here. HDF5 does the same at half the speed: it takes memory for each chunk,
-//! copies out of it what is asked for, and inflates with an older library. What is out of the ordinary is left to it. The only
-//! `unsafe` of the input.
+//! Deflated chunks as they lie in the file, inflated here. HDF5 takes longer: it copies out of each chunk what is asked for, and inflates
+//! with an older library. What is out of the ordinary is left to it. The only `unsafe` of the input.
 
-use hdf5::filters::Filter;
+use std::ptr::null_mut;
+
 use hdf5::{Dataset, Datatype, h5check};
 use hdf5_sys::h5::{herr_t, hsize_t};
 use hdf5_sys::h5d::H5Dread_chunk1;
 use hdf5_sys::h5i::hid_t;
-use hdf5_sys::h5p::H5P_DEFAULT;
+use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
+use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_filter_t};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::samples::Number;
 
-/// Numbers of a chunk above which HDF5, which keeps the last one, reads them: such a chunk may be needed several times.
-const LARGEST: usize = 1 << 20;
+/// Numbers of a chunk that is inflated here, at most: 1 to 2 MiB, beside which HDF5 has room for another.
+const LARGEST: usize = 1 << 18;
 
 unsafe extern "C" {
     // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
@@ -24,58 +25,52 @@ unsafe extern "C" {
     ) -> herr_t;
 }
 
-/// What was done to the numbers of a chunk, at most shuffling and then deflating.
+/// How chunks were deflated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coding {
+    /// Rows and columns of a chunk.
+    pub extent: [usize; 2],
+    /// First the first bytes of all numbers, then the second ones.
     shuffled: bool,
-    deflated: bool,
 }
 
 impl Coding {
-    /// How chunks of a dataset of `N` are coded, if they are ordinary: small ones of numbers in the machine's own order.
+    /// How chunks of a dataset of `N` were deflated, if they are ordinary: small ones of numbers in the machine's own order, at most
+    /// shuffled before.
     pub fn of<N: Number>(dataset: &Dataset) -> Option<Self> {
-        let numbers = dataset
-            .chunk()?
-            .iter()
-            .fold(1, |all: usize, extent| all.saturating_mul(*extent));
+        let extent: [usize; 2] = dataset.chunk()?.try_into().ok()?;
         let own_type = Datatype::from_type::<N>().ok()? == dataset.dtype().ok()?;
-        let (shuffled, deflated) = match dataset.filters()[..] {
-            [] => (false, false),
-            [Filter::Shuffle] => (true, false),
-            [Filter::Deflate(_)] => (false, true),
-            [Filter::Shuffle, Filter::Deflate(_)] => (true, true),
+        let shuffled = match filters(dataset)?[..] {
+            [H5Z_FILTER_DEFLATE] => false,
+            [H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE] => true,
             _ => return None,
         };
-        (own_type && (1..=LARGEST).contains(&numbers)).then_some(Self { shuffled, deflated })
+        let numbers = extent[0].checked_mul(extent[1])?;
+        let ordinary = own_type && (1..=LARGEST).contains(&numbers);
+        ordinary.then_some(Self { extent, shuffled })
     }
 }
 
-/// Reads one chunk of a dataset after the other.
+/// Inflates one chunk of a dataset after the other.
 pub(super) struct Chunks<'a, N> {
     dataset: &'a Dataset,
-    coding: Coding,
     /// The chunk's numbers, row-major.
     numbers: Vec<N>,
     /// Its bytes as stored, and before they are put in order.
     stored: Vec<u8>,
-    shuffled: Vec<u8>,
+    shuffled: Option<Vec<u8>>,
     inflate: Inflate,
 }
 
 impl<'a, N: Number> Chunks<'a, N> {
-    /// `extent` is that of a chunk.
-    pub fn new(dataset: &'a Dataset, coding: Coding, extent: [usize; 2]) -> Self {
-        let numbers = vec![N::zeroed(); extent[0] * extent[1]];
-        let shuffled = match coding.shuffled {
-            true => vec![0; size_of_val(&numbers[..])],
-            false => Vec::new(),
-        };
+    pub fn new(dataset: &'a Dataset, coding: Coding) -> Self {
+        let numbers = vec![N::zeroed(); coding.extent[0] * coding.extent[1]];
+        let bytes = size_of_val(&numbers[..]);
         Self {
             dataset,
-            coding,
             numbers,
             stored: Vec::new(),
-            shuffled,
+            shuffled: coding.shuffled.then(|| vec![0; bytes]),
             inflate: Inflate::new(true, 15),
         }
     }
@@ -85,69 +80,82 @@ impl<'a, N: Number> Chunks<'a, N> {
     pub fn read(&mut self, start: [usize; 2]) -> Option<&[N]> {
         let Self {
             dataset,
-            coding,
             numbers,
             stored,
             shuffled,
             inflate,
         } = self;
         let start = start.map(|place| place as hsize_t);
-        let size = size_of_val(&numbers[..]);
-        // What does not shrink is stored without its filters, or grows by little.
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
+        let size = bytes.len();
         let stored_size = stored_size(dataset, &start)?;
-        let plausible = if coding.deflated {
-            stored_size <= size + size / 8 + 64
-        } else {
-            stored_size == size
-        };
-        if !plausible {
+        // What does not shrink grows by little.
+        if stored_size > size + size / 8 + 64 {
             return None;
         }
-        let bytes = bytemuck::cast_slice_mut(numbers);
-        let plain = if coding.shuffled {
-            &mut shuffled[..]
-        } else {
-            &mut bytes[..]
+        stored.resize(stored_size, 0);
+        read_stored(dataset, &start, stored)?;
+        let inflated = match shuffled {
+            Some(shuffled) => &mut shuffled[..],
+            None => &mut bytes[..],
         };
-        if coding.deflated {
-            stored.resize(stored_size, 0);
-            read_stored(dataset, &start, stored)?;
-            inflate.reset(true);
-            let status = inflate.decompress(stored, plain, InflateFlush::Finish);
-            if !matches!(status, Ok(Status::StreamEnd)) || inflate.total_out() != size as u64 {
-                return None;
-            }
-        } else {
-            read_stored(dataset, &start, plain)?;
+        inflate.reset(true);
+        let status = inflate.decompress(stored, inflated, InflateFlush::Finish);
+        if !matches!(status, Ok(Status::StreamEnd)) || inflate.total_out() != size as u64 {
+            return None;
         }
-        if coding.shuffled {
-            // First the first bytes of all numbers, then the second ones.
-            let count = size / size_of::<N>();
-            for (place, plane) in shuffled.chunks_exact(count).enumerate() {
-                for (to, from) in bytes[place..].iter_mut().step_by(size_of::<N>()).zip(plane) {
-                    *to = *from;
-                }
-            }
+        let planes = shuffled
+            .iter()
+            .flat_map(|planes| planes.chunks_exact(size / size_of::<N>()));
+        for (place, plane) in planes.enumerate() {
+            let bytes = bytes[place..].iter_mut().step_by(size_of::<N>());
+            bytes.zip(plane).for_each(|(to, from)| *to = *from);
         }
         Some(numbers)
     }
 }
 
+/// The filters that chunks of a dataset pass through, in the order of writing.
+fn filters(dataset: &Dataset) -> Option<Vec<H5Z_filter_t>> {
+    let settings = dataset.dcpl().ok()?;
+    hdf5::sync::sync(|| {
+        // SAFETY: the list of settings is open. Of each filter only the number is asked for: no values, no name.
+        let count = h5check(unsafe { H5Pget_nfilters(settings.id()) }).ok()?;
+        let filter = |place| {
+            let (mut flags, mut values) = (0, 0);
+            let filter = unsafe {
+                H5Pget_filter2(
+                    settings.id(),
+                    place,
+                    &mut flags,
+                    &mut values,
+                    null_mut(),
+                    0,
+                    null_mut(),
+                    null_mut(),
+                )
+            };
+            h5check(filter).ok()
+        };
+        (0..count as u32).map(filter).collect()
+    })
+}
+
 /// The bytes that a chunk takes in the file, if there are any.
 fn stored_size(dataset: &Dataset, start: &[hsize_t; 2]) -> Option<usize> {
     let mut size = 0;
-    // SAFETY: the dataset is open, and has two dimensions as all traces have; HDF5 looks for the chunk in its index and writes one
-    // number. The lock is the library's own, which knows no threads.
+    // SAFETY: the dataset is open, and its chunks have two axes (see `Coding::of`), as `start` has.
     let found = hdf5::sync::sync(|| {
         h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut size) })
     });
     found.ok().filter(|_| size > 0).map(|_| size as usize)
 }
 
-/// Reads the bytes of a chunk, of which there are as many as [`stored_size`] says, if all filters were applied to them.
+/// Reads the bytes of a chunk, as many as [`stored_size`] says, if they passed all filters.
 fn read_stored(dataset: &Dataset, start: &[hsize_t; 2], bytes: &mut [u8]) -> Option<()> {
     let mut left_out = 0;
-    // SAFETY: as above; `bytes` has room for what the same index says.
+    // SAFETY: as above. HDF5 writes as many bytes as the index says that the chunk takes, which for chunks with filters is what
+    // `stored_size` says; for others it is not (see `Coding::of`).
     let read = hdf5::sync::sync(|| {
         h5check(unsafe {
             H5Dread_chunk1(
@@ -181,6 +189,8 @@ mod tests {
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(7);
         let mut bytes = vec![0; SHAPE.0 * SHAPE.1 * size_of::<N>()];
         generator.fill_bytes(&mut bytes);
+        // Half of them can be deflated.
+        bytes.iter_mut().step_by(2).for_each(|byte| *byte = 1);
         let numbers: Vec<N> = bytemuck::pod_collect_to_vec(&bytes);
         let numbers = ndarray::Array2::from_shape_vec(SHAPE, numbers).expect("numbers");
         let file = hdf5::File::create(path).expect("a file");
@@ -215,7 +225,12 @@ mod tests {
         for filters in 0..8 {
             let [shuffle, deflate, fletcher32] = [1, 2, 4].map(|filter| filters & filter != 0);
             let dataset = write::<N>(&path, shuffle, deflate, fletcher32);
-            assert_eq!(Coding::of::<N>(&dataset).is_some(), !fletcher32);
+            let coding = Coding::of::<N>(&dataset);
+            assert_eq!(coding.is_some(), deflate && !fletcher32);
+            if let Some(coding) = coding {
+                let mut chunks = Chunks::<N>::new(&dataset, coding);
+                assert!(chunks.read([32, 30]).is_some(), "filters {filters:03b}");
+            }
             let expected = expected::<N>(&dataset);
             drop(dataset);
             // Rows of the file as neurons, so that nothing is turned.
@@ -248,7 +263,7 @@ mod tests {
         let path = folder.path().join("TimeSeries.h5");
         let dataset = write::<f32>(&path, true, true, false);
         let coding = Coding::of::<f32>(&dataset).expect("ordinary chunks");
-        let mut chunks = Chunks::<f32>::new(&dataset, coding, CHUNK.into());
+        let mut chunks = Chunks::<f32>::new(&dataset, coding);
         assert!(chunks.read([32, 30]).is_some());
         assert!(chunks.read([40, 0]).is_none(), "not there");
         assert!(chunks.read([1000, 0]).is_none(), "beyond the dataset");
@@ -263,7 +278,7 @@ mod tests {
         );
         let dataset = fixture.dataset("some_raw").expect("a dataset");
         let coding = Coding::of::<f32>(&dataset).expect("ordinary chunks");
-        let mut chunks = Chunks::<f32>::new(&dataset, coding, [5, 7]);
+        let mut chunks = Chunks::<f32>::new(&dataset, coding);
         assert!(chunks.read([5, 0]).is_none(), "stored without its filters");
     }
 
@@ -271,11 +286,11 @@ mod tests {
     fn a_damaged_chunk_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("TimeSeries.h5");
-        let start = write::<f32>(&path, false, true, false)
-            .chunk_info(3)
-            .expect("a chunk");
+        drop(write::<f32>(&path, false, true, false));
         let mut bytes = std::fs::read(&path).expect("the file");
-        bytes[start.addr as usize + 20..][..40].fill(0xff);
+        let header = [0x78, 0x01];
+        let chunk = bytes.windows(2).rposition(|at| at == header);
+        bytes[chunk.expect("a chunk") + 20..][..40].fill(0xff);
         std::fs::write(&path, bytes).expect("a damaged file");
         let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
         let mut samples = Samples::default();

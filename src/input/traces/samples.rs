@@ -7,6 +7,7 @@ use hdf5::H5Type;
 use serde::{Deserialize, Serialize};
 
 use super::{Orientation, Piece};
+use crate::memory::on_huge_pages;
 
 /// The samples of a piece, row-major in the order of the file: a row is a frame of (T, N), and a neuron of (N, T).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -55,15 +56,10 @@ impl Samples {
     /// Zeros.
     #[must_use]
     pub fn new(orientation: Orientation, piece: Piece) -> Self {
-        Self::within(orientation, vec![0.0; piece.samples()], piece)
-    }
-
-    /// As many `values` as the piece has samples.
-    pub(crate) fn within(orientation: Orientation, values: Vec<f32>, piece: Piece) -> Self {
         Self {
             orientation,
+            values: on_huge_pages(piece.samples()),
             piece,
-            values,
         }
     }
 
@@ -71,6 +67,14 @@ impl Samples {
     #[must_use]
     pub fn piece(&self) -> &Piece {
         &self.piece
+    }
+
+    /// Those of some of the neurons.
+    #[must_use]
+    pub fn of(&self, neurons: &Range<usize>) -> Self {
+        let mut part = Self::new(self.orientation, self.piece.of(neurons).unwrap_or_default());
+        part.take(self);
+        part
     }
 
     /// Takes over what `other` has of these samples.
@@ -160,8 +164,11 @@ mod tests {
             neurons: 3..5,
             frames: 0..2,
         };
-        let values = vec![1.5, -0.0, f32::NAN, f32::INFINITY];
-        let sent = Samples::within(Orientation::NeuronsByFrames, values, piece);
+        let sent = Samples {
+            orientation: Orientation::NeuronsByFrames,
+            piece,
+            values: vec![1.5, -0.0, f32::NAN, f32::INFINITY],
+        };
         let bytes = postcard::to_stdvec(&sent).expect("bytes");
         let arrived: Samples = postcard::from_bytes(&bytes).expect("samples");
         let bits = |samples: &Samples| {

@@ -301,6 +301,21 @@ fn pieces_are_whole_rows_or_chunks_and_cover_the_stretch_once() {
             };
             for neurons in [0..storage.neurons(), 100..2_100] {
                 let pieces = storage.pieces(neurons.clone());
+                let [high, wide] = chunk.unwrap_or([1, 20_000]);
+                let mut seen = std::collections::HashMap::new();
+                let mut edge_seen = false;
+                for (place, piece) in pieces.iter().enumerate() {
+                    let [rows, columns] = orientation.axes(piece);
+                    for row in rows.clone().step_by(high) {
+                        for column in columns.clone().step_by(wide) {
+                            let before = seen.insert((row / high, column / wide), place);
+                            assert_eq!(before, None, "a chunk in two pieces");
+                        }
+                    }
+                    let edge = columns.start / wide == 20_000 / wide;
+                    assert!(edge || !edge_seen, "chunks across the edge come last");
+                    edge_seen |= edge;
+                }
                 let samples: usize = pieces.iter().map(Piece::samples).sum();
                 assert_eq!(samples, neurons.len() * storage.frames());
                 assert!(
