@@ -259,7 +259,7 @@ def reading():
                     found["read"] / found["floor"], bound, most=True)
         found = taking_turns(turn=lambda: ours.ask("turn", path), network=lambda: ours.ask("inference", 500, frames, 1, "avx2"))
         turn, network = found["turn"] / neurons, found["network"] / 500
-        row(5, "turning to neurons, a trace, 1 thread", f"{1e6 * turn:.0f} µs", f"its inference {1e3 * network:.1f} ms", turn / network, None)
+        row(5, f"turning to neurons, {layout}, a trace, 1 thread", f"{1e6 * turn:.0f} µs", f"its inference {1e3 * network:.1f} ms", turn / network, None)
 
 
 def forget(path):

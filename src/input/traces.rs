@@ -16,8 +16,7 @@ use chunks::{Chunks, Coding};
 use probe::hdf5_error;
 pub(super) use probe::{AbsIx, Found, require_file};
 pub use samples::Samples;
-pub(crate) use samples::overlap;
-use samples::{Block, Number};
+use samples::{Block, Number, overlap};
 
 /// What the two axes of the dataset are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
