@@ -339,25 +339,24 @@ impl Traces {
         };
         let extent = coding.extent;
         let mut chunks = Chunks::<N>::new(&self.dataset, coding);
-        for rows in cuts(rows, extent[0], 0) {
-            for columns in cuts(columns.clone(), extent[1], 0) {
-                let start = [
-                    rows.start / extent[0] * extent[0],
-                    columns.start / extent[1] * extent[1],
-                ];
-                let Some(values) = chunks.read(start) else {
-                    self.read_block::<N>([rows.clone(), columns], parts)?;
-                    continue;
-                };
-                let skipped = (rows.start - start[0]) * extent[1] + columns.start - start[1];
-                let block = Block {
-                    rows: rows.clone(),
-                    columns,
-                    stride: extent[1],
-                    values: &values[skipped..],
-                };
-                parts.iter_mut().for_each(|part| part.put(&block));
-            }
+        // One chunk each.
+        for [rows, columns] in rectangles(rows, columns, Some(extent), 1) {
+            let start = [
+                rows.start / extent[0] * extent[0],
+                columns.start / extent[1] * extent[1],
+            ];
+            let Some(values) = chunks.read(start) else {
+                self.read_block::<N>([rows, columns], parts)?;
+                continue;
+            };
+            let skipped = (rows.start - start[0]) * extent[1] + columns.start - start[1];
+            let block = Block {
+                rows,
+                columns,
+                stride: extent[1],
+                values: &values[skipped..],
+            };
+            parts.iter_mut().for_each(|part| part.put(&block));
         }
         Ok(())
     }

@@ -174,7 +174,6 @@ fn read_stored(dataset: &Dataset, start: &[hsize_t; 2], bytes: &mut [u8]) -> Opt
 mod tests {
     use std::path::Path;
 
-    use hdf5::H5Type;
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -212,7 +211,7 @@ mod tests {
     }
 
     /// What HDF5 itself reads, rounded.
-    fn expected<N: Number + H5Type>(dataset: &Dataset) -> Vec<f32> {
+    fn expected<N: Number>(dataset: &Dataset) -> Vec<f32> {
         let numbers = dataset.read_raw::<N>().expect("numbers");
         let mut rounded = vec![0.0; numbers.len()];
         N::round(&numbers, &mut rounded);

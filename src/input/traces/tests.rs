@@ -238,6 +238,17 @@ fn a_piece_that_is_not_there_is_an_error() {
     assert!(!read(0..1, reversed));
 }
 
+/// Row and column of every chunk that these rows and columns touch.
+fn chunks_of(
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    [high, wide]: [usize; 2],
+) -> impl Iterator<Item = (usize, usize)> {
+    let columns = columns.start / wide..(columns.end - 1) / wide + 1;
+    (rows.start / high..(rows.end - 1) / high + 1)
+        .flat_map(move |row| columns.clone().map(move |column| (row, column)))
+}
+
 #[test]
 fn blocks_cover_everything_once_and_touch_no_chunk_again() {
     for chunk in [
@@ -262,14 +273,12 @@ fn blocks_cover_everything_once_and_touch_no_chunk_again() {
                 if high * wide < 100 {
                     continue;
                 }
-                for row in block_rows.start / high..=(block_rows.end - 1) / high {
-                    for column in block_columns.start / wide..=(block_columns.end - 1) / wide {
-                        if let Some(before) = last_seen.insert((row, column), place) {
-                            assert!(
-                                before + 1 == place && high * wide > BLOCK,
-                                "{chunk:?}: chunk ({row}, {column})"
-                            );
-                        }
+                for (row, column) in chunks_of(block_rows, block_columns, [high, wide]) {
+                    if let Some(before) = last_seen.insert((row, column), place) {
+                        assert!(
+                            before + 1 == place && high * wide > BLOCK,
+                            "{chunk:?}: chunk ({row}, {column})"
+                        );
                     }
                 }
             }
@@ -306,11 +315,9 @@ fn pieces_are_whole_rows_or_chunks_and_cover_the_stretch_once() {
                 let mut edge_seen = false;
                 for (place, piece) in pieces.iter().enumerate() {
                     let [rows, columns] = orientation.axes(piece);
-                    for row in rows.clone().step_by(high) {
-                        for column in columns.clone().step_by(wide) {
-                            let before = seen.insert((row / high, column / wide), place);
-                            assert_eq!(before, None, "a chunk in two pieces");
-                        }
+                    for chunk in chunks_of(&rows, &columns, [high, wide]) {
+                        let before = seen.insert(chunk, place);
+                        assert_eq!(before, None, "a chunk in two pieces");
                     }
                     let edge = columns.start / wide == 20_000 / wide;
                     assert!(edge || !edge_seen, "chunks across the edge come last");
