@@ -5,46 +5,83 @@ mod data;
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use pulp::Arch;
 use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
 use spikegrid_mpi::cascade::convolution::Convolution;
+use spikegrid_mpi::cascade::features::Features;
 use spikegrid_mpi::cascade::weights::Layer;
+use spikegrid_mpi::cascade::winograd::{Filter, FilterAndPool, Fours, Late};
 use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
 use spikegrid_mpi::spikes;
 
-/// The three convolutions of the default architecture over a tile of the trace; elements are multiply-adds.
+/// Frames of a tile.
+const FRAMES: usize = 256;
+
+/// The convolutions of the default architecture over a tile of the trace; elements are multiply-adds by the definition.
 fn convolution(criterion: &mut Criterion) {
-    const FRAMES: usize = 256;
     let mut group = criterion.benchmark_group("convolution");
-    for (name, taps, inputs, outputs) in [
-        ("conv1", 13, 1, 30),
-        ("conv2", 9, 30, 40),
-        ("conv3", 3, 40, 50),
-    ] {
-        let stride = FRAMES + taps - 1;
-        let input = vec![0.5_f32; inputs * stride];
-        let layer = Layer {
-            kernel: vec![0.1; taps * inputs * outputs],
-            bias: vec![0.0; outputs],
-        };
-        let mut output = vec![0.0; outputs * FRAMES];
-        group.throughput(Throughput::Elements((FRAMES * layer.kernel.len()) as u64));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                Arch::new().dispatch(Convolution {
-                    input: &input,
-                    input_stride: stride,
-                    layer: &layer,
-                    output: &mut output,
-                    output_stride: FRAMES,
-                    frames: FRAMES,
-                    rectified: true,
-                });
-                black_box(&output);
+    let conv1 = layer(13, 1, 30);
+    let rows: Vec<usize> = (0..13).collect();
+    let input = vec![0.5; FRAMES + rows.len() - 1];
+    let mut output = vec![0.0; 30 * FRAMES];
+    group.throughput(Throughput::Elements((FRAMES * conv1.kernel.len()) as u64));
+    group.bench_function("conv1", |bencher| {
+        bencher.iter(|| {
+            Arch::new().dispatch(Convolution {
+                input: &input,
+                rows: &rows,
+                layer: &conv1,
+                output: &mut output,
+                output_stride: FRAMES,
+                entries: FRAMES,
+                rectified: true,
             });
+            black_box(&output);
         });
+    });
+
+    filter_and_pool::<1>(&mut group, "conv2", 30, layer(9, 30, 40), 0);
+    filter_and_pool::<2>(&mut group, "conv3", 40, layer(3, 40, 50), 1);
+}
+
+fn layer(taps: usize, inputs: usize, outputs: usize) -> Layer {
+    Layer {
+        kernel: vec![0.1; taps * inputs * outputs],
+        bias: vec![0.0; outputs],
     }
+}
+
+fn filter_and_pool<const DILATION: usize>(
+    group: &mut BenchmarkGroup<WallTime>,
+    name: &str,
+    inputs: usize,
+    layer: Layer,
+    delay: usize,
+) {
+    let (mut input, mut output) = (Features::default(), Features::default());
+    input.resize(inputs, 2, FRAMES);
+    output.resize(layer.bias.len(), 0, FRAMES);
+    let filter = Filter::new(&layer, inputs);
+    let (mut late, mut fours) = (Late::default(), Fours::default());
+    group.throughput(Throughput::Elements((FRAMES * layer.kernel.len()) as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let layer = FilterAndPool::<DILATION> {
+                filter: &filter,
+                input: &input,
+                delay,
+                output: &mut output,
+                late: &mut late,
+                frames: FRAMES,
+            };
+            fours.run(Arch::new(), layer);
+            black_box(&output.values);
+        });
+    });
 }
 
 /// ΔF/F of a trace; elements are frames.

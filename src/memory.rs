@@ -21,7 +21,7 @@ const CHUNKS_HELD: usize = 3;
 /// One sample of a unit on its way into `traces.h5`.
 const FILLING: u64 = 9;
 /// One frame on one compute thread: the trace, its baseline's window, its rate.
-const THREAD_BYTES_PER_FRAME: u64 = 32;
+const THREAD_BYTES_PER_FRAME: u64 = 48;
 /// One neuron: position, pixel, noise levels, journal.
 const BYTES_PER_NEURON: u64 = 128;
 
@@ -34,6 +34,8 @@ pub struct Budget {
     pub ranks: usize,
     /// Compute threads of a rank.
     pub threads: usize,
+    /// What each of them evaluates the network with.
+    pub network: u64,
 }
 
 impl Budget {
@@ -84,6 +86,7 @@ impl Budget {
             spikes,
             slab.saturating_mul(slabs_in_flight),
             PENCIL * self.threads as u64,
+            self.network.saturating_mul(self.threads as u64),
             drawn,
             threads,
             held,
@@ -176,6 +179,7 @@ mod tests {
             at_start: 60 << 20,
             ranks,
             threads: 1,
+            network: 1 << 19,
         }
     }
 

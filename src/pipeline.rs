@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::{self, Baseline, SlidingPercentile, Window};
 use crate::cascade::gpu::Gpu;
-use crate::cascade::launches::TILE;
+use crate::cascade::launches;
 use crate::cascade::trace::{self, Span};
 use crate::cascade::{Chosen, Model, PostProcess, Scratch};
 use crate::spikes;
@@ -320,7 +320,7 @@ impl Pipeline {
             return None;
         }
         let config = &self.model.config;
-        let stride = frames.next_multiple_of(TILE);
+        let stride = launches::stride(frames);
         let mut rows = vec![0.0; traces.len() / frames * stride];
         let neurons: Vec<Prepared> = workers.install(|| {
             (traces.par_chunks_mut(frames), rows.par_chunks_mut(stride))

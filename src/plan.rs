@@ -29,6 +29,8 @@ use crate::subject::{SubjectPlan, unit_neurons};
 const EMPTY_PLANE_BYTES: f64 = 165.0;
 /// A rank before its first subject.
 const RANK_BYTES: u64 = 60 << 20;
+/// A network of CASCADE's on one compute thread.
+const NETWORK_BYTES: u64 = 1 << 19;
 /// The run by which costs are measured here.
 const TRIAL: (usize, usize) = (600, 1500);
 const TRIAL_SUBJECT: &str = "subject_1";
@@ -403,6 +405,7 @@ impl Job<'_> {
             at_start: RANK_BYTES,
             ranks,
             threads: config.workers,
+            network: NETWORK_BYTES,
         };
         let (planes, traces) = (recording.planes, config.save_traces);
         let longest_share = budget.longest_share(&plan, planes, traces)?;

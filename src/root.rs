@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::cascade::trace;
 use crate::cli::MemorySize;
 use crate::comm::{Message, Order, Reply, World};
 use crate::config::{Config, Provenance};
@@ -104,6 +105,7 @@ impl Root {
                 at_start: peak_resident_bytes(),
                 ranks,
                 threads: setup.config.workers,
+                network: trace::working_memory(&setup.model.config) as u64,
             },
             scheduler: Scheduler::new(order(&subjects, ranks), ranks, setup.config.workers),
             reports: subjects

@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use spikegrid_mpi::cascade::launches::{Buffer, Launch, Network, TILE};
+use spikegrid_mpi::cascade::launches::{self, Buffer, Launch, Network};
 use spikegrid_mpi::cascade::trace::{Span, ensemble_rate, rate_from_sums};
 use spikegrid_mpi::cascade::weights::{Layer, Weights};
 use spikegrid_mpi::cascade::{Level, Model, ModelConfig, Scratch};
@@ -50,7 +50,7 @@ impl Driver {
         unsafe { std::mem::transmute_copy(&found) }
     }
 
-    /// Memory full of NaN that ends where none can be touched, and begins with `values`.
+    /// Memory full of large numbers that ends where none can be touched, and begins with `values`.
     fn memory(&self, len: usize, values: &[f32]) -> *mut f32 {
         let mut memory = null_mut();
         let allocate: Allocate = self.function("cuMemAllocAsync");
@@ -62,7 +62,7 @@ impl Driver {
 
     fn launch(&self, launch: &Launch, mut arguments: [*mut c_void; 5]) {
         let mut kernel = null_mut();
-        let name = CString::new(launch.kernel).unwrap();
+        let name = CString::new(launch.kernel.name()).unwrap();
         let get: Get = self.function("cuModuleGetFunction");
         assert_eq!(get(&mut kernel, null_mut(), name.as_ptr()), 0);
         let start: Start = self.function("cuLaunchKernel");
@@ -141,7 +141,7 @@ impl Random {
                 bias: self.values(shape.outputs),
             }
         });
-        Weights { layers }
+        Weights::from(layers)
     }
 
     /// A model of this architecture with ensembles of two and of three members.
@@ -185,8 +185,8 @@ fn bits(rate: &[f32]) -> Vec<u32> {
 
 /// The rates of some traces (n, frames), with and without missing values, both ways.
 fn compare(driver: &Driver, model: &Model, frames: usize, random: &mut Random) {
-    let stride = frames.next_multiple_of(TILE);
-    let levels = [1, 0, 1, 0];
+    let stride = launches::stride(frames);
+    let levels = [1, 0, 1, 0, 0];
     let mut traces: Vec<Vec<f32>> = levels.iter().map(|_| random.values(frames)).collect();
     traces[1][0] = f32::NAN;
     traces[2][frames / 2] = f32::INFINITY;
@@ -233,12 +233,25 @@ fn kernels_return_the_bits_of_the_processor_for_every_architecture_and_length() 
         (31, [5, 3, 2], [3, 4, 5], 2, &[31, 513]),
         (32, [1, 1, 1], [1, 1, 1], 1, &[32, 600]),
         (33, [2, 6, 4], [5, 17, 2], 3, &[257]),
-        (4, [1, 1, 1], [2, 2, 2], 2, &[4, 5, 255]),
+        (4, [1, 1, 1], [2, 2, 2], 2, &[4, 5]),
+        (37, [1, 9, 12], [2, 2, 2], 2, &[129, 130]),
         (40, [3, 3, 3], [20, 121, 7], 11, &[300]),
         (1100, [500, 9, 3], [3, 2, 2], 2, &[1500]),
     ] {
         let model = random.model(windowsize, sizes, numbers, dense, 1.0);
         for &frames in lengths {
+            compare(&driver, &model, frames, &mut random);
+        }
+    }
+}
+
+#[test]
+fn rows_have_room_for_the_frames_that_a_traces_last_are_filtered_with() {
+    let driver = Driver::load();
+    let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(3));
+    for (windowsize, sizes) in [(4, [1, 1, 1]), (33, [5, 4, 4]), (19, [1, 4, 7])] {
+        let model = random.model(windowsize, sizes, [2, 2, 2], 2, 1.0);
+        for frames in 225..=256 {
             compare(&driver, &model, frames, &mut random);
         }
     }

@@ -107,8 +107,8 @@ fn results_are_those_of_the_cpu_and_ranks_of_a_node_share_its_gpus() {
 
 #[test]
 fn batches_are_as_small_as_the_memory_asks_for() {
-    // The weights take 1.0 MB, a trace 0.2 MB, and a unit has 9.
-    for (memory, taken) in [("1600000", "0"), ("2500000", "0"), ("9000000", "7000000")] {
+    // The weights take 2.0 MB, a trace 0.2 MB, and a unit has 9.
+    for (memory, taken) in [("2600000", "0"), ("3500000", "0"), ("10000000", "7000000")] {
         let variables = [("STAND_IN_MEMORY", memory), ("STAND_IN_TAKEN", taken)];
         let (run, _) = same(1, &["--device", "cuda"], &variables);
         assert!(!run.stderr.contains("warning"), "{}", run.stderr);

@@ -9,7 +9,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
 use spikegrid_mpi::cascade::gpu::Gpu;
-use spikegrid_mpi::cascade::launches::TILE;
+use spikegrid_mpi::cascade::launches;
+use spikegrid_mpi::cascade::trace::Span;
 use spikegrid_mpi::cascade::{Model, PostProcess, Scratch};
 use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
 use spikegrid_mpi::pipeline::{GPU_SAMPLES, Pipeline};
@@ -54,6 +55,7 @@ impl Compute {
             let start = Instant::now();
             dff.par_chunks(frames)
                 .zip(rates.par_chunks_mut(frames))
+                .with_min_len(8)
                 .for_each_init(Scratch::new, |scratch, (dff, rate)| {
                     scratch.arch = arch;
                     model.infer(dff, &PostProcess::default(), scratch, rate);
@@ -76,12 +78,13 @@ impl Compute {
         let dff = dff
             .entry((neurons, frames))
             .or_insert_with(|| data::dff(neurons, frames, model.config.sampling_rate));
-        let stride = frames.next_multiple_of(TILE);
+        let stride = launches::stride(frames);
         let mut rows = vec![0.0; neurons * stride];
         let mut levels = Vec::new();
         let mut scratch = Scratch::new();
         for (row, dff) in rows.chunks_exact_mut(stride).zip(dff.chunks_exact(frames)) {
-            row[..frames].copy_from_slice(dff);
+            let span = Span::of(&model.config, dff).expect("whole windows");
+            span.samples(&model.config, dff, row);
             levels.push(model.choose(dff, &mut scratch).level);
         }
         let piece = GPU_SAMPLES / frames;

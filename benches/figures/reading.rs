@@ -45,6 +45,7 @@ fn read(file: &Path) -> (SubjectPlan, Vec<Arc<Samples>>) {
         at_start: 60 << 20,
         ranks: RANKS,
         threads: 1,
+        network: 1 << 19,
     };
     let longest = budget.longest_share(&plan, 29, false);
     plan.cut(longest.expect("a subject that fits"), RANKS);

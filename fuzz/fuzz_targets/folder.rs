@@ -21,7 +21,7 @@ pub fn load(extension: &str, bytes: &[u8]) {
     let name = format!("Model_NoiseLevel_2_Ensemble_0.{extension}");
     std::fs::write(folder.join(name), bytes).expect("a file");
     if let Ok(model) = Model::load(folder) {
-        let mut layers = model.levels[0].members[0].layers.iter();
+        let mut layers = model.levels[0].members[0].layers().iter();
         assert!(layers.all(|layer| layer.kernel.iter().all(|weight| weight.is_finite())));
     }
 }

@@ -143,8 +143,9 @@ fn rule_4_7_the_reference_models_agree_with_cascade() {
         eprintln!(
             "{name}: off by at most {raw:.1e} (raw), {zero:.1e} (threshold 0), {one:.1e} (threshold 1)"
         );
+        // The rule allows 2e-5. This is what single precision gives, and README says.
         assert!(
-            deviations.iter().all(|&deviation| deviation <= 2e-5),
+            deviations.iter().all(|&deviation| deviation <= 3e-6),
             "{name}: {deviations:?}"
         );
     }

@@ -12,7 +12,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 use thiserror::Error;
 
-use super::launches::{Buffer, Launch, Network, Step};
+use super::launches::{Buffer, Kernel, Launch, Network, Step};
 use super::model::Model;
 
 /// `network.cu`, compiled by `build.rs`.
@@ -71,6 +71,7 @@ pub struct Gpu {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
     convolve: CudaFunction,
+    filter: CudaFunction,
     pool: CudaFunction,
     add_rates: CudaFunction,
     network: Network,
@@ -131,7 +132,7 @@ impl Gpu {
 
         let loading = GpuError::while_doing("loading the kernels");
         let module = context.load_module(Ptx::from_src(PTX)).map_err(&loading)?;
-        let kernel = |name| module.load_function(name).map_err(&loading);
+        let kernel = |kernel: Kernel| module.load_function(kernel.name()).map_err(&loading);
 
         let network = Network::new(model);
         let (needed, free) = (network.weight_bytes(), free(&context, sharers)?);
@@ -143,9 +144,10 @@ impl Gpu {
         let weights = stream.clone_htod(&network.weights(model));
         Ok(Self {
             name: format!("GPU {ordinal} ({name})"),
-            convolve: kernel("convolve")?,
-            pool: kernel("pool")?,
-            add_rates: kernel("add_rates")?,
+            convolve: kernel(Kernel::Convolve)?,
+            filter: kernel(Kernel::Filter)?,
+            pool: kernel(Kernel::Pool)?,
+            add_rates: kernel(Kernel::AddRates)?,
             weights: weights.map_err(copying)?,
             context,
             stream,
@@ -161,8 +163,8 @@ impl Gpu {
     }
 
     /// Replaces the samples of each row by the sums, over the members of its level, of the rates of the windows that begin at each
-    /// frame. `rows` is (n, stride), stride a multiple of [`TILE`](super::launches::TILE), `levels` (n). A window beyond the
-    /// row's end has a meaningless rate.
+    /// frame. `rows` is (n, [`stride`](super::launches::stride)), each one channel of [`Features`](super::features::Features) with 0 after
+    /// the samples, `levels` (n). A window beyond the samples has a meaningless rate.
     ///
     /// # Errors
     /// Memory for not even one row, or what the driver says; `rows` then hold anything.
@@ -263,11 +265,17 @@ impl Gpu {
             sums,
             ..
         } = memory;
-        let (kernel, input, output) = match (launch.input, launch.output) {
-            (Buffer::Samples, _) => (&self.convolve, samples, one),
-            (_, Buffer::Sums) => (&self.add_rates, other, sums),
-            (Buffer::One, _) => (&self.convolve, one, other),
-            (_, _) => (&self.pool, other, one),
+        let (input, output) = match (launch.input, launch.output) {
+            (Buffer::Samples, _) => (samples, one),
+            (_, Buffer::Sums) => (other, sums),
+            (Buffer::One, _) => (one, other),
+            (_, _) => (other, one),
+        };
+        let kernel = match launch.kernel {
+            Kernel::Convolve => &self.convolve,
+            Kernel::Filter => &self.filter,
+            Kernel::Pool => &self.pool,
+            Kernel::AddRates => &self.add_rates,
         };
         let config = LaunchConfig {
             grid_dim: launch.grid,

@@ -2,21 +2,27 @@
 //! samples through one member of each row's ensemble.
 //!
 //! `network.cu` holds the kernels; `gpu` sends all of this to the driver. A row is a trace, its channels lie one after the other,
-//! `stride` frames each. The layers are those of [`trace`](super::trace), without its polyphase and tiles: a GPU's threads
-//! are frames, whose taps may as well lie apart, and its memory is fast enough for what lies between two layers.
+//! `stride` frames each, as [`features`](super::features) have them. The layers are those of [`trace`](super::trace), without its tiles: each
+//! takes all frames before the next begins.
 
 use super::config::LayerShape;
+use super::features::PHASES;
 use super::model::Model;
 use super::weights::{Layer, Weights};
+use super::winograd::Filter;
 
 /// Lanes of a warp.
 const LANES: u32 = 32;
-/// Frames that a warp computes; rows are multiples of it.
-pub const TILE: usize = 256;
+/// Frames that a warp computes.
+const TILE: usize = LANES as usize * PHASES;
+/// Frames of 0 after a trace, at least, with which its last fours are filtered together: of `conv3` that can be 10, of `conv2` 5.
+const BEYOND: usize = 16;
 /// Outputs of each layer that a warp computes.
 const STRIPS: [usize; 5] = [10, 10, 10, 10, 1];
 /// Most warps in a block.
-const WARPS: u32 = 8;
+const WARPS: u32 = 4;
+/// Weights that `filter` loads at once: its strips begin at multiples.
+const LOAD: usize = 4;
 /// Where a row's ensemble has no such member.
 pub const NO_MEMBER: u32 = u32::MAX;
 
@@ -49,16 +55,41 @@ pub enum Buffer {
     Sums,
 }
 
+/// The kernels of `network.cu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    Convolve,
+    Filter,
+    Pool,
+    AddRates,
+}
+
+impl Kernel {
+    /// As `network.cu` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Convolve => "convolve",
+            Self::Filter => "filter",
+            Self::Pool => "pool",
+            Self::AddRates => "add_rates",
+        }
+    }
+}
+
 /// A kernel with its grid and block and what it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
-    /// Name in `network.cu`.
-    pub kernel: &'static str,
+    pub kernel: Kernel,
     pub grid: (u32, u32, u32),
     pub block: (u32, u32, u32),
     pub input: Buffer,
     pub output: Buffer,
     pub step: Step,
+}
+
+/// Frames of the rows that hold traces of `frames`.
+pub fn stride(frames: usize) -> usize {
+    (frames + BEYOND).next_multiple_of(TILE)
 }
 
 /// A model as a GPU sees it.
@@ -87,13 +118,10 @@ impl Network {
         });
         let levels = levels.collect();
         let mut member = 0;
-        let mut offsets = [0; 5];
-        for ((offset, shape), strip) in offsets.iter_mut().zip(shapes).zip(STRIPS) {
-            *offset = member;
-            let outputs = shape.outputs.next_multiple_of(strip);
-            // Weights are read in pairs.
-            member += (outputs * (shape.depth() + 1)).next_multiple_of(2);
-        }
+        let offsets = pack(&model.levels[0].members[0]).map(|layer| {
+            member += layer.len();
+            member - layer.len()
+        });
         Self {
             shapes,
             levels,
@@ -113,16 +141,7 @@ impl Network {
     /// The weights of all members of the model that this was made from, level by level.
     pub fn weights(&self, model: &Model) -> Vec<f32> {
         let members = model.levels.iter().flat_map(|level| &level.members);
-        let mut all = Vec::with_capacity(self.weight_bytes() / size_of::<f32>());
-        for Weights { layers } in members {
-            let end = all.len() + self.member;
-            for (layer, strip) in layers.iter().zip(STRIPS) {
-                push_strips(&mut all, layer, strip);
-                all.resize(all.len().next_multiple_of(2), 0.0);
-            }
-            debug_assert_eq!(all.len(), end, "a member as long as all others");
-        }
-        all
+        members.flat_map(pack).collect::<Vec<_>>().concat()
     }
 
     /// For each pass, the member that each row of these levels runs: (passes, rows), as many passes as the largest
@@ -139,7 +158,7 @@ impl Network {
             .collect()
     }
 
-    /// The launches of one pass over `rows` rows of `stride` frames, a multiple of [`TILE`].
+    /// The launches of one pass over `rows` rows of [`stride`] frames.
     pub fn launches(&self, rows: usize, stride: usize) -> [Launch; 7] {
         use Buffer::{One, Other, Samples, Sums};
         let layer = |index: usize, dilation, input, output| {
@@ -149,7 +168,6 @@ impl Network {
                 outputs,
                 ..
             } = self.shapes[index];
-            let last = output == Sums;
             let warps = outputs.div_ceil(STRIPS[index]);
             let step = Step {
                 inputs: inputs as u32,
@@ -162,7 +180,11 @@ impl Network {
                 layer: self.offsets[index] as u64,
                 member: self.member as u64,
             };
-            let kernel = if last { "add_rates" } else { "convolve" };
+            let kernel = match index {
+                1 | 2 => Kernel::Filter,
+                4 => Kernel::AddRates,
+                _ => Kernel::Convolve,
+            };
             launch(kernel, warps, rows, input, output, step)
         };
         let pool = |channels: usize, dilation, input, output| {
@@ -177,7 +199,7 @@ impl Network {
                 layer: 0,
                 member: 0,
             };
-            launch("pool", channels, rows, input, output, step)
+            launch(Kernel::Pool, channels, rows, input, output, step)
         };
         let [_, second, third, ..] = self.shapes;
         [
@@ -200,21 +222,18 @@ impl Network {
 }
 
 fn launch(
-    kernel: &'static str,
+    kernel: Kernel,
     warps: usize,
     rows: usize,
     input: Buffer,
     output: Buffer,
     step: Step,
 ) -> Launch {
-    let block = (warps as u32).min(WARPS);
+    let blocks = (warps as u32).div_ceil(WARPS);
+    let block = (warps as u32).div_ceil(blocks);
     Launch {
         kernel,
-        grid: (
-            (step.stride / TILE as u64) as u32,
-            rows as u32,
-            (warps as u32).div_ceil(block),
-        ),
+        grid: ((step.stride / TILE as u64) as u32, rows as u32, blocks),
         block: (LANES, block, 1),
         input,
         output,
@@ -222,14 +241,41 @@ fn launch(
     }
 }
 
-/// Appends a layer strip by strip: of each the bias, then (taps, inputs, outputs of the strip), with 0 for outputs that are not there.
-fn push_strips(all: &mut Vec<f32>, layer: &Layer, width: usize) {
-    let outputs = layer.bias.len();
+/// A member's weights, layer by layer.
+fn pack(member: &Weights) -> [Vec<f32>; 5] {
+    let [conv1, _, _, dense1, dense2] = member.layers();
+    let [conv2, conv3] = member.filters();
+    let layer = |layer: &Layer, width| strips(&layer.bias, &[layer], width, width);
+    let filter = |filter: &Filter, width: usize| {
+        let points = filter.points.each_ref();
+        strips(&filter.bias, &points, width, width.next_multiple_of(LOAD))
+    };
+    [
+        layer(conv1, STRIPS[0]),
+        filter(conv2, STRIPS[1]),
+        filter(conv3, STRIPS[2]),
+        layer(dense1, STRIPS[3]),
+        layer(dense2, STRIPS[4]),
+    ]
+}
+
+/// A layer in strips of `width` outputs, filled up to whole loads: of each strip the bias, filled up to `bias_width`, then
+/// (rows, points, width), with 0 for outputs that are not there.
+fn strips(bias: &[f32], points: &[&Layer], width: usize, bias_width: usize) -> Vec<f32> {
+    let outputs = bias.len();
+    let rows = points[0].kernel.len() / outputs;
+    let mut all = Vec::new();
     for first in (0..outputs).step_by(width) {
-        let end = (first + width).min(outputs);
-        for row in std::iter::once(&layer.bias[..]).chain(layer.kernel.chunks_exact(outputs)) {
-            all.extend_from_slice(&row[first..end]);
-            all.extend(std::iter::repeat_n(0.0, first + width - end));
+        let strip = first..(first + width).min(outputs);
+        all.extend_from_slice(&bias[strip.clone()]);
+        all.resize(all.len() + bias_width - strip.len(), 0.0);
+        for row in 0..rows {
+            for point in points {
+                all.extend_from_slice(&point.kernel[row * outputs..][strip.clone()]);
+                all.resize(all.len() + width - strip.len(), 0.0);
+            }
         }
     }
+    all.resize(all.len().next_multiple_of(LOAD), 0.0);
+    all
 }

@@ -19,6 +19,7 @@
 pub mod config;
 pub mod convolution;
 pub mod error;
+pub mod features;
 pub(crate) mod folder;
 #[cfg_attr(not(feature = "cuda"), path = "gpu_absent.rs")]
 pub mod gpu;
@@ -35,6 +36,7 @@ pub mod trace;
 pub mod untrained;
 pub mod verify;
 pub mod weights;
+pub mod winograd;
 
 pub use config::ModelConfig;
 pub use error::ModelError;

@@ -7,15 +7,21 @@
 //     a2[p] = R(a1 * k2)[p]         a3[p] = R(m1 * k3)[p], taps 2 apart       m2[p] = max(a3[p], a3[p+2])
 //                                   d[p] = R(dense(m2[p]))                    rate of window p = sum over j of v_j * d[p+4j]
 //
-// Every sum is one chain of fused multiply-adds in the order (tap, input) that begins at the bias, as in `convolution`, whose
-// numbers these are to the last bit.
+// k2 and k3 filter in fours, as `winograd` says; the other sums are chains of fused multiply-adds in the order (tap, input) that begin at
+// the bias, as in `convolution`. The numbers are those of the processor to the last bit: its operations in its order.
 //
-// A warp computes OUTPUTS channels at TILE frames. Each of its lanes has FRAMES of them, LANES apart, so that the warp's loads are
-// neighbours, and keeps OUTPUTS * FRAMES sums in registers: for that many multiply-adds it loads FRAMES features and OUTPUTS weights.
-// These are the same for all lanes and come, like the features, which the warps of a block share, from the first-level cache.
-// Nothing is exchanged between threads. Frames after a row's end read what lies there; no window that counts reaches them.
+// A channel lies as in `features`: frame 8u + r is entry u of row r, so that a warp, whose lanes have eight frames each, reads and writes
+// neighbours whatever it computes. It keeps OUTPUTS channels of them in registers, or the POINTS of both fours. Weights are the same for
+// all lanes and come, like the features, which the warps of a block share, from the first-level cache. Nothing is exchanged between
+// threads. Frames after a channel's end are whatever lies there; no window that counts depends on them.
 
-enum { LANES = 32, FRAMES = 8, TILE = LANES * FRAMES, OUTPUTS = 10 };
+enum { LANES = 32, PHASES = 8, OUTPUTS = 10 };
+
+// Frames and taps of a four, its points, and fours in eight frames.
+enum { FOUR = 4, TAPS = 3, POINTS = FOUR + TAPS - 1, FOURS = PHASES / FOUR };
+
+// The points are 0, this, twice this, both with the other sign, and infinity.
+constexpr float A = 0.75f;
 
 // The row's ensemble has no such member.
 enum : unsigned { NO_MEMBER = 0xffffffffu };
@@ -36,6 +42,12 @@ struct Step {
     unsigned long long layer;
     unsigned long long member;
 };
+
+// Where frame `frame`, counted from the first of eight, stands in a channel of `stride` frames.
+__device__ __forceinline__ unsigned place(unsigned frame, unsigned long long stride)
+{
+    return frame % PHASES * static_cast<unsigned>(stride / PHASES) + frame / PHASES;
+}
 
 template <int COUNT>
 __device__ __forceinline__ void load(const float *from, float (&weights)[COUNT])
@@ -58,40 +70,44 @@ __device__ __forceinline__ void load(const float *from, float (&weights)[COUNT])
 // and then (taps, inputs, COUNT).
 template <int COUNT>
 __device__ __forceinline__ void convolution(const float *__restrict__ features, const float *__restrict__ weights, const Step &step,
-                                            float (&sums)[COUNT][FRAMES])
+                                            float (&sums)[COUNT][PHASES])
 {
     float weight[COUNT];
     load(weights, weight);
 #pragma unroll
     for (int output = 0; output < COUNT; ++output)
 #pragma unroll
-        for (int frame = 0; frame < FRAMES; ++frame)
-            sums[output][frame] = weight[output];
+        for (int phase = 0; phase < PHASES; ++phase)
+            sums[output][phase] = weight[output];
     for (unsigned tap = 0; tap < step.taps; ++tap) {
-        const float *channel = features + static_cast<size_t>(tap) * step.dilation;
+        unsigned places[PHASES];
+#pragma unroll
+        for (int phase = 0; phase < PHASES; ++phase)
+            places[phase] = place(phase + tap * step.dilation, step.stride);
+        const float *channel = features;
 #pragma unroll 2
         for (unsigned input = 0; input < step.inputs; ++input) {
             weights += COUNT;
             load(weights, weight);
-            float values[FRAMES];
+            float values[PHASES];
 #pragma unroll
-            for (int frame = 0; frame < FRAMES; ++frame)
-                values[frame] = channel[frame * LANES];
+            for (int phase = 0; phase < PHASES; ++phase)
+                values[phase] = channel[places[phase]];
 #pragma unroll
             for (int output = 0; output < COUNT; ++output)
 #pragma unroll
-                for (int frame = 0; frame < FRAMES; ++frame)
-                    sums[output][frame] = fmaf(weight[output], values[frame], sums[output][frame]);
+                for (int phase = 0; phase < PHASES; ++phase)
+                    sums[output][phase] = fmaf(weight[output], values[phase], sums[output][phase]);
             channel += step.stride;
         }
     }
 }
 
-// All kernels: block (LANES, strips or channels), grid (tiles, rows, groups of strips or channels). `input` and `output` are
+// All kernels: block (LANES, strips or channels), grid (eights of LANES, rows, groups of strips or channels). `input` and `output` are
 // (rows, channels, stride), `members` (rows).
 
 // A layer with its rectifier, OUTPUTS channels per warp.
-extern "C" __global__ void __launch_bounds__(256, 2)
+extern "C" __global__ void __launch_bounds__(128, 4)
     convolve(const float *__restrict__ input, float *__restrict__ output, const float *__restrict__ weights,
              const unsigned *__restrict__ members, const Step step)
 {
@@ -100,26 +116,114 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     if (first >= step.outputs || member == NO_MEMBER)
         return;
     const size_t row = blockIdx.y;
-    const size_t start = static_cast<size_t>(blockIdx.x) * TILE + threadIdx.x;
+    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
     const size_t depth = static_cast<size_t>(step.taps) * step.inputs + 1;
     const float *strip = weights + member * step.member + step.layer + first * depth;
-    float sums[OUTPUTS][FRAMES];
-    convolution<OUTPUTS>(input + row * step.input_channels * step.stride + start, strip, step, sums);
+    float sums[OUTPUTS][PHASES];
+    convolution<OUTPUTS>(input + row * step.input_channels * step.stride + entry, strip, step, sums);
 #pragma unroll
     for (int channel = 0; channel < OUTPUTS; ++channel) {
         if (first + channel >= step.outputs)
             return;
-        float *to = output + (row * step.output_channels + first + channel) * step.stride + start;
+        float *to = output + (row * step.output_channels + first + channel) * step.stride + entry;
 #pragma unroll
-        for (int frame = 0; frame < FRAMES; ++frame) {
-            const float sum = sums[channel][frame];
-            to[frame * LANES] = sum > 0.0f ? sum : 0.0f;
+        for (int phase = 0; phase < PHASES; ++phase) {
+            const float sum = sums[channel][phase];
+            to[place(phase, step.stride)] = sum > 0.0f ? sum : 0.0f;
+        }
+    }
+}
+
+// A filter in fours, with its rectifier, OUTPUTS channels per warp. Of a strip `weights` has the bias, filled up to whole loads, and then
+// (groups, inputs, POINTS, OUTPUTS).
+extern "C" __global__ void __launch_bounds__(128, 2)
+    filter(const float *__restrict__ input, float *__restrict__ output, const float *__restrict__ weights,
+           const unsigned *__restrict__ members, const Step step)
+{
+    enum { LOAD = 4, BIAS = (OUTPUTS + LOAD - 1) / LOAD * LOAD };
+    const unsigned first = (blockIdx.z * blockDim.y + threadIdx.y) * OUTPUTS;
+    const unsigned member = members[blockIdx.y];
+    if (first >= step.outputs || member == NO_MEMBER)
+        return;
+    const size_t row = blockIdx.y;
+    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
+    const unsigned groups = (step.taps + TAPS - 1) / TAPS;
+    const size_t strip = BIAS + static_cast<size_t>(groups) * step.inputs * POINTS * OUTPUTS;
+    weights += member * step.member + step.layer + first / OUTPUTS * strip;
+    const float *bias = weights;
+    weights += BIAS;
+    // Eight frames are two fours, one after the other or even and odd frames.
+    const unsigned next = step.dilation == 1 ? FOUR : 1;
+    float sums[POINTS][OUTPUTS][FOURS] = {};
+    for (unsigned group = 0; group < groups; ++group) {
+        unsigned places[POINTS][FOURS];
+#pragma unroll
+        for (int frame = 0; frame < POINTS; ++frame)
+#pragma unroll
+            for (int four = 0; four < FOURS; ++four)
+                places[frame][four] = place(four * next + (group * TAPS + frame) * step.dilation, step.stride);
+        const float *channel = input + row * step.input_channels * step.stride + entry;
+        for (unsigned from = 0; from < step.inputs; ++from) {
+            float points[POINTS][FOURS];
+#pragma unroll
+            for (int four = 0; four < FOURS; ++four) {
+                float d[POINTS];
+#pragma unroll
+                for (int frame = 0; frame < POINTS; ++frame)
+                    d[frame] = channel[places[frame][four]];
+                const float even = fmaf(-4 * A * A, d[2], d[4]), odd = fmaf(-4 * A * A, d[1], d[3]);
+                const float even2 = fmaf(-A * A, d[2], d[4]), odd2 = fmaf(-A * A, d[1], d[3]);
+                points[0][four] = fmaf(4 * A * A * A * A, d[0], fmaf(-5 * A * A, d[2], d[4]));
+                points[1][four] = fmaf(A, odd, even);
+                points[2][four] = fmaf(-A, odd, even);
+                points[3][four] = fmaf(2 * A, odd2, even2);
+                points[4][four] = fmaf(-2 * A, odd2, even2);
+                points[5][four] = fmaf(4 * A * A * A * A, d[1], fmaf(-5 * A * A, d[3], d[5]));
+            }
+#pragma unroll
+            for (int index = 0; index < POINTS * OUTPUTS; index += LOAD) {
+                const float4 all = *reinterpret_cast<const float4 *>(weights + index);
+                const float weight[LOAD] = {all.x, all.y, all.z, all.w};
+#pragma unroll
+                for (int of = 0; of < LOAD; ++of) {
+                    const int point = (index + of) / OUTPUTS, output_of = (index + of) % OUTPUTS;
+#pragma unroll
+                    for (int four = 0; four < FOURS; ++four)
+                        sums[point][output_of][four] = fmaf(weight[of], points[point][four], sums[point][output_of][four]);
+                }
+            }
+            weights += POINTS * OUTPUTS;
+            channel += step.stride;
+        }
+    }
+#pragma unroll
+    for (int channel = 0; channel < OUTPUTS; ++channel) {
+        if (first + channel >= step.outputs)
+            return;
+        float *to = output + (row * step.output_channels + first + channel) * step.stride + entry;
+#pragma unroll
+        for (int four = 0; four < FOURS; ++four) {
+            float m[POINTS];
+#pragma unroll
+            for (int point = 0; point < POINTS; ++point)
+                m[point] = sums[point][channel][four];
+            const float sum = m[1] + m[2], difference = m[1] - m[2], sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+            const float b = bias[channel];
+            const float y[FOUR] = {
+                (sum + sum2) + (m[0] + b),
+                fmaf(A, difference, fmaf(2 * A, difference2, b)),
+                fmaf(A * A, sum, fmaf(4 * A * A, sum2, b)),
+                fmaf(A * A * A, difference, fmaf(8 * A * A * A, difference2, m[5] + b)),
+            };
+#pragma unroll
+            for (int frame = 0; frame < FOUR; ++frame)
+                to[place(four * next + frame * step.dilation, step.stride)] = y[frame] > 0.0f ? y[frame] : 0.0f;
         }
     }
 }
 
 // The last layer, whose one output is added to what the members before returned.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(128)
     add_rates(const float *__restrict__ input, float *__restrict__ output, const float *__restrict__ weights,
               const unsigned *__restrict__ members, const Step step)
 {
@@ -127,17 +231,17 @@ extern "C" __global__ void __launch_bounds__(256)
     if (member == NO_MEMBER)
         return;
     const size_t row = blockIdx.y;
-    const size_t start = static_cast<size_t>(blockIdx.x) * TILE + threadIdx.x;
-    float sums[1][FRAMES];
-    convolution<1>(input + row * step.input_channels * step.stride + start, weights + member * step.member + step.layer, step, sums);
-    float *to = output + row * step.output_channels * step.stride + start;
+    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
+    float sums[1][PHASES];
+    convolution<1>(input + row * step.input_channels * step.stride + entry, weights + member * step.member + step.layer, step, sums);
+    float *to = output + row * step.output_channels * step.stride + entry;
 #pragma unroll
-    for (int frame = 0; frame < FRAMES; ++frame)
-        to[frame * LANES] += sums[0][frame];
+    for (int phase = 0; phase < PHASES; ++phase)
+        to[place(phase, step.stride)] += sums[0][phase];
 }
 
 // The larger of each frame and the one `dilation` frames later, one channel per warp.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(128)
     pool(const float *__restrict__ input, float *__restrict__ output, const float *, const unsigned *__restrict__ members,
          const Step step)
 {
@@ -145,12 +249,12 @@ extern "C" __global__ void __launch_bounds__(256)
     if (channel >= step.outputs || members[blockIdx.y] == NO_MEMBER)
         return;
     const size_t row = blockIdx.y;
-    const size_t start = static_cast<size_t>(blockIdx.x) * TILE + threadIdx.x;
-    const float *from = input + (row * step.input_channels + channel) * step.stride + start;
-    float *to = output + (row * step.output_channels + channel) * step.stride + start;
+    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
+    const float *from = input + (row * step.input_channels + channel) * step.stride + entry;
+    float *to = output + (row * step.output_channels + channel) * step.stride + entry;
 #pragma unroll
-    for (int frame = 0; frame < FRAMES; ++frame) {
-        const float one = from[frame * LANES], other = from[frame * LANES + step.dilation];
-        to[frame * LANES] = one > other ? one : other;
+    for (int phase = 0; phase < PHASES; ++phase) {
+        const float one = from[place(phase, step.stride)], other = from[place(phase + step.dilation, step.stride)];
+        to[place(phase, step.stride)] = one > other ? one : other;
     }
 }

@@ -132,7 +132,7 @@ fn rule_4_1_a_damaged_weight_file_is_refused_or_read_but_never_a_panic() {
                 damaged[place] ^= flipped;
                 fs::write(&files[0], &damaged).unwrap();
                 if let Ok(model) = Model::load(dir.path()) {
-                    let mut weights = model.levels[0].members[0].layers.iter();
+                    let mut weights = model.levels[0].members[0].layers().iter();
                     assert!(
                         weights.all(|layer| layer.kernel.iter().all(|weight| weight.is_finite()))
                     );

@@ -9,9 +9,11 @@
 //!                               d[p] = R(dense(m2[p]))                    rate of window p = Σ_j v_j · d[p+4j]
 //! ```
 //!
-//! **Polyphase.** A window sees every second `m1` and every fourth `m2`. Each pooling therefore stores what it returns as two
-//! sequences (even and odd frames), of which there are then two and four: within a sequence all taps are neighbours, and all
-//! layers, the dense ones too, are convolutions of stride 1 by one [kernel](Convolution).
+//! `k2` and `k3`, nine tenths of the arithmetic, are evaluated with half of it ([`winograd`](super::winograd)).
+//!
+//! **Polyphase.** A window sees every second `m1` and every fourth `m2`, and `winograd` takes four neighbours of either together: frames
+//! that are computed alike are eight apart. These lie next to each other ([`Features`]), so that vectors hold them, and all layers,
+//! the dense ones too, are sums over rows by one [kernel](Convolution).
 //!
 //! **Tiles.** A trace passes through the layers in tiles of [`TILE`] frames, so that what lies between two layers stays in
 //! the second-level cache. Each layer keeps the few frames that its next tile still needs (`history`), nothing is computed
@@ -20,14 +22,14 @@
 use pulp::Arch;
 
 use super::config::ModelConfig;
-use super::convolution::{Convolution, FRAME_STEP, Pooling};
+use super::convolution::{Convolution, STEP};
+use super::features::{Features, PHASES};
 use super::weights::{Layer, Weights};
+use super::winograd::{Filter, FilterAndPool, Fours, Late};
 
-/// Frames that pass through the network together: with 30 to 50 channels, 256 frames of all layers take about 250 KB.
+/// Frames that pass through the network together: with 30 to 50 channels, 256 frames of all layers take about 400 KB, and a member's
+/// weights 150 KB.
 pub const TILE: usize = 256;
-
-/// Sequences after the second pooling.
-const PHASES: usize = 4;
 
 /// Working memory for one thread; grows to what the longest trace and the largest network so far needed.
 #[derive(Default)]
@@ -35,7 +37,7 @@ pub struct Scratch {
     /// The instruction set, the best that the processor has unless it is changed.
     pub arch: Arch,
     /// The trace without NaN, with zeros after its end.
-    padded: Vec<f32>,
+    samples: Features,
     layers: Layers,
     /// Differences of neighbouring frames.
     pub(super) differences: Vec<f32>,
@@ -47,6 +49,26 @@ impl Scratch {
     pub fn new() -> Self {
         Self::default()
     }
+}
+
+/// Bytes that a network's [`Scratch`] takes, apart from those for each frame of a trace.
+pub fn working_memory(config: &ModelConfig) -> usize {
+    let plan = Plan::new(config, Arch::default(), 0, TILE);
+    let [channels1, channels2, channels3, dense] = plan.channels;
+    let [_, taps2, taps3] = config.filter_sizes;
+    let history = &plan.history;
+    let features = [
+        (channels1, history.a1),
+        (channels2, history.m1),
+        (channels3, 0),
+        (dense, history.dense),
+    ];
+    let features = features.map(|(channels, history)| channels * (TILE + PHASES * history));
+    let fours = [(taps2, channels1, channels2), (taps3, channels2, channels3)];
+    let fours = fours.map(|(taps, inputs, outputs)| Fours::floats(taps, inputs, outputs, TILE));
+    let rows = PHASES * (plan.taps1 + channels3 + plan.positions * dense);
+    let floats: usize = features.iter().chain(fours.iter().max()).sum();
+    floats * size_of::<f32>() + rows * size_of::<usize>()
 }
 
 /// Sets `rate` (T) to the mean rate of `members` for the windows of `dff` (T), in spikes per frame; NaN where a frame's
@@ -81,16 +103,15 @@ fn ensemble_rate_in_tiles(
     sums.fill(0.0);
 
     let plan = Plan::new(config, scratch.arch, sums.len(), tile);
-    let padded = &mut scratch.padded;
-    padded.clear();
-    padded.resize(plan.total + plan.taps1 - 1, 0.0);
-    span.samples(config, dff, padded);
-    scratch.layers.resize(&plan);
+    let samples = &mut scratch.samples;
+    samples.resize(1, (plan.taps1 - 1).div_ceil(PHASES), plan.total);
+    span.samples(config, dff, &mut samples.values);
+    scratch.layers.resize(&plan, samples);
     for member in members {
         for (start, frames) in plan.tiles() {
             scratch
                 .layers
-                .advance(&plan, member, &scratch.padded[start..], frames);
+                .advance(&plan, member, &samples.values[start / PHASES..], frames);
             scratch.layers.add_rates(&plan, start, frames, sums);
         }
     }
@@ -98,10 +119,10 @@ fn ensemble_rate_in_tiles(
 }
 
 /// Sets `rate` (T) as [`ensemble_rate`] does, from the sums over `members` networks for the windows of the trace's [`Span`],
-/// which were evaluated elsewhere.
+/// which were evaluated elsewhere: one channel of [`Features`].
 ///
 /// # Panics
-/// If `dff` and `rate` differ in length, or `sums` has fewer values than the span windows.
+/// If `dff` and `rate` differ in length.
 pub fn rate_from_sums(
     config: &ModelConfig,
     members: usize,
@@ -113,7 +134,10 @@ pub fn rate_from_sums(
     rate.fill(f32::NAN);
     if let Some(span) = Span::of(config, dff) {
         let rates = span.rates(config, rate);
-        rates.copy_from_slice(&sums[..span.windows]);
+        for (phase, row) in sums.chunks_exact(sums.len() / PHASES).enumerate() {
+            let rates = rates.iter_mut().skip(phase).step_by(PHASES);
+            rates.zip(row).for_each(|(rate, sum)| *rate = *sum);
+        }
         span.mean(config, members, dff, rates);
     }
 }
@@ -148,14 +172,17 @@ impl Span {
         &dff[self.start..][..self.windows + config.windowsize - 1]
     }
 
-    /// Copies the samples of its windows to the front of `samples`, with 0 for what is missing.
-    ///
-    /// # Panics
-    /// If `samples` is shorter than that; as long as the trace is enough.
+    /// Copies the samples of its windows to `samples`, one channel of [`Features`], with 0 for what is missing or follows. The last ones, if
+    /// there is no room for them, are such as poolings leave out.
     pub fn samples(&self, config: &ModelConfig, dff: &[f32], samples: &mut [f32]) {
         let dff = self.of_trace(config, dff);
-        for (sample, &value) in samples[..dff.len()].iter_mut().zip(dff) {
-            *sample = if value.is_finite() { value } else { 0.0 };
+        samples.fill(0.0);
+        let length = samples.len() / PHASES;
+        for (phase, row) in samples.chunks_exact_mut(length).enumerate() {
+            let frames = dff.iter().skip(phase).step_by(PHASES);
+            for (sample, &value) in row.iter_mut().zip(frames) {
+                *sample = if value.is_finite() { value } else { 0.0 };
+            }
         }
     }
 
@@ -194,33 +221,31 @@ struct Plan {
     lag: usize,
     history: History,
     taps1: usize,
+    positions: usize,
     /// Outputs of the layers.
     channels: [usize; 4],
 }
 
-/// Frames that are kept of each sequence for the next tile: the taps of the layer that reads it but one, rounded up so that
-/// every tile begins with the first phase.
+/// Octets, frames `8u` to `8u + 7`, that are kept of each layer for the next tile: how far the layer after it sees beyond its own.
 struct History {
     a1: usize,
-    a2: usize,
     m1: usize,
-    a3: usize,
     dense: usize,
 }
 
 impl Plan {
     fn new(config: &ModelConfig, arch: Arch, windows: usize, tile: usize) -> Self {
+        assert!(tile.is_multiple_of(PHASES * STEP));
         let [taps1, taps2, taps3] = config.filter_sizes;
         let [channels1, channels2, channels3] = config.filter_numbers;
         let history = History {
-            a1: (taps2 - 1).next_multiple_of(PHASES),
-            a2: PHASES,
-            m1: (taps3 - 1).next_multiple_of(PHASES / 2),
-            a3: PHASES / 2,
-            dense: config.positions() - 1,
+            a1: Filter::last_frame(taps2, 1, 0) / PHASES,
+            m1: Filter::last_frame(taps3, 2, 1) / PHASES,
+            dense: (4 * (config.positions() - 1)).div_ceil(PHASES),
         };
-        let lag = history.a1 + history.a2 + 2 * (history.m1 + history.a3) + 4 * history.dense;
-        let total = (windows + lag).next_multiple_of(PHASES * FRAME_STEP);
+        // m2, and what follows from it, stands two frames late.
+        let lag = PHASES * (history.a1 + history.m1 + history.dense) + 2;
+        let total = (windows + lag).next_multiple_of(PHASES * STEP);
         let channels = [channels1, channels2, channels3, config.dense_expansion];
         Self {
             arch,
@@ -229,6 +254,7 @@ impl Plan {
             lag,
             history,
             taps1,
+            positions: config.positions(),
             channels,
         }
     }
@@ -241,164 +267,124 @@ impl Plan {
     }
 }
 
-/// A sequence of feature vectors between two layers: of each channel the history, then the frames of this tile.
-#[derive(Default)]
-struct Features {
-    /// (channels, stride).
-    values: Vec<f32>,
-    stride: usize,
-    history: usize,
-}
-
-impl Features {
-    fn resize(&mut self, channels: usize, history: usize, frames: usize) {
-        (self.stride, self.history) = (history + frames, history);
-        self.values.clear();
-        self.values.resize(channels * self.stride, 0.0);
-    }
-
-    /// Moves the last frames of the tile before, which was a whole one, to the front; returns what this tile overwrites.
-    ///
-    /// Before the first tile they are another trace's. They only reach windows before the first, which are not used.
-    fn next_tile(&mut self) -> &mut [f32] {
-        for channel in self.values.chunks_exact_mut(self.stride) {
-            channel.copy_within(self.stride - self.history.., 0);
-        }
-        &mut self.values[self.history..]
-    }
-}
-
 /// What lies between the layers, for one member and one tile.
 #[derive(Default)]
 struct Layers {
     a1: Features,
-    a2: Features,
-    m1: [Features; 2],
-    a3: [Features; 2],
-    m2: [Features; PHASES],
-    dense: [Features; PHASES],
-    rate: [Features; PHASES],
+    m1: Features,
+    m2: Features,
+    dense: Features,
+    rate: Features,
+    a2: Late,
+    a3: Late,
+    fours: Fours,
+    conv1: Rows,
+    dense1: Rows,
+    dense2: Rows,
 }
 
 impl Layers {
-    fn resize(&mut self, plan: &Plan) {
+    fn resize(&mut self, plan: &Plan, samples: &Features) {
         let [channels1, channels2, channels3, dense] = plan.channels;
         let (history, tile) = (&plan.history, plan.tile);
         self.a1.resize(channels1, history.a1, tile);
-        self.a2.resize(channels2, history.a2, tile);
-        self.m1
-            .iter_mut()
-            .for_each(|m1| m1.resize(channels2, history.m1, tile / 2));
-        self.a3
-            .iter_mut()
-            .for_each(|a3| a3.resize(channels3, history.a3, tile / 2));
-        self.m2
-            .iter_mut()
-            .for_each(|m2| m2.resize(channels3, 0, tile / 4));
-        self.dense
-            .iter_mut()
-            .for_each(|phase| phase.resize(dense, history.dense, tile / 4));
-        self.rate
-            .iter_mut()
-            .for_each(|phase| phase.resize(1, 0, tile / 4));
+        self.m1.resize(channels2, history.m1, tile);
+        self.m2.resize(channels3, 0, tile);
+        self.dense.resize(dense, history.dense, tile);
+        self.rate.resize(1, 0, tile);
+        self.conv1.find(samples, plan.taps1, 1);
+        self.dense1.find(&self.m2, 1, 1);
+        self.dense2.find(&self.dense, plan.positions, 4);
     }
 
     /// Takes the next `frames` samples (and `taps1 - 1` more) through all layers.
     fn advance(&mut self, plan: &Plan, member: &Weights, samples: &[f32], frames: usize) {
-        let arch = plan.arch;
-        let [conv1, conv2, conv3, dense1, dense2] = &member.layers;
+        let (arch, fours) = (plan.arch, &mut self.fours);
+        let [conv1, _, _, dense1, dense2] = member.layers();
+        let [conv2, conv3] = member.filters();
 
-        convolve(
-            arch,
-            samples,
-            samples.len(),
-            conv1,
-            &mut self.a1,
+        self.a1.next_tile();
+        let rows = &self.conv1;
+        rows.convolve(arch, samples, conv1, &mut self.a1, frames, true);
+        self.m1.next_tile();
+        let conv2_and_pool = FilterAndPool::<1> {
+            filter: conv2,
+            input: &self.a1,
+            delay: 0,
+            output: &mut self.m1,
+            late: &mut self.a2,
             frames,
-            true,
-        );
-        convolve(
-            arch,
-            &self.a1.values,
-            self.a1.stride,
-            conv2,
-            &mut self.a2,
+        };
+        fours.run(arch, conv2_and_pool);
+        let conv3_and_pool = FilterAndPool::<2> {
+            filter: conv3,
+            input: &self.m1,
+            delay: 1,
+            output: &mut self.m2,
+            late: &mut self.a3,
             frames,
-            true,
-        );
-        let [even, odd] = &mut self.m1;
-        pool(arch, &self.a2, even, odd, frames / 2);
-
-        for (m1, a3) in self.m1.iter().zip(&mut self.a3) {
-            convolve(arch, &m1.values, m1.stride, conv3, a3, frames / 2, true);
-        }
-        let [phase0, phase1, phase2, phase3] = &mut self.m2;
-        pool(arch, &self.a3[0], phase0, phase2, frames / 4);
-        pool(arch, &self.a3[1], phase1, phase3, frames / 4);
-
-        for ((m2, dense), rate) in self.m2.iter().zip(&mut self.dense).zip(&mut self.rate) {
-            convolve(arch, &m2.values, m2.stride, dense1, dense, frames / 4, true);
-            convolve(
-                arch,
-                &dense.values,
-                dense.stride,
-                dense2,
-                rate,
-                frames / 4,
-                false,
-            );
-        }
+        };
+        fours.run(arch, conv3_and_pool);
+        self.dense.next_tile();
+        let (rows, m2) = (&self.dense1, &self.m2.values);
+        rows.convolve(arch, m2, dense1, &mut self.dense, frames, true);
+        let (rows, dense) = (&self.dense2, &self.dense.values);
+        rows.convolve(arch, dense, dense2, &mut self.rate, frames, false);
     }
 
     /// Adds the rates of the windows that the tile from `start` on completed to `sums`.
     fn add_rates(&self, plan: &Plan, start: usize, frames: usize, sums: &mut [f32]) {
-        for step in 0..frames / PHASES {
-            for (phase, rate) in self.rate.iter().enumerate() {
-                let window = (start + step * PHASES + phase).checked_sub(plan.lag);
-                if let Some(sum) = window.and_then(|window| sums.get_mut(window)) {
-                    *sum += rate.values[step];
-                }
-            }
+        let rows = self.rate.values.chunks_exact(self.rate.length);
+        for (frame, row) in (start..).zip(rows) {
+            let early = plan.lag.saturating_sub(frame).div_ceil(PHASES);
+            let rates = row[..frames / PHASES].iter().skip(early);
+            let first = frame + early * PHASES - plan.lag;
+            let sums = sums.iter_mut().skip(first).step_by(PHASES);
+            sums.zip(rates).for_each(|(sum, rate)| *sum += rate);
         }
     }
 }
 
-/// Convolves (channels, stride) features with the layer's kernel to the next `frames` frames of `output`.
-fn convolve(
-    arch: Arch,
-    input: &[f32],
-    input_stride: usize,
-    layer: &Layer,
-    output: &mut Features,
-    frames: usize,
-    rectified: bool,
-) {
-    let output_stride = output.stride;
-    let output = output.next_tile();
-    arch.dispatch(Convolution {
-        input,
-        input_stride,
-        layer,
-        output,
-        output_stride,
-        frames,
-        rectified,
-    });
-}
+/// Where the rows begin that a layer sees: (taps, inputs), for each phase of what it returns.
+#[derive(Default)]
+struct Rows([Vec<usize>; PHASES]);
 
-/// Pools `input` to the next `pairs` frames of the sequences of even and odd frames.
-fn pool(arch: Arch, input: &Features, even: &mut Features, odd: &mut Features, pairs: usize) {
-    let output_stride = even.stride;
-    let (input, input_stride) = (&input.values[..], input.stride);
-    let (even, odd) = (even.next_tile(), odd.next_tile());
-    arch.dispatch(Pooling {
-        input,
-        input_stride,
-        even,
-        odd,
-        output_stride,
-        pairs,
-    });
+impl Rows {
+    /// Those of a layer with this many taps, `dilation` frames apart.
+    fn find(&mut self, input: &Features, taps: usize, dilation: usize) {
+        let stride = input.stride();
+        for (phase, rows) in self.0.iter_mut().enumerate() {
+            rows.clear();
+            for tap in 0..taps {
+                let row = input.row(phase + tap * dilation);
+                rows.extend((row..input.values.len()).step_by(stride));
+            }
+        }
+    }
+
+    /// Convolves features to the next `frames` frames of `output`.
+    fn convolve(
+        &self,
+        arch: Arch,
+        input: &[f32],
+        layer: &Layer,
+        output: &mut Features,
+        frames: usize,
+        rectified: bool,
+    ) {
+        let output_stride = output.stride();
+        for (phase, rows) in self.0.iter().enumerate() {
+            arch.dispatch(Convolution {
+                input,
+                rows,
+                layer,
+                output: &mut output.values[phase * output.length + output.history..],
+                output_stride,
+                entries: frames / PHASES,
+                rectified,
+            });
+        }
+    }
 }
 
 #[cfg(test)]

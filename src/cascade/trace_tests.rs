@@ -39,6 +39,7 @@ fn architectures() -> Vec<ModelConfig> {
         config(32, [1, 1, 1], [1, 1, 1], 1),
         config(33, [2, 6, 4], [5, 17, 2], 3),
         config(4, [1, 1, 1], [2, 2, 2], 2),
+        config(37, [1, 9, 12], [2, 3, 2], 2),
     ]
 }
 
@@ -75,7 +76,7 @@ impl Random {
                     .collect(),
             }
         });
-        Weights { layers }
+        Weights::from(layers)
     }
 }
 
@@ -143,7 +144,16 @@ fn rule_4_2_the_trace_gives_what_every_window_by_itself_gives() {
     let mut scratch = Scratch::new();
     for config in architectures() {
         let members = [random.weights(&config), random.weights(&config)];
-        for frames in [config.windowsize, config.windowsize + 1, 150, 255, 256, 700] {
+        for frames in [
+            config.windowsize,
+            config.windowsize + 1,
+            129,
+            130,
+            150,
+            255,
+            256,
+            700,
+        ] {
             let dff = random.values(frames);
             let mut rate = vec![0.0; frames];
             ensemble_rate(&config, &members, &dff, &mut scratch, &mut rate);
@@ -272,10 +282,17 @@ fn a_rate_does_not_depend_on_other_neurons_or_models() {
     let traces: Vec<_> = [300, 64, 2000, 700]
         .map(|frames| random.values(frames))
         .into();
+    let overflowing = random.weights(&configs[1]);
+    let overflowing = [overflowing.layers().clone().map(|mut layer| {
+        layer.kernel.iter_mut().for_each(|weight| *weight *= 1e30);
+        layer
+    })]
+    .map(Weights::from);
     let mut shared = Scratch::new();
     for (config, members) in configs.iter().zip(&members).rev() {
         for dff in traces.iter().chain(traces.iter().rev()) {
             let (mut first, mut second) = (vec![0.0; dff.len()], vec![1.0; dff.len()]);
+            ensemble_rate(&configs[1], &overflowing, dff, &mut shared, &mut first);
             ensemble_rate(config, members, dff, &mut shared, &mut first);
             ensemble_rate(config, members, dff, &mut Scratch::new(), &mut second);
             assert_eq!(bits(&first), bits(&second));

@@ -95,7 +95,7 @@ fn matched_filter(config: &ModelConfig, noise_level: i32, gain: f64) -> Weights 
     conv3.kernel[CONV3_TAP * channels2 * channels3] = 1.0;
     dense1.kernel[0] = 1.0;
     dense2.kernel[POSITION * config.dense_expansion] = (gain / spread) as f32;
-    Weights { layers }
+    Weights::from(layers)
 }
 
 /// `taps` taps of a Gaussian of one frame, applied to `x[t] - DECAY · x[t-1]`.

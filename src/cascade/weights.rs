@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::config::{LayerShape, ModelConfig};
 use super::error::ModelError;
+use super::winograd::Filter;
 
 /// An affine layer: `outputs = inputs · kernel + bias`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,12 +18,40 @@ pub struct Layer {
 }
 
 /// The weights of one network: `conv1`, `conv2`, `conv3`, `dense1`, `dense2` of [`ModelConfig::layers`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "[Layer; 5]")]
 pub struct Weights {
-    pub layers: [Layer; 5],
+    layers: [Layer; 5],
+    filters: [Filter; 2],
+}
+
+impl From<[Layer; 5]> for Weights {
+    fn from(layers: [Layer; 5]) -> Self {
+        let [conv1, conv2, conv3, ..] = &layers;
+        let filters = [
+            Filter::new(conv2, conv1.bias.len()),
+            Filter::new(conv3, conv2.bias.len()),
+        ];
+        Self { layers, filters }
+    }
+}
+
+impl Serialize for Weights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.layers.serialize(serializer)
+    }
 }
 
 impl Weights {
+    pub fn layers(&self) -> &[Layer; 5] {
+        &self.layers
+    }
+
+    /// `conv2` and `conv3` as they are evaluated.
+    pub fn filters(&self) -> &[Filter; 2] {
+        &self.filters
+    }
+
     /// Collects the five layers that `read` finds for their shapes, in order.
     ///
     /// # Errors
@@ -39,7 +68,7 @@ impl Weights {
             read(3, dense1)?,
             read(4, dense2)?,
         ];
-        Ok(Self { layers })
+        Ok(Self::from(layers))
     }
 
     /// The weights as PyTorch and candle name and lay them out: `conv1.weight` (outputs, inputs, taps), `conv1.bias`

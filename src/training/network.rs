@@ -58,7 +58,7 @@ impl TraceNetwork {
     /// # Errors
     /// If they are not those of `config`.
     pub fn from_weights(config: &ModelConfig, weights: &Weights) -> Result<Self> {
-        let pairs = config.layers().into_iter().zip(&weights.layers);
+        let pairs = config.layers().into_iter().zip(weights.layers());
         let layers = pairs
             .map(|(shape, layer)| variables(shape, layer.kernel.clone(), layer.bias.clone()))
             .collect::<Result<Vec<_>>>()?;
@@ -86,9 +86,7 @@ impl TraceNetwork {
                 bias: bias.to_vec1()?,
             })
         });
-        Ok(Weights {
-            layers: five(layers.collect::<Result<Vec<_>>>()?),
-        })
+        Ok(Weights::from(five(layers.collect::<Result<Vec<_>>>()?)))
     }
 
     /// Rates (T - windowsize + 1), in spikes per frame, of all windows of `trace` (T): entry `p` of the window that begins
