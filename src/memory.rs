@@ -138,18 +138,29 @@ pub fn keep_freed_blocks() {
 }
 
 /// Zeros in memory of huge pages where the system has them: taking pages of 4 KB costs more than filling them, and a trace made of
-/// samples in frames touches one for each.
+/// samples in frames touches one for each. Another thread takes many, while the first are filled: it costs the system as much to
+/// clear them as to read a recording's samples from its cache.
 pub fn on_huge_pages(samples: usize) -> Vec<f32> {
     let mut zeros = vec![0.0_f32; samples];
     #[cfg(target_os = "linux")]
     {
         const HUGE: usize = 2 << 20;
+        const MANY: usize = 16 * HUGE;
         let start = zeros.as_mut_ptr().cast::<u8>();
         let skipped = start.align_offset(HUGE);
         let length = size_of_val(&zeros[..]).saturating_sub(skipped) / HUGE * HUGE;
+        let advise = move |address: usize, advice| {
+            // SAFETY: the advice changes nothing in memory, whoever has these pages by then, or finds that nobody has.
+            unsafe { libc::madvise(address as *mut libc::c_void, length, advice) };
+        };
+        let address = start.addr() + skipped;
         if length > 0 {
-            // SAFETY: whole pages of memory that belongs to `zeros`; the advice changes nothing in it.
-            unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
+            advise(address, libc::MADV_HUGEPAGE);
+        }
+        if length >= MANY {
+            let take = move || advise(address, libc::MADV_POPULATE_WRITE);
+            // Where there is no thread to be had, pages come one by one.
+            let _ = std::thread::Builder::new().spawn(take);
         }
     }
     zeros
