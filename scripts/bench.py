@@ -183,7 +183,7 @@ def gpu():
 
 def scaling():
     # One plane: what is written is small beside what is computed.
-    folder = bench_data.subject(DATA, 1000, 3000, 1)
+    folder = bench_data.subject(DATA, 2000, 3000, 1)
     flags = ["--num_neurons", "0"]
     size, products = 2048, 10
     instruction_set = "avx512" if "avx512f" in Path("/proc/cpuinfo").read_text() else "avx2"
