@@ -64,10 +64,14 @@ pub fn working_memory(config: &ModelConfig) -> usize {
         (dense, history.dense),
     ];
     let features = features.map(|(channels, history)| channels * (TILE + PHASES * history));
-    let fours = [(taps2, channels1, channels2), (taps3, channels2, channels3)];
-    let fours = fours.map(|(taps, inputs, outputs)| Fours::floats(taps, inputs, outputs, TILE));
+    let fours = Fours::floats(
+        [(taps2, channels1), (taps3, channels2)],
+        [channels2, channels3],
+        TILE,
+    );
+    let late = TILE / PHASES * (channels2 + 2 * channels3);
     let rows = PHASES * (plan.taps1 + channels3 + plan.positions * dense);
-    let floats: usize = features.iter().chain(fours.iter().max()).sum();
+    let floats = features.iter().sum::<usize>() + fours + late;
     floats * size_of::<f32>() + rows * size_of::<usize>()
 }
 
@@ -122,7 +126,7 @@ fn ensemble_rate_in_tiles(
 /// which were evaluated elsewhere: one channel of [`Features`].
 ///
 /// # Panics
-/// If `dff` and `rate` differ in length.
+/// If `dff` and `rate` differ in length, or `sums` is not (8, n).
 pub fn rate_from_sums(
     config: &ModelConfig,
     members: usize,
@@ -131,6 +135,7 @@ pub fn rate_from_sums(
     rate: &mut [f32],
 ) {
     assert_eq!(dff.len(), rate.len(), "a rate for every frame");
+    assert!(sums.len() >= PHASES && sums.len().is_multiple_of(PHASES));
     rate.fill(f32::NAN);
     if let Some(span) = Span::of(config, dff) {
         let rates = span.rates(config, rate);
@@ -174,8 +179,12 @@ impl Span {
 
     /// Copies the samples of its windows to `samples`, one channel of [`Features`], with 0 for what is missing or follows. The last ones, if
     /// there is no room for them, are such as poolings leave out.
+    ///
+    /// # Panics
+    /// If `samples` is not (8, n).
     pub fn samples(&self, config: &ModelConfig, dff: &[f32], samples: &mut [f32]) {
         let dff = self.of_trace(config, dff);
+        assert!(samples.len() >= PHASES && samples.len().is_multiple_of(PHASES));
         samples.fill(0.0);
         let length = samples.len() / PHASES;
         for (phase, row) in samples.chunks_exact_mut(length).enumerate() {

@@ -15,7 +15,7 @@
 //! **Rounding.** The constants of `Aᵀ` and `Bᵀ` are exact, `G` is applied in double precision. Against double precision, the rates of
 //! CASCADE's models are off by 1.2 to 1.3 times as much as those by the definition (root mean square); with the usual a = 1 by 1.3 to
 //! 1.5 times. A four is rounded together, to the last bits of its largest number: an artefact shows in windows that begin or end up to
-//! six frames beside it, by less than 1e-8 of its size.
+//! six frames beside it, by up to 1e-8 of its size.
 //!
 //! **The same bits.** Fours are counted from the trace's first frame. A frame's number is the same chain of operations wherever it lies
 //! in a vector or tile, and depends on no frame before the trace.
@@ -131,12 +131,13 @@ pub struct Fours {
 }
 
 impl Fours {
-    /// Numbers that it holds for a layer, at most.
-    pub fn floats(taps: usize, inputs: usize, outputs: usize, frames: usize) -> usize {
-        let depth = taps.div_ceil(TAPS) * inputs;
-        POINTS * (depth + outputs) * frames / FRAMES
+    /// Numbers that it holds for layers of these (taps, inputs) and outputs.
+    pub fn floats(inputs: [(usize, usize); 2], outputs: [usize; 2], frames: usize) -> usize {
+        let [one, other] = inputs.map(|(taps, inputs)| taps.div_ceil(TAPS) * inputs);
+        POINTS * (one.max(other) + outputs[0].max(outputs[1])) * frames / FRAMES
     }
 
+    /// Evaluates a layer for a tile.
     pub fn run<const DILATION: usize>(&mut self, arch: Arch, layer: FilterAndPool<DILATION>) {
         let FilterAndPool { filter, frames, .. } = layer;
         let (depth, outputs) = (filter.depth(), filter.bias.len());
@@ -275,10 +276,8 @@ impl<const DILATION: usize> WithSimd for Interpolate<'_, DILATION> {
         let add = |a, b| simd.add_f32s(a, b);
         let Self { points, octets, .. } = self;
         let outputs = self.bias.len();
-        let (stride, length, history) = {
-            let output = &self.output;
-            (output.stride(), output.length, output.history)
-        };
+        let (length, history) = (self.output.length, self.output.history);
+        let stride = self.output.stride();
         let late_row = 1 + length - history;
         let channels = self.output.values.chunks_exact_mut(stride);
         let channels = channels.zip(self.late.chunks_exact_mut(DILATION * late_row));
@@ -445,7 +444,7 @@ mod tests {
             frames: TILE,
         };
         fours.run(Arch::new(), layer);
-        let said = Fours::floats(9, 30, 40, TILE);
+        let said = Fours::floats([(9, 30), (3, 40)], [40, 40], TILE);
         let taken = fours.inputs.len() + fours.products.len();
         assert!((said..said + 64).contains(&taken), "{said}, {taken}");
     }
