@@ -20,7 +20,7 @@ const PIECES_HELD: u64 = 4;
 const CHUNKS_HELD: usize = 3;
 /// One sample of a unit on its way into `traces.h5`.
 const FILLING: u64 = 9;
-/// One frame on one compute thread: the trace, its baseline's window, its rate.
+/// One frame on one compute thread: the trace, its baseline's window, the network's samples, its rate.
 const THREAD_BYTES_PER_FRAME: u64 = 48;
 /// One neuron: position, pixel, noise levels, journal.
 const BYTES_PER_NEURON: u64 = 128;

@@ -55,6 +55,7 @@ impl Compute {
             let start = Instant::now();
             dff.par_chunks(frames)
                 .zip(rates.par_chunks_mut(frames))
+                // A new scratch is for several traces, as it is for many in a run.
                 .with_min_len(8)
                 .for_each_init(Scratch::new, |scratch, (dff, rate)| {
                     scratch.arch = arch;

@@ -124,11 +124,11 @@ impl Convolution<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Features and weights with all their bits in use.
-    fn values(count: usize, seed: u32) -> Vec<f32> {
+    pub fn values(count: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -37,10 +37,19 @@ impl Features {
     pub fn next_tile(&mut self) {
         let tile = self.length - self.history;
         for row in self.values.chunks_exact_mut(self.length) {
-            // Of one or two: a loop is faster than a call.
+            // Few entries of many rows: with a call for each, as `copy_within` is, all of inference takes 1.5 % longer.
             for entry in 0..self.history {
                 row[entry] = row[tile + entry];
             }
         }
     }
+}
+
+/// Entries of each row of a channel.
+///
+/// # Panics
+/// If it is not ([`PHASES`], n), n at least 1.
+pub fn row_length(channel: &[f32]) -> usize {
+    assert!(!channel.is_empty() && channel.len().is_multiple_of(PHASES));
+    channel.len() / PHASES
 }

@@ -23,7 +23,7 @@ use pulp::Arch;
 
 use super::config::ModelConfig;
 use super::convolution::{Convolution, STEP};
-use super::features::{Features, PHASES};
+use super::features::{Features, PHASES, row_length};
 use super::weights::{Layer, Weights};
 use super::winograd::{Filter, FilterAndPool, Fours, Late};
 
@@ -108,6 +108,7 @@ fn ensemble_rate_in_tiles(
 
     let plan = Plan::new(config, scratch.arch, sums.len(), tile);
     let samples = &mut scratch.samples;
+    // All of it is there at once: what the last taps see beyond a tile comes after it, and nothing before.
     samples.resize(1, (plan.taps1 - 1).div_ceil(PHASES), plan.total);
     span.samples(config, dff, &mut samples.values);
     scratch.layers.resize(&plan, samples);
@@ -135,11 +136,11 @@ pub fn rate_from_sums(
     rate: &mut [f32],
 ) {
     assert_eq!(dff.len(), rate.len(), "a rate for every frame");
-    assert!(sums.len() >= PHASES && sums.len().is_multiple_of(PHASES));
+    let length = row_length(sums);
     rate.fill(f32::NAN);
     if let Some(span) = Span::of(config, dff) {
         let rates = span.rates(config, rate);
-        for (phase, row) in sums.chunks_exact(sums.len() / PHASES).enumerate() {
+        for (phase, row) in sums.chunks_exact(length).enumerate() {
             let rates = rates.iter_mut().skip(phase).step_by(PHASES);
             rates.zip(row).for_each(|(rate, sum)| *rate = *sum);
         }
@@ -184,9 +185,8 @@ impl Span {
     /// If `samples` is not (8, n).
     pub fn samples(&self, config: &ModelConfig, dff: &[f32], samples: &mut [f32]) {
         let dff = self.of_trace(config, dff);
-        assert!(samples.len() >= PHASES && samples.len().is_multiple_of(PHASES));
+        let length = row_length(samples);
         samples.fill(0.0);
-        let length = samples.len() / PHASES;
         for (phase, row) in samples.chunks_exact_mut(length).enumerate() {
             let frames = dff.iter().skip(phase).step_by(PHASES);
             for (sample, &value) in row.iter_mut().zip(frames) {
