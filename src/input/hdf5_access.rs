@@ -20,6 +20,22 @@ pub(super) enum NumberKind {
     U64,
 }
 
+/// Names the type that holds numbers of a kind.
+macro_rules! with_type {
+    ($kind:expr, $N:ident => $body:expr) => {
+        with_type!(@ $kind, $N => $body, F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
+    };
+    (@ $kind:expr, $N:ident => $body:expr, $($Kind:ident $type:ty),+) => {
+        match $kind {
+            $($crate::input::hdf5_access::NumberKind::$Kind => {
+                type $N = $type;
+                $body
+            })+
+        }
+    };
+}
+pub(super) use with_type;
+
 /// Size of the largest number. Damaged types may say more, which the library believes.
 const MAX_NUMBER_BYTES: usize = 16;
 
@@ -28,16 +44,15 @@ pub(super) fn open(path: &Path) -> Result<File, Error> {
     File::open(path)
 }
 
-/// Opens a file whose dataset has rows of `row_bytes` and chunks of `chunk_bytes`, 0 if it is not chunked.
+/// Opens a file of which a dataset is read whose rows, or those of its chunks, take `row_bytes`, with room for `cached` bytes of
+/// chunks.
 ///
-/// The chunk cache holds one whole chunk, so that reading a large chunk piece by piece inflates it once. Where rows are
-/// long, the sieve buffer is off: it would fetch 64 KiB for each short piece of a row.
-pub(super) fn open_tuned(path: &Path, row_bytes: usize, chunk_bytes: usize) -> Result<File, Error> {
-    const DEFAULT_CACHE: usize = 1 << 20;
+/// Where rows are long, the sieve buffer is off: it would fetch 64 KiB for each short piece of a row.
+pub(super) fn open_tuned(path: &Path, row_bytes: usize, cached: usize) -> Result<File, Error> {
     const SIEVE_ROWS: usize = 32 << 10;
     File::with_options()
         .with_fapl(|fapl| {
-            let fapl = fapl.chunk_cache(521, chunk_bytes.max(DEFAULT_CACHE), 0.75);
+            let fapl = fapl.chunk_cache(521, cached, 0.75);
             if row_bytes > SIEVE_ROWS {
                 fapl.sieve_buf_size(1)
             } else {

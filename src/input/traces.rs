@@ -1,6 +1,7 @@
 //! The raw calcium traces of a subject (rule 2.2).
 
 mod chunks;
+mod hyperslab;
 mod probe;
 mod samples;
 
@@ -11,8 +12,9 @@ use hdf5::{Dataset, File};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
-use super::hdf5_access::{self, NumberKind};
+use super::hdf5_access::{self, NumberKind, with_type};
 use chunks::{Chunks, Coding};
+use hyperslab::Reader;
 use probe::hdf5_error;
 pub(super) use probe::{AbsIx, Found, require_file};
 pub use samples::Samples;
@@ -48,21 +50,6 @@ impl Orientation {
     }
 }
 
-/// Names the type that holds numbers of a kind.
-macro_rules! with_type {
-    ($kind:expr, $N:ident => $body:expr) => {
-        with_type!(@ $kind, $N => $body, F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
-    };
-    (@ $kind:expr, $N:ident => $body:expr, $($Kind:ident $type:ty),+) => {
-        match $kind {
-            $(NumberKind::$Kind => {
-                type $N = $type;
-                $body
-            })+
-        }
-    };
-}
-
 /// Reads what there is to read before the samples, the index of chunks and the first and last samples, whatever comes
 /// of it.
 pub(crate) fn try_out(time_series: &Path, dataset: &str) {
@@ -84,8 +71,10 @@ pub(crate) fn try_out(time_series: &Path, dataset: &str) {
     }
 }
 
-/// Numbers that are read from the file at a time: 4 MiB of f32.
-const BLOCK: usize = 1 << 20;
+/// Numbers that are read from the file at a time: 1 MiB of f32, which stays in a cache until it is put where it belongs.
+const BLOCK: usize = 1 << 18;
+/// Bytes of chunks that HDF5 keeps, at least.
+const CACHE: usize = 1 << 20;
 /// Numbers that one rank reads at a time for all: 8 MiB of f32.
 const PIECE: usize = 2 << 20;
 
@@ -220,7 +209,7 @@ pub struct Traces {
     dataset: Dataset,
     _file: File,
     kind: NumberKind,
-    /// Of chunks that are not left to HDF5.
+    /// Of chunks that are read one by one.
     coding: Option<Coding>,
     storage: Storage,
 }
@@ -251,7 +240,6 @@ impl Traces {
         found: &Found,
     ) -> Result<Traces, InputError> {
         // The settings belong to the open file: it is opened again with those that suit the dataset.
-        let row_bytes = found.shape[1].saturating_mul(found.value_bytes);
         let storage = Storage {
             orientation,
             shape: found.shape,
@@ -259,13 +247,19 @@ impl Traces {
             value_bytes: found.value_bytes,
         };
         let failed = |error: hdf5::Error| hdf5_error(time_series, dataset, &error);
-        let file = hdf5_access::open_tuned(time_series, row_bytes, storage.chunk_bytes())
-            .map_err(failed)?;
+        let row = storage.chunk.map_or(storage.shape[1], |[_, wide]| wide);
+        let row_bytes = row.saturating_mul(storage.value_bytes);
+        // Of a chunk that is read piece by piece all is inflated once; one that is plain is copied once less.
+        let cached = match found.coding {
+            Some(Coding::Plain) => 0,
+            _ => storage.chunk_bytes().max(CACHE),
+        };
+        let file = hdf5_access::open_tuned(time_series, row_bytes, cached).map_err(failed)?;
         let open = file.dataset(dataset).map_err(failed)?;
         Ok(Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
-            coding: with_type!(found.kind, N => Coding::of::<N>(&open)),
+            coding: found.coding,
             dataset: open,
             _file: file,
             kind: found.kind,
@@ -293,7 +287,7 @@ impl Traces {
 
     /// Reads a piece and puts what belongs to each of `parts` there, in the file's units, rounded to f32.
     ///
-    /// Beside them, holds a block of a few MiB, and a few chunks of the file. No chunk that is whole is inflated more than once.
+    /// Beside them, holds a block of a MiB or two, and a few chunks of the file. No chunk that is whole is inflated more than once.
     ///
     /// # Errors
     /// If the dataset does not have the piece, or the file cannot be read.
@@ -333,9 +327,15 @@ impl Traces {
         [rows, columns]: [Range<usize>; 2],
         parts: &mut [&mut Samples],
     ) -> Result<(), hdf5::Error> {
-        let Some(coding) = self.coding else {
-            return blocks(rows, columns, self.storage.chunk)
-                .try_for_each(|block| self.read_block::<N>(block, parts));
+        let mut reader = Reader::<N>::new(&self.dataset)?;
+        let coding = match self.coding {
+            Some(Coding::Deflated(coding)) => coding,
+            // A chunk that is read as a whole lies in one piece, and goes through no cache.
+            coding => {
+                let size = coding.map_or(BLOCK, |_| 1);
+                return blocks(rows, columns, self.storage.chunk, size)
+                    .try_for_each(|block| read_block(&mut reader, block, parts));
+            }
         };
         let extent = coding.extent;
         let mut chunks = Chunks::<N>::new(&self.dataset, coding);
@@ -346,7 +346,7 @@ impl Traces {
                 columns.start / extent[1] * extent[1],
             ];
             let Some(values) = chunks.read(start) else {
-                self.read_block::<N>([rows, columns], parts)?;
+                read_block(&mut reader, [rows, columns], parts)?;
                 continue;
             };
             let skipped = (rows.start - start[0]) * extent[1] + columns.start - start[1];
@@ -360,37 +360,39 @@ impl Traces {
         }
         Ok(())
     }
-
-    fn read_block<N: Number>(
-        &self,
-        [rows, columns]: [Range<usize>; 2],
-        parts: &mut [&mut Samples],
-    ) -> Result<(), hdf5::Error> {
-        let numbers = self
-            .dataset
-            .read_slice_2d::<N, _>((rows.clone(), columns.clone()))?;
-        let values = numbers
-            .as_slice()
-            .ok_or_else(|| hdf5::Error::from("a block that is not contiguous"))?;
-        let block = Block {
-            rows,
-            stride: columns.len(),
-            columns,
-            values,
-        };
-        parts.iter_mut().for_each(|part| part.put(&block));
-        Ok(())
-    }
 }
 
-/// Cuts a part of a dataset into blocks of about [`BLOCK`] numbers. No chunk lies in two blocks unless it is larger than a
-/// block, and then its blocks follow each other.
+/// Reads a block straight to where it belongs, if that is one place, or by way of the reader's memory.
+fn read_block<N: Number>(
+    reader: &mut Reader<N>,
+    [rows, columns]: [Range<usize>; 2],
+    parts: &mut [&mut Samples],
+) -> Result<(), hdf5::Error> {
+    if let [part] = parts
+        && let Some(place) = part.place(&rows, &columns).and_then(N::of_samples)
+    {
+        return reader.read_into(&rows, &columns, place);
+    }
+    let values = reader.read(&rows, &columns)?;
+    let block = Block {
+        rows,
+        stride: columns.len(),
+        columns,
+        values,
+    };
+    parts.iter_mut().for_each(|part| part.put(&block));
+    Ok(())
+}
+
+/// Cuts a part of a dataset into blocks of about `size` numbers, [`BLOCK`] at most. No chunk lies in two blocks unless it is larger than
+/// that, and then its blocks follow each other.
 fn blocks(
     rows: Range<usize>,
     columns: Range<usize>,
     chunk: Option<[usize; 2]>,
+    size: usize,
 ) -> impl Iterator<Item = [Range<usize>; 2]> {
-    rectangles(rows, columns, chunk, BLOCK).flat_map(|[rows, columns]| {
+    rectangles(rows, columns, chunk, size).flat_map(|[rows, columns]| {
         let step = (BLOCK / columns.len()).max(1);
         let start = rows.start;
         cuts(rows, step, start).map(move |rows| [rows, columns.clone()])

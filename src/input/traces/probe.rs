@@ -5,8 +5,9 @@ use std::path::Path;
 use hdf5::{Dataset, File, LocationType};
 
 use super::super::error::InputError;
-use super::super::hdf5_access::{self, NumberKind, reason};
+use super::super::hdf5_access::{self, NumberKind, reason, with_type};
 use super::super::matlab::shape_text;
+use super::chunks::Coding;
 
 /// Longest index that is read; hundreds of times the cells of a larval zebrafish.
 const MAX_CELLS: usize = 1 << 26;
@@ -17,6 +18,8 @@ pub(in crate::input) struct Found {
     pub(super) chunk: Option<[usize; 2]>,
     pub(super) kind: NumberKind,
     pub(super) value_bytes: usize,
+    /// Of chunks that are read one by one.
+    pub(super) coding: Option<Coding>,
     /// Values of `absIX` as stored, if the file has it (rule 2.4).
     pub(in crate::input) abs_ix: Option<AbsIx>,
 }
@@ -86,6 +89,7 @@ impl Found {
             chunk,
             kind,
             value_bytes,
+            coding: with_type!(kind, N => Coding::of::<N>(&open)),
             abs_ix,
         })
     }

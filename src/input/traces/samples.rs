@@ -27,14 +27,23 @@ pub(super) struct Block<'a, N> {
 }
 
 /// A type that numbers of a dataset are read in.
-pub(super) trait Number: H5Type + Pod {
+pub(super) trait Number: H5Type + Pod + Send + Sync {
     /// Rounds each to the nearest f32.
     fn round(numbers: &[Self], samples: &mut [f32]);
+
+    /// The samples as such numbers, if these are of the same type.
+    fn of_samples(_samples: &mut [f32]) -> Option<&mut [Self]> {
+        None
+    }
 }
 
 impl Number for f32 {
     fn round(numbers: &[f32], samples: &mut [f32]) {
         samples.copy_from_slice(numbers);
+    }
+
+    fn of_samples(samples: &mut [f32]) -> Option<&mut [f32]> {
+        Some(samples)
     }
 }
 
@@ -87,6 +96,24 @@ impl Samples {
             values: &other.values,
         };
         self.put(&block);
+    }
+
+    /// The place of all numbers of these rows and columns, if they belong here and lie next to each other.
+    pub(super) fn place(
+        &mut self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+    ) -> Option<&mut [f32]> {
+        let [own_rows, own_columns] = self.orientation.axes(&self.piece);
+        let within =
+            |part: &Range<usize>, own: &Range<usize>| overlap(part, own).as_ref() == Some(part);
+        let whole_rows = *columns == own_columns || rows.len() == 1;
+        if !(whole_rows && within(rows, &own_rows) && within(columns, &own_columns)) {
+            return None;
+        }
+        let start =
+            (rows.start - own_rows.start) * own_columns.len() + columns.start - own_columns.start;
+        Some(&mut self.values[start..][..rows.len() * columns.len()])
     }
 
     /// Takes over what a block has of these samples.
@@ -157,6 +184,26 @@ mod as_bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_belongs_here_and_lies_in_one_piece_has_a_place() {
+        let piece = Piece {
+            neurons: 10..14,
+            frames: 5..8,
+        };
+        let mut samples = Samples::new(Orientation::FramesByNeurons, piece);
+        (0..12).for_each(|place| samples.values[place] = place as f32);
+        let mut place = |rows, columns| samples.place(&rows, &columns).map(|place| place.to_vec());
+        assert_eq!(
+            place(6..8, 10..14),
+            Some((4..12).map(|v| v as f32).collect())
+        );
+        assert_eq!(place(6..7, 11..13), Some(vec![5.0, 6.0]));
+        assert_eq!(place(5..7, 11..13), None, "two pieces");
+        assert_eq!(place(4..7, 10..14), None, "a row of others");
+        assert_eq!(place(6..7, 9..12), None, "a column of others");
+        assert_eq!(place(5..8, 9..15), None, "columns of others on both sides");
+    }
 
     #[test]
     fn samples_arrive_as_they_were_sent() {

@@ -261,7 +261,7 @@ fn blocks_cover_everything_once_and_touch_no_chunk_again() {
         Some([500, 3000]),
     ] {
         for (rows, columns) in [(0..8000, 100..900), (10..5000, 0..5000), (3..4, 7..8)] {
-            let blocks: Vec<_> = blocks(rows.clone(), columns.clone(), chunk).collect();
+            let blocks: Vec<_> = blocks(rows.clone(), columns.clone(), chunk, BLOCK).collect();
             let mut covered = 0;
             let mut last_seen = std::collections::HashMap::new();
             for (place, [block_rows, block_columns]) in blocks.iter().enumerate() {
@@ -290,6 +290,24 @@ fn blocks_cover_everything_once_and_touch_no_chunk_again() {
                 blocks.len()
             );
         }
+    }
+}
+
+#[test]
+fn blocks_of_no_size_are_chunks_or_rows_of_one() {
+    for [high, wide] in [[1, 1], [63, 313], [9000, 1], [500, 3000], [1, 1 << 20]] {
+        let chunk = Some([high, wide]);
+        let (rows, columns) = (10..1000, 100..5000);
+        let mut covered = 0;
+        for [block_rows, block_columns] in blocks(rows.clone(), columns.clone(), chunk, 1) {
+            assert_eq!(
+                chunks_of(&block_rows, &block_columns, [high, wide]).count(),
+                1
+            );
+            assert!(block_rows.len() * block_columns.len() <= BLOCK.max(block_columns.len()));
+            covered += block_rows.len() * block_columns.len();
+        }
+        assert_eq!(covered, rows.len() * columns.len(), "{chunk:?}");
     }
 }
 
