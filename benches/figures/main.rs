@@ -6,7 +6,7 @@
 //! dff FRAMES HALF MISSING                   F to ΔF/F of one neuron after the other; every MISSING-th sample is NaN
 //! sample FRAMES                             rates to spikes
 //! rasterise NEURONS                         bit-packed spikes to grids of 29 planes, 1 % of the pixels 1
-//! read FILE                                 all pieces of the dataset CellResp, in order
+//! read FILE STRETCHES                       all pieces of the dataset CellResp, in order
 //! turn FILE                                 the traces of all its units, once it is read
 //! stream FILE                               the same bytes in the order of the file
 //! inflate FILE                              the same chunks, each once, in the order of the file
@@ -52,7 +52,7 @@ fn serve() {
             }
             ["sample", frames] => compute.sample(number(frames)),
             ["rasterise", neurons] => compute.rasterise(number(neurons)),
-            ["read", file] => reading::pieces(file.as_ref()),
+            ["read", file, stretches] => reading::pieces(file.as_ref(), number(stretches)),
             ["turn", file] => reading::turn(file.as_ref()),
             ["stream", file] => reading::stream(file.as_ref()),
             ["inflate", file] => reading::inflate(file.as_ref()),

@@ -10,24 +10,20 @@ use std::time::Instant;
 
 use spikegrid_mpi::gather::{self, Gathered};
 use spikegrid_mpi::input::traces::{Orientation, Samples, Traces};
-use spikegrid_mpi::memory::Budget;
 use spikegrid_mpi::subject::SubjectPlan;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 const DATASET: &str = "CellResp";
-/// Enough to hold the recording in one stretch.
-const RANKS: usize = 2;
-
-/// Seconds for all pieces of a (T, N) dataset, which one rank of [`RANKS`] reads while the others do nothing.
-pub fn pieces(file: &Path) -> f64 {
+/// Seconds for all pieces of a (T, N) dataset, which one rank reads in some stretches.
+pub fn pieces(file: &Path, stretches: usize) -> f64 {
     let start = Instant::now();
-    black_box(read(file));
+    black_box(read(file, stretches));
     start.elapsed().as_secs_f64()
 }
 
 /// Seconds that one compute thread takes to make the traces of all units of what was read.
 pub fn turn(file: &Path) -> f64 {
-    let (plan, stretches) = read(file);
+    let (plan, stretches) = read(file, 1);
     let start = Instant::now();
     for (stretch, samples) in stretches.iter().enumerate() {
         for unit in plan.stretch(stretch) {
@@ -37,18 +33,10 @@ pub fn turn(file: &Path) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-fn read(file: &Path) -> (SubjectPlan, Vec<Arc<Samples>>) {
+fn read(file: &Path, stretches: usize) -> (SubjectPlan, Vec<Arc<Samples>>) {
     let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
     let mut plan = SubjectPlan::made_up(traces.storage());
-    let budget = Budget {
-        limit: 1 << 30,
-        at_start: 60 << 20,
-        ranks: RANKS,
-        threads: 1,
-        network: 1 << 19,
-    };
-    let longest = budget.longest_share(&plan, 29, false);
-    plan.cut(longest.expect("a subject that fits"), RANKS);
+    plan.stretch_units = plan.units().div_ceil(stretches);
     let pieces = plan.pieces();
     let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
         let neurons = gather::neurons(&plan, stretch, 0, 1);

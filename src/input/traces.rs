@@ -5,10 +5,13 @@ mod hyperslab;
 mod probe;
 mod samples;
 
+use std::fs;
+use std::num::NonZero;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, File};
+use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
@@ -208,6 +211,8 @@ pub struct Traces {
     name: String,
     dataset: Dataset,
     _file: File,
+    /// Where a dataset begins that is stored in one piece, in the same file.
+    stored: Option<(fs::File, u64)>,
     kind: NumberKind,
     /// Of chunks that are read one by one.
     coding: Option<Coding>,
@@ -260,6 +265,9 @@ impl Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
             coding: found.coding,
+            stored: open
+                .offset()
+                .and_then(|start| Some((fs::File::open(time_series).ok()?, start))),
             dataset: open,
             _file: file,
             kind: found.kind,
@@ -322,11 +330,34 @@ impl Traces {
         self.read(&piece, &mut [&mut samples]).map(|()| samples)
     }
 
+    /// Tells the system which parts of rows are read next, where they are too far from each other for it to read ahead by itself.
+    fn announce(&self, rows: &Range<usize>, columns: &Range<usize>) {
+        /// What Linux reads ahead unless told otherwise.
+        const NEAR: u64 = 128 << 10;
+        let Some((file, start)) = &self.stored else {
+            return;
+        };
+        // A damaged file may say any extents.
+        let bytes =
+            |numbers: usize| (numbers as u64).saturating_mul(self.storage.value_bytes as u64);
+        let (row_bytes, length) = (bytes(self.storage.shape[1]), bytes(columns.len()));
+        if row_bytes - length < NEAR {
+            return;
+        }
+        let first = start.saturating_add(bytes(columns.start));
+        for row in rows.clone() {
+            let place = first.saturating_add(row_bytes.saturating_mul(row as u64));
+            // It is no more than advice.
+            let _ = fadvise(file, place, NonZero::new(length), Advice::WillNeed);
+        }
+    }
+
     fn read_as<N: Number>(
         &self,
         [rows, columns]: [Range<usize>; 2],
         parts: &mut [&mut Samples],
     ) -> Result<(), hdf5::Error> {
+        self.announce(&rows, &columns);
         let mut reader = Reader::<N>::new(&self.dataset)?;
         let coding = match self.coding {
             Some(Coding::Deflated(coding)) => coding,
