@@ -4,6 +4,11 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 install_packages poppler-utils procps python3-venv iproute2 slurm-wlm munge
 
+# What the tests of one program share outlives them: all of it goes with this folder.
+TMPDIR="$(mktemp -d)"
+export TMPDIR
+trap 'rm -rf "$TMPDIR" || true' EXIT
+
 echo "== formatting, lints, documentation"
 cargo fmt --check
 cargo clippy --all-targets -- -D warnings
