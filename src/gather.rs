@@ -82,6 +82,7 @@ mod tests {
         frames: usize,
         neurons: usize,
         chunk: Option<(usize, usize)>,
+        deflated: bool,
     ) -> Traces {
         let path = folder.join("TimeSeries.h5");
         let file = hdf5::File::create(&path).expect("a file");
@@ -95,10 +96,15 @@ mod tests {
         });
         let builder = file.new_dataset::<f32>().shape(shape);
         let dataset = match chunk {
-            Some((rows, columns)) => builder
-                .chunk((rows.min(shape.0), columns.min(shape.1)))
-                .deflate(1)
-                .create("CellResp"),
+            Some((rows, columns)) => {
+                let builder = builder.chunk((rows.min(shape.0), columns.min(shape.1)));
+                let builder = if deflated {
+                    builder.deflate(1)
+                } else {
+                    builder
+                };
+                builder.create("CellResp")
+            }
             None => builder.create("CellResp"),
         };
         dataset
@@ -117,8 +123,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (frames, neurons) = (701, 4501);
         for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
-            for chunk in [None, Some((1, 4000)), Some((100, 37)), Some((701, 701))] {
-                let traces = traces(folder.path(), orientation, frames, neurons, chunk);
+            for (chunk, deflated) in [
+                (None, false),
+                (Some((1, 4000)), true),
+                (Some((100, 37)), true),
+                (Some((100, 37)), false),
+                (Some((701, 701)), true),
+                (Some((701, 701)), false),
+            ] {
+                let traces = traces(folder.path(), orientation, frames, neurons, chunk, deflated);
                 for (ranks, unit_neurons, stretch_units) in
                     [(1, 40, 113), (3, 7, 400), (64, 90, 20)]
                 {

@@ -32,33 +32,40 @@ struct Kind {
     read: fn(&Path) -> bool,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind {
         name: "traces, contiguous",
         file: "subject_1/TimeSeries.h5",
         content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
-        make: |folder| make_subject(folder, "compressed.mat", false),
+        make: |folder| make_subject(folder, "compressed.mat", Layout::Contiguous),
         read: read_subject,
     },
     Kind {
-        name: "traces, chunked",
+        name: "traces, plain chunks",
         file: "subject_1/TimeSeries.h5",
         content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
-        make: |folder| make_subject(folder, "compressed.mat", true),
+        make: |folder| make_subject(folder, "compressed.mat", Layout::Chunked),
+        read: read_subject,
+    },
+    Kind {
+        name: "traces, deflated chunks",
+        file: "subject_1/TimeSeries.h5",
+        content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
+        make: |folder| make_subject(folder, "compressed.mat", Layout::Deflated),
         read: read_subject,
     },
     Kind {
         name: "positions, 7.3",
         file: "subject_1/data_full.mat",
         content: r#""Positions""#,
-        make: |folder| make_subject(folder, "v73.mat", false),
+        make: |folder| make_subject(folder, "v73.mat", Layout::Contiguous),
         read: read_subject,
     },
     Kind {
         name: "positions, 7.3 in cells",
         file: "subject_1/data_full.mat",
         content: r#""Positions""#,
-        make: |folder| make_subject(folder, "v73_in_cells.mat", false),
+        make: |folder| make_subject(folder, "v73_in_cells.mat", Layout::Contiguous),
         read: read_subject,
     },
     Kind {
@@ -95,7 +102,14 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn make_subject(folder: &Path, positions: &str, chunked: bool) {
+/// How traces are stored.
+enum Layout {
+    Contiguous,
+    Chunked,
+    Deflated,
+}
+
+fn make_subject(folder: &Path, positions: &str, layout: Layout) {
     let subject = folder.join("subject_1");
     std::fs::create_dir(&subject).unwrap();
     let from = fixtures().join("mat").join(positions);
@@ -103,9 +117,10 @@ fn make_subject(folder: &Path, positions: &str, chunked: bool) {
     let file = File::create(subject.join("TimeSeries.h5")).unwrap();
     let values: Vec<i16> = (0..).take(FRAMES * CELLS).collect();
     let dataset = file.new_dataset::<i16>().shape((FRAMES, CELLS));
-    let dataset = match chunked {
-        true => dataset.chunk((8, 2)).shuffle().deflate(1),
-        false => dataset,
+    let dataset = match layout {
+        Layout::Contiguous => dataset,
+        Layout::Chunked => dataset.chunk((8, 2)),
+        Layout::Deflated => dataset.chunk((8, 2)).shuffle().deflate(1),
     };
     let dataset = dataset.create("CellResp").unwrap();
     dataset.write_raw(&values).unwrap();

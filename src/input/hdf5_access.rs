@@ -44,8 +44,7 @@ pub(super) fn open(path: &Path) -> Result<File, Error> {
     File::open(path)
 }
 
-/// Opens a file of which a dataset is read whose rows, or those of its chunks, take `row_bytes`, with room for `cached` bytes of
-/// chunks.
+/// Opens a file whose dataset has rows of `row_bytes`, with room for `cached` bytes of chunks.
 ///
 /// Where rows are long, the sieve buffer is off: it would fetch 64 KiB for each short piece of a row.
 pub(super) fn open_tuned(path: &Path, row_bytes: usize, cached: usize) -> Result<File, Error> {

@@ -76,6 +76,8 @@ pub(crate) fn try_out(time_series: &Path, dataset: &str) {
 
 /// Numbers that are read from the file at a time: 1 MiB of f32, which stays in a cache until it is put where it belongs.
 const BLOCK: usize = 1 << 18;
+/// A size of which there is one chunk to a rectangle or block.
+const ONE_CHUNK: usize = 1;
 /// Bytes of chunks that HDF5 keeps, at least.
 const CACHE: usize = 1 << 20;
 /// Numbers that one rank reads at a time for all: 8 MiB of f32.
@@ -211,7 +213,7 @@ pub struct Traces {
     name: String,
     dataset: Dataset,
     _file: File,
-    /// Where a dataset begins that is stored in one piece, in the same file.
+    /// Where a dataset begins that is stored in one piece, for advice alone: it may lie in a file that this one links to.
     stored: Option<(fs::File, u64)>,
     kind: NumberKind,
     /// Of chunks that are read one by one.
@@ -252,9 +254,8 @@ impl Traces {
             value_bytes: found.value_bytes,
         };
         let failed = |error: hdf5::Error| hdf5_error(time_series, dataset, &error);
-        let row = storage.chunk.map_or(storage.shape[1], |[_, wide]| wide);
-        let row_bytes = row.saturating_mul(storage.value_bytes);
-        // Of a chunk that is read piece by piece all is inflated once; one that is plain is copied once less.
+        let row_bytes = storage.shape[1].saturating_mul(storage.value_bytes);
+        // Where chunks have filters, HDF5 takes a whole one for each part of it that is read, so it keeps one.
         let cached = match found.coding {
             Some(Coding::Plain) => 0,
             _ => storage.chunk_bytes().max(CACHE),
@@ -264,7 +265,7 @@ impl Traces {
         Ok(Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
-            coding: found.coding,
+            coding: with_type!(found.kind, N => Coding::of::<N>(&open)),
             stored: open
                 .offset()
                 .and_then(|start| Some((fs::File::open(time_series).ok()?, start))),
@@ -334,6 +335,8 @@ impl Traces {
     fn announce(&self, rows: &Range<usize>, columns: &Range<usize>) {
         /// What Linux reads ahead unless told otherwise.
         const NEAR: u64 = 128 << 10;
+        /// Of two pages, one of which is not wanted, little is gained.
+        const SHORT: u64 = 8 << 10;
         let Some((file, start)) = &self.stored else {
             return;
         };
@@ -341,7 +344,7 @@ impl Traces {
         let bytes =
             |numbers: usize| (numbers as u64).saturating_mul(self.storage.value_bytes as u64);
         let (row_bytes, length) = (bytes(self.storage.shape[1]), bytes(columns.len()));
-        if row_bytes - length < NEAR {
+        if row_bytes - length < NEAR || length < SHORT {
             return;
         }
         let first = start.saturating_add(bytes(columns.start));
@@ -359,19 +362,24 @@ impl Traces {
     ) -> Result<(), hdf5::Error> {
         self.announce(&rows, &columns);
         let mut reader = Reader::<N>::new(&self.dataset)?;
-        let coding = match self.coding {
-            Some(Coding::Deflated(coding)) => coding,
-            // A chunk that is read as a whole lies in one piece, and goes through no cache.
-            coding => {
-                let size = coding.map_or(BLOCK, |_| 1);
-                return blocks(rows, columns, self.storage.chunk, size)
-                    .try_for_each(|block| read_block(&mut reader, block, parts));
+        let mut read = |columns, size| {
+            blocks(rows.clone(), columns, self.storage.chunk, size)
+                .try_for_each(|block| read_block(&mut reader, block, parts))
+        };
+        let coding = match (self.coding, self.storage.chunk) {
+            (Some(Coding::Deflated(coding)), _) => coding,
+            // A whole chunk lies in one piece and goes through no cache. Parts of its rows would be read one by one.
+            (Some(Coding::Plain), Some([high, wide])) if high.saturating_mul(wide) <= BLOCK => {
+                let start = columns.start / wide * wide;
+                let end = columns.end.next_multiple_of(wide);
+                return read(start..end.min(self.storage.shape[1]), ONE_CHUNK);
             }
+            (Some(Coding::Plain), _) => return read(columns, ONE_CHUNK),
+            (None, _) => return read(columns, BLOCK),
         };
         let extent = coding.extent;
         let mut chunks = Chunks::<N>::new(&self.dataset, coding);
-        // One chunk each.
-        for [rows, columns] in rectangles(rows, columns, Some(extent), 1) {
+        for [rows, columns] in rectangles(rows, columns, Some(extent), ONE_CHUNK) {
             let start = [
                 rows.start / extent[0] * extent[0],
                 columns.start / extent[1] * extent[1],

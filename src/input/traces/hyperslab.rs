@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::ptr::null;
 
+use hdf5::dataset::FillTime;
 use hdf5::{Dataset, Dataspace, Datatype, h5check};
 use hdf5_sys::h5::hsize_t;
 use hdf5_sys::h5d::H5Dread;
@@ -21,6 +22,8 @@ pub(super) struct Reader<'a, N> {
     here: Dataspace,
     shape: [usize; 2],
     number: Datatype,
+    /// Are there chunks that HDF5 leaves out and whose place in memory it does not touch?
+    untouched: bool,
     /// For blocks that have no other place.
     block: Vec<N>,
 }
@@ -42,6 +45,7 @@ impl<'a, N: Number> Reader<'a, N> {
             here: Dataspace::try_new(shape)?,
             shape,
             number: Datatype::from_type::<N>()?,
+            untouched: dataset.dcpl()?.fill_time() == FillTime::Never,
             block: Vec::new(),
         })
     }
@@ -60,6 +64,9 @@ impl<'a, N: Number> Reader<'a, N> {
         if block.len() < length {
             block.resize(length, N::zeroed());
         }
+        if self.untouched {
+            block.fill(N::zeroed());
+        }
         let read = self.read_into(rows, columns, &mut block[..length]);
         self.block = block;
         read.map(|()| &self.block[..length])
@@ -76,7 +83,7 @@ impl<'a, N: Number> Reader<'a, N> {
         numbers: &mut [N],
     ) -> Result<(), hdf5::Error> {
         let shape = [rows.len(), columns.len()];
-        if numbers.len() != shape[0] * shape[1] {
+        if Some(numbers.len()) != shape[0].checked_mul(shape[1]) {
             return Err("memory of another size than what is read".into());
         }
         if self.shape != shape {
@@ -87,7 +94,8 @@ impl<'a, N: Number> Reader<'a, N> {
         let count = shape.map(|extent| extent as hsize_t);
         hdf5::sync::sync(|| {
             // SAFETY: everything is open. `there` has two axes, as `start` and `count` have (see `new`), and is nobody else's. `here` says
-            // how many numbers there is memory for, and `number` that they are of the type `N`, of which any bytes are one.
+            // how many numbers there is memory for, and `number` that they are of the type `N`, of which any bytes are one. HDF5 reads
+            // nothing if as many are not selected there, or the dataset does not reach so far.
             h5check(unsafe {
                 H5Sselect_hyperslab(
                     self.there.id(),
@@ -116,6 +124,20 @@ impl<'a, N: Number> Reader<'a, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_never_written_is_zero_wherever_nothing_fills_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = hdf5::File::create(folder.path().join("numbers.h5")).expect("a file");
+        let builder = file.new_dataset::<f32>().shape((4, 4)).chunk((2, 4));
+        let dataset = builder.fill_time(FillTime::Never).create("numbers");
+        let dataset = dataset.expect("a dataset");
+        let ones = ndarray::Array2::<f32>::ones((2, 4));
+        dataset.write_slice(&ones, (..2, ..)).expect("ones");
+        let mut reader = Reader::<f32>::new(&dataset).expect("a reader");
+        assert_eq!(reader.read(&(0..2), &(0..4)).expect("a block"), [1.0; 8]);
+        assert_eq!(reader.read(&(2..4), &(0..4)).expect("a block"), [0.0; 8]);
+    }
 
     #[test]
     fn blocks_are_read_where_they_are_and_into_memory_of_their_size_only() {

@@ -27,7 +27,7 @@ pub(super) struct Block<'a, N> {
 }
 
 /// A type that numbers of a dataset are read in.
-pub(super) trait Number: H5Type + Pod + Send + Sync {
+pub(super) trait Number: H5Type + Pod {
     /// Rounds each to the nearest f32.
     fn round(numbers: &[Self], samples: &mut [f32]);
 

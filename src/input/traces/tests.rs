@@ -127,79 +127,76 @@ fn rule_2_2_a_damaged_file_gives_the_librarys_short_reason() {
 }
 
 /// A file with (rows, columns) values `row * 1000 + column`, in chunks if asked for.
-fn write(path: &Path, [rows, columns]: [usize; 2], chunk: Option<(usize, usize)>) {
+/// In chunks, if any, which are deflated or plain.
+fn write(path: &Path, [rows, columns]: [usize; 2], chunk: Option<(usize, usize)>, deflated: bool) {
     let values = ndarray::Array2::from_shape_fn((rows, columns), |(r, c)| (r * 1000 + c) as f32);
     let file = File::create(path).expect("a file");
     let builder = file.new_dataset::<f32>().shape((rows, columns));
     let dataset = match chunk {
-        Some(chunk) => builder.chunk(chunk).deflate(1).create("CellResp"),
+        Some(chunk) if deflated => builder.chunk(chunk).deflate(1).create("CellResp"),
+        Some(chunk) => builder.chunk(chunk).create("CellResp"),
         None => builder.create("CellResp"),
     };
     dataset.expect("a dataset").write(&values).expect("values");
 }
 
-#[test]
-fn rule_2_2_any_layout_and_orientation_gives_neuron_major_traces() {
+/// Writes numbers of this shape in chunks like these, deflated and plain, and reads some neurons in either orientation.
+fn check_layouts(shape: [usize; 2], chunks: &[Option<(usize, usize)>], left_out: &[[usize; 2]]) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("TimeSeries.h5");
-    for chunk in [
-        None,
-        Some((1, 1)),
-        Some((7, 5)),
-        Some((53, 1)),
-        Some((1, 41)),
-        Some((53, 41)),
-    ] {
-        write(&path, [53, 41], chunk);
+    let layouts = chunks
+        .iter()
+        .flat_map(|chunk| [(*chunk, true), (*chunk, false)]);
+    for (chunk, deflated) in layouts {
+        write(&path, shape, chunk, deflated);
         for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
             let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
             let (frames, neurons) = (traces.frames(), traces.neurons());
-            for range in [0..neurons, 3..neurons - 2, 10..11, 5..5] {
-                let out = read(&traces, range.clone());
-                for (place, value) in out.into_iter().enumerate() {
+            for [before, after] in left_out {
+                let start = neurons.min(*before);
+                let range = start..neurons.saturating_sub(*after).max(start);
+                let values = read(&traces, range.clone());
+                assert_eq!(values.len(), range.len() * frames);
+                let wrong = values.into_iter().enumerate().position(|(place, value)| {
                     let (n, t) = (range.start + place / frames, place % frames);
-                    let (row, column) = if orientation == Orientation::FramesByNeurons {
-                        (t, n)
-                    } else {
-                        (n, t)
+                    let (row, column) = match orientation {
+                        Orientation::FramesByNeurons => (t, n),
+                        Orientation::NeuronsByFrames => (n, t),
                     };
-                    assert_eq!(
-                        value,
-                        (row * 1000 + column) as f32,
-                        "{chunk:?} {orientation:?} {range:?}"
-                    );
-                }
+                    value != (row * 1000 + column) as f32
+                });
+                assert_eq!(
+                    wrong, None,
+                    "{chunk:?} {deflated} {orientation:?} {range:?}"
+                );
             }
         }
     }
 }
 
 #[test]
+fn rule_2_2_any_layout_and_orientation_gives_neuron_major_traces() {
+    let chunks = [
+        None,
+        Some((1, 1)),
+        Some((7, 5)),
+        Some((53, 1)),
+        Some((1, 41)),
+        Some((53, 41)),
+    ];
+    check_layouts([53, 41], &chunks, &[[0, 0], [3, 2], [10, 30], [5, 36]]);
+}
+
+#[test]
 fn rule_2_2_traces_larger_than_a_block() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("TimeSeries.h5");
-    // 2.4 million values: three blocks, with a chunk larger than a block in the last case.
-    for chunk in [None, Some((100, 300)), Some((3000, 800))] {
-        write(&path, [3000, 800], chunk);
-        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
-            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
-            let frames = traces.frames();
-            let range = 1..traces.neurons() - 1;
-            let wrong = read(&traces, range)
-                .into_iter()
-                .enumerate()
-                .position(|(place, value)| {
-                    let (n, t) = (1 + place / frames, place % frames);
-                    let (row, column) = if orientation == Orientation::FramesByNeurons {
-                        (t, n)
-                    } else {
-                        (n, t)
-                    };
-                    value != (row * 1000 + column) as f32
-                });
-            assert_eq!(wrong, None, "{chunk:?} {orientation:?}");
-        }
-    }
+    // 2.4 million values: ten blocks, with a chunk larger than a block in the last case.
+    let chunks = [None, Some((100, 300)), Some((3000, 800))];
+    check_layouts([3000, 800], &chunks, &[[1, 1], [250, 300]]);
+}
+
+#[test]
+fn rule_2_2_parts_of_rows_that_are_far_apart() {
+    check_layouts([3, 60_000], &[None, Some((1, 60_000))], &[[20_000, 30_000]]);
 }
 
 #[test]
@@ -207,7 +204,7 @@ fn rule_2_2_one_frame_or_one_neuron() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("TimeSeries.h5");
     for shape in [[1, 5], [5, 1], [1, 1]] {
-        write(&path, shape, None);
+        write(&path, shape, None, false);
         let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
         assert_eq!([traces.frames(), traces.neurons()], shape);
         assert_eq!(read(&traces, 0..shape[1]).len(), shape[0] * shape[1]);
@@ -294,12 +291,12 @@ fn blocks_cover_everything_once_and_touch_no_chunk_again() {
 }
 
 #[test]
-fn blocks_of_no_size_are_chunks_or_rows_of_one() {
+fn blocks_of_one_chunk_lie_in_one() {
     for [high, wide] in [[1, 1], [63, 313], [9000, 1], [500, 3000], [1, 1 << 20]] {
         let chunk = Some([high, wide]);
         let (rows, columns) = (10..1000, 100..5000);
         let mut covered = 0;
-        for [block_rows, block_columns] in blocks(rows.clone(), columns.clone(), chunk, 1) {
+        for [block_rows, block_columns] in blocks(rows.clone(), columns.clone(), chunk, ONE_CHUNK) {
             assert_eq!(
                 chunks_of(&block_rows, &block_columns, [high, wide]).count(),
                 1
