@@ -14,6 +14,7 @@ use spikegrid_mpi::subject::SubjectPlan;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 const DATASET: &str = "CellResp";
+
 /// Seconds for all pieces of a (T, N) dataset, which one rank reads in some stretches.
 pub fn pieces(file: &Path, stretches: usize) -> f64 {
     let start = Instant::now();

@@ -370,8 +370,10 @@ impl Traces {
             (Some(Coding::Deflated(coding)), _) => coding,
             // A whole chunk lies in one piece and goes through no cache. Parts of its rows would be read one by one.
             (Some(Coding::Plain), Some([high, wide])) if high.saturating_mul(wide) <= BLOCK => {
+                // A damaged file may say any extents.
+                let wide = wide.max(1);
                 let start = columns.start / wide * wide;
-                let end = columns.end.next_multiple_of(wide);
+                let end = columns.end.div_ceil(wide).saturating_mul(wide);
                 return read(start..end.min(self.storage.shape[1]), ONE_CHUNK);
             }
             (Some(Coding::Plain), _) => return read(columns, ONE_CHUNK),
