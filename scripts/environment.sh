@@ -28,6 +28,9 @@ if ! command -v mpicc >/dev/null; then
     exit 2
 fi
 
+# The scripts look for what cargo builds here, whatever the user's own settings are.
+export CARGO_TARGET_DIR="$PWD/target"
+
 debian_hdf5="/usr/lib/$(uname -m)-linux-gnu/hdf5/openmpi"
 if [ -z "${HDF5_DIR:-}" ] && [ -d "$debian_hdf5" ]; then
     export HDF5_DIR="$debian_hdf5"
