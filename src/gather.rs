@@ -74,6 +74,7 @@ impl Gathered {
 mod tests {
     use super::*;
     use crate::input::traces::Orientation;
+    use crate::input::traces::tests::write;
 
     /// Writes (T, N) or (N, T) numbers that say where they belong.
     fn traces(
@@ -85,32 +86,16 @@ mod tests {
         deflated: bool,
     ) -> Traces {
         let path = folder.join("TimeSeries.h5");
-        let file = hdf5::File::create(&path).expect("a file");
-        let shape = match orientation {
-            Orientation::FramesByNeurons => (frames, neurons),
-            Orientation::NeuronsByFrames => (neurons, frames),
-        };
-        let values = ndarray::Array2::from_shape_fn(shape, |(row, column)| match orientation {
-            Orientation::FramesByNeurons => value(column, row),
-            Orientation::NeuronsByFrames => value(row, column),
-        });
-        let builder = file.new_dataset::<f32>().shape(shape);
-        let dataset = match chunk {
-            Some((rows, columns)) => {
-                let builder = builder.chunk((rows.min(shape.0), columns.min(shape.1)));
-                let builder = if deflated {
-                    builder.deflate(1)
-                } else {
-                    builder
-                };
-                builder.create("CellResp")
+        match orientation {
+            Orientation::FramesByNeurons => {
+                write(&path, [frames, neurons], chunk, deflated, |t, n| {
+                    value(n, t)
+                });
             }
-            None => builder.create("CellResp"),
-        };
-        dataset
-            .and_then(|dataset| dataset.write(&values))
-            .and_then(|()| file.close())
-            .expect("values");
+            Orientation::NeuronsByFrames => {
+                write(&path, [neurons, frames], chunk, deflated, value);
+            }
+        }
         Traces::open(&path, "CellResp", orientation).expect("traces")
     }
 

@@ -32,28 +32,28 @@ struct Kind {
     read: fn(&Path) -> bool,
 }
 
+impl Kind {
+    const fn traces(name: &'static str, make: fn(&Path)) -> Self {
+        Self {
+            name,
+            file: "subject_1/TimeSeries.h5",
+            content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
+            make,
+            read: read_subject,
+        }
+    }
+}
+
 const KINDS: [Kind; 9] = [
-    Kind {
-        name: "traces, contiguous",
-        file: "subject_1/TimeSeries.h5",
-        content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
-        make: |folder| make_subject(folder, "compressed.mat", Layout::Contiguous),
-        read: read_subject,
-    },
-    Kind {
-        name: "traces, plain chunks",
-        file: "subject_1/TimeSeries.h5",
-        content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
-        make: |folder| make_subject(folder, "compressed.mat", Layout::Chunked),
-        read: read_subject,
-    },
-    Kind {
-        name: "traces, deflated chunks",
-        file: "subject_1/TimeSeries.h5",
-        content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
-        make: |folder| make_subject(folder, "compressed.mat", Layout::Deflated),
-        read: read_subject,
-    },
+    Kind::traces("traces, contiguous", |folder| {
+        make_subject(folder, "compressed.mat", Layout::Contiguous)
+    }),
+    Kind::traces("traces, plain chunks", |folder| {
+        make_subject(folder, "compressed.mat", Layout::Chunked)
+    }),
+    Kind::traces("traces, deflated chunks", |folder| {
+        make_subject(folder, "compressed.mat", Layout::Deflated)
+    }),
     Kind {
         name: "positions, 7.3",
         file: "subject_1/data_full.mat",

@@ -20,22 +20,6 @@ pub(super) enum NumberKind {
     U64,
 }
 
-/// Names the type that holds numbers of a kind.
-macro_rules! with_type {
-    ($kind:expr, $N:ident => $body:expr) => {
-        with_type!(@ $kind, $N => $body, F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
-    };
-    (@ $kind:expr, $N:ident => $body:expr, $($Kind:ident $type:ty),+) => {
-        match $kind {
-            $($crate::input::hdf5_access::NumberKind::$Kind => {
-                type $N = $type;
-                $body
-            })+
-        }
-    };
-}
-pub(super) use with_type;
-
 /// Size of the largest number. Damaged types may say more, which the library believes.
 const MAX_NUMBER_BYTES: usize = 16;
 

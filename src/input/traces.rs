@@ -15,7 +15,7 @@ use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
-use super::hdf5_access::{self, NumberKind, with_type};
+use super::hdf5_access::{self, NumberKind};
 use chunks::{Chunks, Coding};
 use hyperslab::Reader;
 use probe::hdf5_error;
@@ -51,6 +51,21 @@ impl Orientation {
         };
         Piece { neurons, frames }
     }
+}
+
+/// Names the type that holds numbers of a kind.
+macro_rules! with_type {
+    ($kind:expr, $N:ident => $body:expr) => {
+        with_type!(@ $kind, $N => $body, F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
+    };
+    (@ $kind:expr, $N:ident => $body:expr, $($Kind:ident $type:ty),+) => {
+        match $kind {
+            $(NumberKind::$Kind => {
+                type $N = $type;
+                $body
+            })+
+        }
+    };
 }
 
 /// Reads what there is to read before the samples, the index of chunks and the first and last samples, whatever comes
@@ -191,6 +206,20 @@ impl Storage {
         8 * BLOCK.max(row)
     }
 
+    /// Columns that are read for these where chunks are plain: those of whole chunks, which lie in one piece and go through no cache,
+    /// while HDF5 reads parts of their rows one by one; the same where chunks are larger than a block.
+    fn whole_chunks(&self, columns: Range<usize>) -> Range<usize> {
+        match self.chunk {
+            Some([high, wide]) if high.saturating_mul(wide) <= BLOCK => {
+                // A damaged file may say any extents.
+                let wide = wide.max(1);
+                let end = columns.end.div_ceil(wide).saturating_mul(wide);
+                columns.start / wide * wide..end.min(self.shape[1])
+            }
+            _ => columns,
+        }
+    }
+
     /// Samples that are always read together: those of a chunk, or of a row where there are no chunks.
     fn indivisible(&self) -> usize {
         let [rows, columns] = self.shape;
@@ -216,7 +245,9 @@ pub struct Traces {
     /// Where a dataset begins that is stored in one piece, for advice alone: it may lie in a file that this one links to.
     stored: Option<(fs::File, u64)>,
     kind: NumberKind,
-    /// Of chunks that are read one by one.
+    /// Is it stored in chunks without filters?
+    plain_chunks: bool,
+    /// Of chunks that are not left to HDF5.
     coding: Option<Coding>,
     storage: Storage,
 }
@@ -256,15 +287,17 @@ impl Traces {
         let failed = |error: hdf5::Error| hdf5_error(time_series, dataset, &error);
         let row_bytes = storage.shape[1].saturating_mul(storage.value_bytes);
         // Where chunks have filters, HDF5 takes a whole one for each part of it that is read, so it keeps one.
-        let cached = match found.coding {
-            Some(Coding::Plain) => 0,
-            _ => storage.chunk_bytes().max(CACHE),
+        let cached = if found.plain_chunks {
+            0
+        } else {
+            storage.chunk_bytes().max(CACHE)
         };
         let file = hdf5_access::open_tuned(time_series, row_bytes, cached).map_err(failed)?;
         let open = file.dataset(dataset).map_err(failed)?;
         Ok(Traces {
             path: time_series.to_owned(),
             name: dataset.to_owned(),
+            plain_chunks: found.plain_chunks,
             coding: with_type!(found.kind, N => Coding::of::<N>(&open)),
             stored: open
                 .offset()
@@ -316,6 +349,7 @@ impl Traces {
             return Ok(());
         }
         let piece = self.storage.orientation.axes(piece);
+        self.announce(&piece);
         // In a type that holds every stored number exactly, then rounded to f32 once.
         let read = with_type!(self.kind, N => self.read_as::<N>(piece, parts));
         read.map_err(|e| hdf5_error(&self.path, &self.name, &e))
@@ -332,7 +366,7 @@ impl Traces {
     }
 
     /// Tells the system which parts of rows are read next, where they are too far from each other for it to read ahead by itself.
-    fn announce(&self, rows: &Range<usize>, columns: &Range<usize>) {
+    fn announce(&self, [rows, columns]: &[Range<usize>; 2]) {
         /// What Linux reads ahead unless told otherwise.
         const NEAR: u64 = 128 << 10;
         /// Of two pages, one of which is not wanted, little is gained.
@@ -360,24 +394,15 @@ impl Traces {
         [rows, columns]: [Range<usize>; 2],
         parts: &mut [&mut Samples],
     ) -> Result<(), hdf5::Error> {
-        self.announce(&rows, &columns);
         let mut reader = Reader::<N>::new(&self.dataset)?;
-        let mut read = |columns, size| {
-            blocks(rows.clone(), columns, self.storage.chunk, size)
-                .try_for_each(|block| read_block(&mut reader, block, parts))
-        };
-        let coding = match (self.coding, self.storage.chunk) {
-            (Some(Coding::Deflated(coding)), _) => coding,
-            // A whole chunk lies in one piece and goes through no cache. Parts of its rows would be read one by one.
-            (Some(Coding::Plain), Some([high, wide])) if high.saturating_mul(wide) <= BLOCK => {
-                // A damaged file may say any extents.
-                let wide = wide.max(1);
-                let start = columns.start / wide * wide;
-                let end = columns.end.div_ceil(wide).saturating_mul(wide);
-                return read(start..end.min(self.storage.shape[1]), ONE_CHUNK);
-            }
-            (Some(Coding::Plain), _) => return read(columns, ONE_CHUNK),
-            (None, _) => return read(columns, BLOCK),
+        let Some(coding) = self.coding else {
+            let (columns, size) = if self.plain_chunks {
+                (self.storage.whole_chunks(columns), ONE_CHUNK)
+            } else {
+                (columns, BLOCK)
+            };
+            return blocks(rows, columns, self.storage.chunk, size)
+                .try_for_each(|block| read_block(&mut reader, block, parts));
         };
         let extent = coding.extent;
         let mut chunks = Chunks::<N>::new(&self.dataset, coding);
@@ -482,4 +507,4 @@ fn cuts(range: Range<usize>, step: usize, origin: usize) -> impl Iterator<Item =
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

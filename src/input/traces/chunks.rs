@@ -25,39 +25,35 @@ unsafe extern "C" {
     ) -> herr_t;
 }
 
-/// How the chunks of a dataset lie in the file, where they are read one by one, past HDF5's cache.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::input) enum Coding {
-    /// As they are.
-    Plain,
-    Deflated(Deflated),
-}
-
 /// How chunks were deflated.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::input) struct Deflated {
+pub(super) struct Coding {
     /// Rows and columns of a chunk.
-    pub(super) extent: [usize; 2],
+    pub extent: [usize; 2],
     /// First the first bytes of all numbers, then the second ones.
     shuffled: bool,
 }
 
 impl Coding {
-    /// How chunks of a dataset of `N` lie in the file, if that is ordinary: plain, or small, of numbers in the machine's own order, and
-    /// deflated, at most shuffled before.
+    /// How chunks of a dataset of `N` were deflated, if they are ordinary: small ones of numbers in the machine's own order, at most
+    /// shuffled before.
     pub fn of<N: Number>(dataset: &Dataset) -> Option<Self> {
         let extent: [usize; 2] = dataset.chunk()?.try_into().ok()?;
+        let own_type = Datatype::from_type::<N>().ok()? == dataset.dtype().ok()?;
         let shuffled = match filters(dataset)?[..] {
-            [] => return Some(Self::Plain),
             [H5Z_FILTER_DEFLATE] => false,
             [H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE] => true,
             _ => return None,
         };
-        let own_type = Datatype::from_type::<N>().ok()? == dataset.dtype().ok()?;
         let numbers = extent[0].checked_mul(extent[1])?;
         let ordinary = own_type && (1..=LARGEST).contains(&numbers);
-        ordinary.then_some(Self::Deflated(Deflated { extent, shuffled }))
+        ordinary.then_some(Self { extent, shuffled })
     }
+}
+
+/// Is a dataset stored in chunks, and these as they are?
+pub(super) fn plain(dataset: &Dataset) -> bool {
+    dataset.is_chunked() && filters(dataset).is_some_and(|filters| filters.is_empty())
 }
 
 /// Inflates one chunk of a dataset after the other.
@@ -72,7 +68,7 @@ pub(super) struct Chunks<'a, N> {
 }
 
 impl<'a, N: Number> Chunks<'a, N> {
-    pub fn new(dataset: &'a Dataset, coding: Deflated) -> Self {
+    pub fn new(dataset: &'a Dataset, coding: Coding) -> Self {
         let numbers = vec![N::zeroed(); coding.extent[0] * coding.extent[1]];
         let bytes = size_of_val(&numbers[..]);
         Self {
@@ -227,13 +223,6 @@ mod tests {
         rounded
     }
 
-    fn deflated(dataset: &Dataset) -> Deflated {
-        match Coding::of::<f32>(dataset) {
-            Some(Coding::Deflated(coding)) => coding,
-            other => panic!("ordinary deflated chunks expected, {other:?} found"),
-        }
-    }
-
     fn check<N: Number>(folder: &Path) {
         let bits = |samples: &[f32]| samples.iter().map(|s| s.to_bits()).collect::<Vec<_>>();
         let path = folder.join("TimeSeries.h5");
@@ -241,8 +230,9 @@ mod tests {
             let [shuffle, deflate, fletcher32] = [1, 2, 4].map(|filter| filters & filter != 0);
             let dataset = write::<N>(&path, shuffle, deflate, fletcher32);
             let coding = Coding::of::<N>(&dataset);
-            assert_eq!(coding.is_some(), filters == 0 || deflate && !fletcher32);
-            if let Some(Coding::Deflated(coding)) = coding {
+            assert_eq!(coding.is_some(), deflate && !fletcher32);
+            assert_eq!(plain(&dataset), filters == 0);
+            if let Some(coding) = coding {
                 let mut chunks = Chunks::<N>::new(&dataset, coding);
                 assert!(chunks.read([32, 30]).is_some(), "filters {filters:03b}");
             }
@@ -277,7 +267,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("TimeSeries.h5");
         let dataset = write::<f32>(&path, true, true, false);
-        let mut chunks = Chunks::<f32>::new(&dataset, deflated(&dataset));
+        let coding = Coding::of::<f32>(&dataset).expect("ordinary chunks");
+        let mut chunks = Chunks::<f32>::new(&dataset, coding);
         assert!(chunks.read([32, 30]).is_some());
         assert!(chunks.read([40, 0]).is_none(), "not there");
         assert!(chunks.read([1000, 0]).is_none(), "beyond the dataset");
@@ -291,7 +282,8 @@ mod tests {
             "the other byte order"
         );
         let dataset = fixture.dataset("some_raw").expect("a dataset");
-        let mut chunks = Chunks::<f32>::new(&dataset, deflated(&dataset));
+        let coding = Coding::of::<f32>(&dataset).expect("ordinary chunks");
+        let mut chunks = Chunks::<f32>::new(&dataset, coding);
         assert!(chunks.read([5, 0]).is_none(), "stored without its filters");
     }
 

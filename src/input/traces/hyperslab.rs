@@ -158,22 +158,17 @@ mod tests {
         let mut two = [0.0; 2];
         assert!(reader.read_into(&(0..2), &(3..4), &mut two).is_ok());
         assert_eq!(two, [3.0, 13.0]);
-        assert!(
-            reader.read_into(&(0..1), &(0..1), &mut two).is_err(),
-            "too much memory"
-        );
-        assert!(
-            reader.read_into(&(0..3), &(0..1), &mut two).is_err(),
-            "too little memory"
-        );
-        assert!(
-            reader.read_into(&(4..6), &(0..1), &mut two).is_err(),
-            "rows that are not there"
-        );
-        assert!(
-            reader.read_into(&(0..1), &(6..8), &mut two).is_err(),
-            "columns that are not there"
-        );
+        for (rows, columns, what) in [
+            (0..1, 0..1, "too much memory"),
+            (0..3, 0..1, "too little memory"),
+            (4..6, 0..1, "rows that are not there"),
+            (0..1, 6..8, "columns that are not there"),
+        ] {
+            assert!(
+                reader.read_into(&rows, &columns, &mut two).is_err(),
+                "{what}"
+            );
+        }
         let line = file.new_dataset::<f32>().shape(3).create("line");
         assert!(
             Reader::<f32>::new(&line.expect("a dataset")).is_err(),

@@ -5,9 +5,9 @@ use std::path::Path;
 use hdf5::{Dataset, File, LocationType};
 
 use super::super::error::InputError;
-use super::super::hdf5_access::{self, NumberKind, reason, with_type};
+use super::super::hdf5_access::{self, NumberKind, reason};
 use super::super::matlab::shape_text;
-use super::chunks::Coding;
+use super::chunks;
 
 /// Longest index that is read; hundreds of times the cells of a larval zebrafish.
 const MAX_CELLS: usize = 1 << 26;
@@ -18,8 +18,8 @@ pub(in crate::input) struct Found {
     pub(super) chunk: Option<[usize; 2]>,
     pub(super) kind: NumberKind,
     pub(super) value_bytes: usize,
-    /// Of chunks that are read one by one.
-    pub(super) coding: Option<Coding>,
+    /// Is it stored in chunks without filters?
+    pub(super) plain_chunks: bool,
     /// Values of `absIX` as stored, if the file has it (rule 2.4).
     pub(in crate::input) abs_ix: Option<AbsIx>,
 }
@@ -89,7 +89,7 @@ impl Found {
             chunk,
             kind,
             value_bytes,
-            coding: with_type!(kind, N => Coding::of::<N>(&open)),
+            plain_chunks: chunks::plain(&open),
             abs_ix,
         })
     }

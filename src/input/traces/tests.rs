@@ -126,29 +126,40 @@ fn rule_2_2_a_damaged_file_gives_the_librarys_short_reason() {
     assert!(folder.contains("found a folder"), "{folder}");
 }
 
-/// A file with (rows, columns) values `row * 1000 + column`, in chunks if asked for.
-/// In chunks, if any, which are deflated or plain.
-fn write(path: &Path, [rows, columns]: [usize; 2], chunk: Option<(usize, usize)>, deflated: bool) {
-    let values = ndarray::Array2::from_shape_fn((rows, columns), |(r, c)| (r * 1000 + c) as f32);
+/// A file of values of (row, column), in chunks if asked for, which are deflated or plain and no larger than the dataset.
+pub fn write(
+    path: &Path,
+    [rows, columns]: [usize; 2],
+    chunk: Option<(usize, usize)>,
+    deflated: bool,
+    value: impl Fn(usize, usize) -> f32,
+) {
+    let values = ndarray::Array2::from_shape_fn((rows, columns), |(r, c)| value(r, c));
     let file = File::create(path).expect("a file");
-    let builder = file.new_dataset::<f32>().shape((rows, columns));
-    let dataset = match chunk {
-        Some(chunk) if deflated => builder.chunk(chunk).deflate(1).create("CellResp"),
-        Some(chunk) => builder.chunk(chunk).create("CellResp"),
-        None => builder.create("CellResp"),
-    };
-    dataset.expect("a dataset").write(&values).expect("values");
+    let mut builder = file.new_dataset::<f32>().shape((rows, columns));
+    if let Some((high, wide)) = chunk {
+        builder = builder.chunk((high.min(rows), wide.min(columns)));
+        if deflated {
+            builder = builder.deflate(1);
+        }
+    }
+    let dataset = builder.create("CellResp").expect("a dataset");
+    dataset.write(&values).expect("values");
+}
+
+/// A value that says where it belongs.
+fn value(row: usize, column: usize) -> f32 {
+    (row * 1000 + column) as f32
 }
 
 /// Writes numbers of this shape in chunks like these, deflated and plain, and reads some neurons in either orientation.
 fn check_layouts(shape: [usize; 2], chunks: &[Option<(usize, usize)>], left_out: &[[usize; 2]]) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("TimeSeries.h5");
-    let layouts = chunks
-        .iter()
-        .flat_map(|chunk| [(*chunk, true), (*chunk, false)]);
-    for (chunk, deflated) in layouts {
-        write(&path, shape, chunk, deflated);
+    let deflated = chunks.iter().filter(|chunk| chunk.is_some());
+    let deflated = deflated.map(|chunk| (*chunk, true));
+    for (chunk, deflated) in chunks.iter().map(|chunk| (*chunk, false)).chain(deflated) {
+        write(&path, shape, chunk, deflated, value);
         for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
             let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
             let (frames, neurons) = (traces.frames(), traces.neurons());
@@ -157,13 +168,13 @@ fn check_layouts(shape: [usize; 2], chunks: &[Option<(usize, usize)>], left_out:
                 let range = start..neurons.saturating_sub(*after).max(start);
                 let values = read(&traces, range.clone());
                 assert_eq!(values.len(), range.len() * frames);
-                let wrong = values.into_iter().enumerate().position(|(place, value)| {
+                let wrong = values.into_iter().enumerate().position(|(place, found)| {
                     let (n, t) = (range.start + place / frames, place % frames);
                     let (row, column) = match orientation {
                         Orientation::FramesByNeurons => (t, n),
                         Orientation::NeuronsByFrames => (n, t),
                     };
-                    value != (row * 1000 + column) as f32
+                    found != value(row, column)
                 });
                 assert_eq!(
                     wrong, None,
@@ -204,7 +215,7 @@ fn rule_2_2_one_frame_or_one_neuron() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("TimeSeries.h5");
     for shape in [[1, 5], [5, 1], [1, 1]] {
-        write(&path, shape, None, false);
+        write(&path, shape, None, false, value);
         let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
         assert_eq!([traces.frames(), traces.neurons()], shape);
         assert_eq!(read(&traces, 0..shape[1]).len(), shape[0] * shape[1]);
