@@ -27,7 +27,7 @@ impl Gathered {
         let all = storage.all_frames(neurons);
         let missing = all.samples();
         Self {
-            samples: Samples::new(storage.orientation, all),
+            samples: Samples::new(storage, all),
             missing,
         }
     }
@@ -43,11 +43,11 @@ impl Gathered {
         piece: &Piece,
         others: impl Iterator<Item = (usize, Range<usize>)>,
     ) -> Result<Vec<(usize, Samples)>, InputError> {
-        let orientation = traces.storage().orientation;
+        let storage = traces.storage();
         let mut outgoing: Vec<(usize, Samples)> = others
             .filter_map(|(rank, neurons)| {
                 let part = piece.of(&neurons)?;
-                Some((rank, Samples::new(orientation, part)))
+                Some((rank, Samples::new(&storage, part)))
             })
             .collect();
         let mut parts: Vec<&mut Samples> = outgoing.iter_mut().map(|(_, part)| part).collect();

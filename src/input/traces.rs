@@ -220,6 +220,11 @@ impl Storage {
         }
     }
 
+    /// Columns that lie next to each other in memory, as they do in the file: those of a chunk, or all where there are no chunks.
+    fn panel(&self) -> usize {
+        self.chunk.map_or(self.shape[1], |[_, wide]| wide).max(1)
+    }
+
     /// Samples that are always read together: those of a chunk, or of a row where there are no chunks.
     fn indivisible(&self) -> usize {
         let [rows, columns] = self.shape;
@@ -327,7 +332,7 @@ impl Traces {
         self.storage.neurons()
     }
 
-    /// Reads a piece and puts what belongs to each of `parts` there, in the file's units, rounded to f32.
+    /// Reads a piece and puts what belongs to each of `parts`, which have no sample in common, there, in the file's units, rounded to f32.
     ///
     /// Beside them, holds a block of a MiB or two, and a few chunks of the file. No chunk that is whole is inflated more than once.
     ///
@@ -361,7 +366,7 @@ impl Traces {
     /// As [`read`](Self::read).
     pub fn read_neurons(&self, neurons: Range<usize>) -> Result<Samples, InputError> {
         let piece = self.storage.all_frames(neurons);
-        let mut samples = Samples::new(self.storage.orientation, piece.clone());
+        let mut samples = Samples::new(&self.storage, piece.clone());
         self.read(&piece, &mut [&mut samples]).map(|()| samples)
     }
 
@@ -428,15 +433,16 @@ impl Traces {
     }
 }
 
-/// Reads a block straight to where it belongs, if that is one place, or by way of the reader's memory.
+/// Reads a block straight to where it belongs, if that is one place in one part, or by way of the reader's memory.
 fn read_block<N: Number>(
     reader: &mut Reader<N>,
     [rows, columns]: [Range<usize>; 2],
     parts: &mut [&mut Samples],
 ) -> Result<(), hdf5::Error> {
-    if let [part] = parts
-        && let Some(place) = part.place(&rows, &columns).and_then(N::of_samples)
-    {
+    let mut places = parts
+        .iter_mut()
+        .filter_map(|part| part.place(&rows, &columns));
+    if let Some(place) = places.next().and_then(N::of_samples) {
         return reader.read_into(&rows, &columns, place);
     }
     let values = reader.read(&rows, &columns)?;

@@ -6,14 +6,17 @@ use bytemuck::Pod;
 use hdf5::H5Type;
 use serde::{Deserialize, Serialize};
 
-use super::{Orientation, Piece};
+use super::{Orientation, Piece, Storage, cuts};
 use crate::memory::on_huge_pages;
 
-/// The samples of a piece, row-major in the order of the file: a row is a frame of (T, N), and a neuron of (N, T).
+/// The samples of a piece in the order of the file, so that they can be read straight to where they belong: panels of columns, as wide as
+/// the chunks of the file, one after the other, each row-major. A row is a frame of (T, N), and a neuron of (N, T).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Samples {
     orientation: Orientation,
     piece: Piece,
+    /// Columns of a panel; panels begin at its multiples.
+    wide: usize,
     #[serde(with = "as_bytes")]
     values: Vec<f32>,
 }
@@ -62,13 +65,14 @@ macro_rules! rounded {
 rounded!(f64 i8 i16 i32 i64 u8 u16 u32 u64);
 
 impl Samples {
-    /// Zeros.
+    /// Zeros, in the order of a dataset.
     #[must_use]
-    pub fn new(orientation: Orientation, piece: Piece) -> Self {
+    pub fn new(storage: &Storage, piece: Piece) -> Self {
         Self {
-            orientation,
+            orientation: storage.orientation,
             values: on_huge_pages(piece.samples()),
             piece,
+            wide: storage.panel(),
         }
     }
 
@@ -81,7 +85,13 @@ impl Samples {
     /// Those of some of the neurons.
     #[must_use]
     pub fn of(&self, neurons: &Range<usize>) -> Self {
-        let mut part = Self::new(self.orientation, self.piece.of(neurons).unwrap_or_default());
+        let piece = self.piece.of(neurons).unwrap_or_default();
+        let mut part = Self {
+            orientation: self.orientation,
+            values: on_huge_pages(piece.samples()),
+            piece,
+            wide: self.wide,
+        };
         part.take(self);
         part
     }
@@ -89,13 +99,36 @@ impl Samples {
     /// Takes over what `other` has of these samples.
     pub fn take(&mut self, other: &Samples) {
         let [rows, columns] = other.orientation.axes(&other.piece);
-        let block = Block {
-            rows,
-            stride: columns.len(),
-            columns,
-            values: &other.values,
-        };
-        self.put(&block);
+        for columns in other.panels(columns) {
+            let first = other.place_of(rows.start, columns.start);
+            let block = Block {
+                rows: rows.clone(),
+                stride: columns.len(),
+                values: &other.values[first..],
+                columns,
+            };
+            self.put(&block);
+        }
+    }
+
+    /// Cuts some of the columns where panels begin.
+    fn panels(&self, columns: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+        cuts(columns, self.wide, 0)
+    }
+
+    /// The columns of the panel in which one of these columns is.
+    fn panel(&self, column: usize) -> Range<usize> {
+        let [_, own] = self.orientation.axes(&self.piece);
+        let start = column / self.wide * self.wide;
+        start.max(own.start)..start.saturating_add(self.wide).min(own.end)
+    }
+
+    /// The place of the sample of a row and column of these.
+    fn place_of(&self, row: usize, column: usize) -> usize {
+        let [rows, columns] = self.orientation.axes(&self.piece);
+        let panel = self.panel(column);
+        (panel.start - columns.start) * rows.len() + (row - rows.start) * panel.len() + column
+            - panel.start
     }
 
     /// The place of all numbers of these rows and columns, if they belong here and lie next to each other.
@@ -107,13 +140,13 @@ impl Samples {
         let [own_rows, own_columns] = self.orientation.axes(&self.piece);
         let within =
             |part: &Range<usize>, own: &Range<usize>| overlap(part, own).as_ref() == Some(part);
-        let whole_rows = *columns == own_columns || rows.len() == 1;
-        if !(whole_rows && within(rows, &own_rows) && within(columns, &own_columns)) {
+        if !(within(rows, &own_rows) && within(columns, &own_columns)) {
             return None;
         }
-        let start =
-            (rows.start - own_rows.start) * own_columns.len() + columns.start - own_columns.start;
-        Some(&mut self.values[start..][..rows.len() * columns.len()])
+        let panel = self.panel(columns.start);
+        let one_piece = *columns == panel || rows.len() == 1 && within(columns, &panel);
+        let start = self.place_of(rows.start, columns.start);
+        one_piece.then(|| &mut self.values[start..][..rows.len() * columns.len()])
     }
 
     /// Takes over what a block has of these samples.
@@ -123,16 +156,19 @@ impl Samples {
             overlap(&rows, &block.rows),
             overlap(&columns, &block.columns),
         ];
-        let [Some(put_rows), Some(put_columns)] = here else {
+        let [Some(rows), Some(columns)] = here else {
             return;
         };
-        for row in put_rows {
-            let to = (row - rows.start) * columns.len() + put_columns.start - columns.start;
-            let from =
-                (row - block.rows.start) * block.stride + put_columns.start - block.columns.start;
-            let to = &mut self.values[to..][..put_columns.len()];
-            let from = &block.values[from..][..put_columns.len()];
-            N::round(from, to);
+        for columns in self.panels(columns) {
+            let stride = self.panel(columns.start).len();
+            let to = self.place_of(rows.start, columns.start);
+            let from = (rows.start - block.rows.start) * block.stride + columns.start
+                - block.columns.start;
+            let to = self.values[to..].chunks_mut(stride);
+            let from = block.values[from..].chunks(block.stride);
+            for (to, from) in to.zip(from).take(rows.len()) {
+                N::round(&from[..columns.len()], &mut to[..columns.len()]);
+            }
         }
     }
 
@@ -142,17 +178,29 @@ impl Samples {
         /// Frames turned together: what is read of each stays in the nearest cache until its other neurons are asked for.
         const TILE: usize = 32;
         let frames = self.piece.frames.len();
-        let first = neurons.start - self.piece.neurons.start;
-        if self.orientation == Orientation::NeuronsByFrames {
-            return self.values[first * frames..][..neurons.len() * frames].to_vec();
-        }
-        let stride = self.piece.neurons.len();
         let mut traces = vec![0.0; neurons.len() * frames];
-        for (tile, values) in self.values.chunks((TILE * stride).max(1)).enumerate() {
-            for (neuron, trace) in traces.chunks_exact_mut(frames.max(1)).enumerate() {
-                let column = values[first + neuron..].iter().step_by(stride);
-                for (to, from) in trace[tile * TILE..].iter_mut().zip(column) {
-                    *to = *from;
+        let part = self.piece.of(neurons).unwrap_or_default();
+        let [rows, columns] = self.orientation.axes(&part);
+        for columns in self.panels(columns) {
+            let stride = self.panel(columns.start).len();
+            let panel = &self.values[self.place_of(rows.start, columns.start)..];
+            match self.orientation {
+                Orientation::FramesByNeurons => {
+                    for tile in (0..frames).step_by(TILE) {
+                        let part = tile..frames.min(tile + TILE);
+                        for (column, neuron) in columns.clone().enumerate() {
+                            let trace = &mut traces[(neuron - neurons.start) * frames..];
+                            let column = panel[tile * stride + column..].iter().step_by(stride);
+                            for (to, from) in trace[part.clone()].iter_mut().zip(column) {
+                                *to = *from;
+                            }
+                        }
+                    }
+                }
+                Orientation::NeuronsByFrames => {
+                    for (trace, row) in traces.chunks_exact_mut(frames).zip(panel.chunks(stride)) {
+                        trace[columns.clone()].copy_from_slice(&row[..columns.len()]);
+                    }
                 }
             }
         }
@@ -185,14 +233,24 @@ mod as_bytes {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_what_belongs_here_and_lies_in_one_piece_has_a_place() {
+    /// Numbered samples of frames 5 to 7 and neurons 10 to 13.
+    fn numbered(chunk: Option<[usize; 2]>) -> Samples {
+        let storage = Storage {
+            chunk,
+            ..Storage::contiguous(20, 30)
+        };
         let piece = Piece {
             neurons: 10..14,
             frames: 5..8,
         };
-        let mut samples = Samples::new(Orientation::FramesByNeurons, piece);
+        let mut samples = Samples::new(&storage, piece);
         (0..12).for_each(|place| samples.values[place] = place as f32);
+        samples
+    }
+
+    #[test]
+    fn only_what_belongs_here_and_lies_in_one_piece_has_a_place() {
+        let mut samples = numbered(None);
         let mut place = |rows, columns| samples.place(&rows, &columns).map(|place| place.to_vec());
         assert_eq!(
             place(6..8, 10..14),
@@ -206,6 +264,26 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_a_chunk_lie_in_one_piece() {
+        let mut samples = numbered(Some([2, 3]));
+        let mut place = |rows, columns| samples.place(&rows, &columns).map(|place| place.to_vec());
+        assert_eq!(
+            place(5..8, 10..12),
+            Some((0..6).map(|v| v as f32).collect())
+        );
+        assert_eq!(place(6..8, 12..14), Some(vec![8.0, 9.0, 10.0, 11.0]));
+        assert_eq!(place(7..8, 13..14), Some(vec![11.0]));
+        assert_eq!(place(5..7, 12..13), None, "a part of a panel");
+        assert_eq!(place(6..7, 11..13), None, "two panels");
+        assert_eq!(place(6..8, 9..12), None, "a column of others");
+        assert_eq!(samples.traces(&(11..13)), [1.0, 3.0, 5.0, 6.0, 8.0, 10.0]);
+        assert_eq!(
+            samples.of(&(11..13)).values,
+            [1.0, 3.0, 5.0, 6.0, 8.0, 10.0]
+        );
+    }
+
+    #[test]
     fn samples_arrive_as_they_were_sent() {
         let piece = Piece {
             neurons: 3..5,
@@ -214,6 +292,7 @@ mod tests {
         let sent = Samples {
             orientation: Orientation::NeuronsByFrames,
             piece,
+            wide: 7,
             values: vec![1.5, -0.0, f32::NAN, f32::INFINITY],
         };
         let bytes = postcard::to_stdvec(&sent).expect("bytes");
@@ -227,8 +306,8 @@ mod tests {
         };
         assert_eq!(bits(&arrived), bits(&sent));
         assert_eq!(
-            (arrived.piece, arrived.orientation),
-            (sent.piece, sent.orientation)
+            (arrived.piece, arrived.orientation, arrived.wide),
+            (sent.piece, sent.orientation, sent.wide)
         );
     }
 }

@@ -229,7 +229,7 @@ fn some_frames_of_some_neurons() {
         neurons: 2..5,
         frames: 3..7,
     };
-    let mut samples = Samples::new(traces.storage().orientation, piece.clone());
+    let mut samples = Samples::new(&traces.storage(), piece.clone());
     traces.read(&piece, &mut [&mut samples]).expect("a piece");
     let expected = (2..5).flat_map(|n| (3..7).map(move |t| (10 * n + t) as f32 - 20.0));
     assert!(samples.traces(&(2..5)).into_iter().eq(expected));
