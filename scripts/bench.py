@@ -183,7 +183,7 @@ def gpu():
 
 def scaling():
     # One plane: what is written is small beside what is computed.
-    folder = bench_data.subject(DATA, 2000, 3000, 1)
+    folder = bench_data.subject(DATA, 4000, 3000, 1)
     flags = ["--num_neurons", "0"]
     size, products = 2048, 10
     instruction_set = "avx512" if "avx512f" in Path("/proc/cpuinfo").read_text() else "avx2"
@@ -244,26 +244,32 @@ def grids():
 def reading():
     neurons, frames = 20_000, 4000
     with program() as ours:
-        def compare(path, layout, floor, cache, bound, stretches=1):
+        def turns(path, cache, stretches, *floors):
             def ask(*work):
                 forget(path) if cache == "cold" else ours.ask("stream", path)
                 return ours.ask(*work)
 
-            found = taking_turns(read=lambda: ask("read", path, stretches), floor=lambda: ask(floor, path))
-            times = f"{stretches} stretches, " if stretches > 1 else ""
-            row(5, f"all pieces, {layout}, {times}{cache} cache", f"{found['read']:.2f} s", f"{floor} {found['floor']:.2f} s",
-                found["read"] / found["floor"], bound, most=True)
+            works = {floor[0]: lambda floor=floor: ask(*floor) for floor in floors}
+            return taking_turns(read=lambda: ask("read", path, stretches), **works)
+
+        def compare(found, floor, figure, bound):
+            row(5, f"all pieces, {figure} cache", f"{found['read']:.2f} s", f"{floor} {found[floor]:.2f} s",
+                found["read"] / found[floor], bound, most=True)
 
         for layout in bench_data.LAYOUTS:
             path = bench_data.time_series(DATA / f"{layout}.h5", neurons, frames, layout)
             # Not counted: a machine that is shared may have to find the memory first.
             ours.ask("read", path, 1)
+            floor = "inflate" if "gzip" in layout else "stream"
             for cache, bound in ("cold", 1.2), ("warm", None):
-                compare(path, layout, "inflate" if "gzip" in layout else "stream", cache, bound)
+                compare(turns(path, cache, 1, (floor, path)), floor, f"{layout}, {cache}", bound)
         # As one rank reads a whole brain that it may not hold.
         brain = bench_data.time_series(DATA / "brain.h5", 4 * neurons, frames // 4)
-        for stretches in 1, 3, 9:
-            compare(brain, "wide frames", "stream", "cold", 1.2, stretches)
+        compare(turns(brain, "cold", 1, ("stream", brain)), "stream", "wide frames, cold", 1.2)
+        for stretches in 3, 9:
+            found = turns(brain, "cold", stretches, ("parts", brain, stretches), ("stream", brain))
+            compare(found, "parts", f"wide frames, {stretches} stretches, cold", 1.2)
+            compare(found, "stream", f"wide frames, {stretches} stretches, cold", None)
         found = taking_turns(turn=lambda: ours.ask("turn", path), network=lambda: ours.ask("inference", 500, frames, 1, "avx2"))
         turn, network = found["turn"] / neurons, found["network"] / 500
         row(5, f"turning to neurons, {layout}, a trace, 1 thread", f"{1e6 * turn:.0f} µs", f"its inference {1e3 * network:.1f} ms", turn / network, None)

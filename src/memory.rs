@@ -11,8 +11,8 @@ use crate::subject::SubjectPlan;
 const PLANE: u64 = 2 << 10;
 /// What a thread draws with: a plane in 8 frames, and what compresses it.
 const PENCIL: u64 = 1 << 20;
-/// Samples that a rank holds of a stretch, unless one unit has more: 256 MiB as f32. A rank that is alone then reads a whole brain in
-/// some ten stretches, each a tenth of every row; many ranks read it in one.
+/// Samples that a rank holds of a stretch, unless one unit has more or chunks would lie in several stretches: 256 MiB as f32. A rank that
+/// is alone then reads a whole brain in some ten stretches, each a tenth of every row; many ranks read it in one.
 const SHARE_SAMPLES: u64 = 64 << 20;
 /// Pieces that a rank holds of those that it reads: one as it is read and sent, and what is still on its way.
 const PIECES_HELD: u64 = 4;
@@ -53,7 +53,15 @@ impl Budget {
         let each = self.needed(plan, planes, traces, 2) - one;
         let more = self.limit.checked_sub(one).ok_or(one)? / each.max(1);
         let unit = (plan.frames * plan.unit_neurons).max(1) as u64;
-        Ok((1 + more).min(SHARE_SAMPLES / unit).max(1) as usize)
+        let usual = (SHARE_SAMPLES / unit).max(1);
+        let usual_stretch = usual.saturating_mul((plan.unit_neurons * self.ranks) as u64);
+        // Computing begins later, but a chunk is inflated once for each stretch that it lies in.
+        let most = if plan.storage.chunk_neurons() as u64 > usual_stretch {
+            u64::MAX
+        } else {
+            usual
+        };
+        Ok((1 + more).min(most) as usize)
     }
 
     /// Bytes that a rank takes, at most, to process a subject of which it holds `share` units of each stretch.
@@ -228,6 +236,24 @@ mod tests {
         assert!(
             share(64 * GIB, false).is_ok_and(|units| units * plan.unit_neurons * 3_000 <= 64 << 20)
         );
+    }
+
+    #[test]
+    fn chunks_of_all_neurons_are_inflated_as_seldom_as_memory_allows() -> Result<(), u64> {
+        let stretches = |chunk, limit, ranks| {
+            let mut plan = plan(71_721, 7_879, Some(chunk));
+            let share = budget(limit, ranks).longest_share(&plan, 29, false)?;
+            plan.cut(share, ranks);
+            Ok::<_, u64>(plan.stretches())
+        };
+        let (one_frame, small) = ([1, 71_721], [124, 1_121]);
+        assert_eq!(stretches(one_frame, 8 * GIB, 1)?, 1);
+        assert!(stretches(one_frame, GIB, 1)? < stretches(small, GIB, 1)?);
+        assert_eq!(stretches(small, 8 * GIB, 1)?, stretches(small, GIB, 1)?);
+        for ranks in [9, 64] {
+            assert_eq!(stretches(one_frame, GIB, ranks)?, 1);
+        }
+        Ok(())
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! read FILE STRETCHES                       all pieces of the dataset CellResp, in order
 //! turn FILE                                 the traces of all its units, once it is read
 //! stream FILE                               the same bytes in the order of the file
+//! parts FILE STRETCHES                      the same parts of rows from the disk, eight at a time
 //! inflate FILE                              the same chunks, each once, in the order of the file
 //! ```
 //!
@@ -55,6 +56,7 @@ fn serve() {
             ["read", file, stretches] => reading::pieces(file.as_ref(), number(stretches)),
             ["turn", file] => reading::turn(file.as_ref()),
             ["stream", file] => reading::stream(file.as_ref()),
+            ["parts", file, stretches] => reading::parts(file.as_ref(), number(stretches)),
             ["inflate", file] => reading::inflate(file.as_ref()),
             _ => panic!("unknown request: {line}"),
         };

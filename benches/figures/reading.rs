@@ -1,11 +1,12 @@
 //! Reading `CellResp` piece by piece, against reading the file from its beginning to its end; and turning what was read.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::hint::black_box;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use spikegrid_mpi::gather::{self, Gathered};
@@ -35,9 +36,7 @@ pub fn turn(file: &Path) -> f64 {
 }
 
 fn read(file: &Path, stretches: usize) -> (SubjectPlan, Vec<Arc<Samples>>) {
-    let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
-    let mut plan = SubjectPlan::made_up(traces.storage());
-    plan.stretch_units = plan.units().div_ceil(stretches);
+    let (traces, plan) = open(file, stretches);
     let pieces = plan.pieces();
     let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
         let neurons = gather::neurons(&plan, stretch, 0, 1);
@@ -50,6 +49,59 @@ fn read(file: &Path, stretches: usize) -> (SubjectPlan, Vec<Arc<Samples>>) {
     });
     let stretches = stretches.collect();
     (plan, stretches)
+}
+
+/// A (T, N) dataset, and the plan of a rank that reads it in some stretches.
+fn open(file: &Path, stretches: usize) -> (Traces, SubjectPlan) {
+    let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
+    let mut plan = SubjectPlan::made_up(traces.storage());
+    plan.stretch_units = plan.units().div_ceil(stretches);
+    (traces, plan)
+}
+
+/// Seconds that the disk takes for the parts of rows that make up the stretches of a dataset (T, N) of f32 stored in one piece: several are
+/// asked for at a time, and nothing is done with them.
+pub fn parts(file: &Path, stretches: usize) -> f64 {
+    /// With more, this takes no less time.
+    const AT_A_TIME: usize = 8;
+    /// What places in the file, and in memory, are multiples of where no cache is between.
+    const PAGE: usize = 4096;
+    let (_, plan) = open(file, stretches);
+    let dataset = hdf5::File::open(file).and_then(|file| file.dataset(DATASET));
+    let first = dataset.expect("a dataset").offset().expect("one piece") as usize;
+    let (pieces, plan) = (plan.pieces(), &plan);
+    let parts: Vec<[usize; 2]> = pieces
+        .iter()
+        .flatten()
+        .flat_map(|piece| {
+            let place = move |frame, neuron| first + 4 * (frame * plan.neurons + neuron);
+            let neurons = [piece.neurons.start, piece.neurons.end];
+            let of = move |frame| neurons.map(|neuron| place(frame, neuron));
+            piece.frames.clone().map(of)
+        })
+        .map(|[start, end]| [start / PAGE * PAGE, end.next_multiple_of(PAGE)])
+        .collect();
+    let longest = parts.iter().map(|[start, end]| end - start).max();
+    let longest = longest.expect("parts");
+    let past_cache = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(file)
+        .expect("a file");
+    let next = AtomicUsize::new(0);
+    let read = || {
+        let mut memory = vec![0; longest + PAGE];
+        let aligned = memory.as_ptr().align_offset(PAGE);
+        while let Some([start, end]) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let buffer = &mut memory[aligned..][..end - start];
+            // At the end of the file there may be less.
+            let found = past_cache.read_at(buffer, *start as u64);
+            assert!(found.expect("bytes") > 0);
+        }
+    };
+    let start = Instant::now();
+    std::thread::scope(|scope| (0..AT_A_TIME).for_each(|_| drop(scope.spawn(read))));
+    start.elapsed().as_secs_f64()
 }
 
 /// Seconds for all bytes of a file in their order.

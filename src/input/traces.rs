@@ -165,6 +165,14 @@ impl Storage {
         })
     }
 
+    /// Neurons that a chunk of the file reaches over, 0 if it is not stored in chunks.
+    #[must_use]
+    pub fn chunk_neurons(&self) -> usize {
+        let axis = 1 - self.frame_axis();
+        self.chunk
+            .map_or(0, |chunk| chunk[axis].min(self.shape[axis]))
+    }
+
     /// Cuts all frames of some neurons into pieces of about 2 million samples that are whole chunks of the file, or whole stretches of rows where
     /// there are none, so that none is read or inflated again for other neurons of these.
     #[must_use]
