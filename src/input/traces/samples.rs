@@ -87,10 +87,9 @@ impl Samples {
     pub fn of(&self, neurons: &Range<usize>) -> Self {
         let piece = self.piece.of(neurons).unwrap_or_default();
         let mut part = Self {
-            orientation: self.orientation,
             values: on_huge_pages(piece.samples()),
             piece,
-            wide: self.wide,
+            ..*self
         };
         part.take(self);
         part
@@ -198,8 +197,9 @@ impl Samples {
                     }
                 }
                 Orientation::NeuronsByFrames => {
+                    let first = columns.start - self.piece.frames.start;
                     for (trace, row) in traces.chunks_exact_mut(frames).zip(panel.chunks(stride)) {
-                        trace[columns.clone()].copy_from_slice(&row[..columns.len()]);
+                        trace[first..][..columns.len()].copy_from_slice(&row[..columns.len()]);
                     }
                 }
             }

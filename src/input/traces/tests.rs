@@ -224,15 +224,30 @@ fn rule_2_2_one_frame_or_one_neuron() {
 
 #[test]
 fn some_frames_of_some_neurons() {
-    let traces = open_fixture("chunked_be").expect("traces");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
     let piece = Piece {
         neurons: 2..5,
         frames: 3..7,
     };
-    let mut samples = Samples::new(&traces.storage(), piece.clone());
-    traces.read(&piece, &mut [&mut samples]).expect("a piece");
-    let expected = (2..5).flat_map(|n| (3..7).map(move |t| (10 * n + t) as f32 - 20.0));
-    assert!(samples.traces(&(2..5)).into_iter().eq(expected));
+    for chunk in [None, Some((4, 3)), Some((1, 8)), Some((8, 1))] {
+        write(&path, [8, 8], chunk, false, value);
+        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
+            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
+            let mut samples = Samples::new(&traces.storage(), piece.clone());
+            traces.read(&piece, &mut [&mut samples]).expect("a piece");
+            let expected = (3..5).flat_map(|n| {
+                (3..7).map(move |t| match orientation {
+                    Orientation::FramesByNeurons => value(t, n),
+                    Orientation::NeuronsByFrames => value(n, t),
+                })
+            });
+            assert!(
+                samples.traces(&(3..5)).into_iter().eq(expected),
+                "{chunk:?}"
+            );
+        }
+    }
 }
 
 #[test]
