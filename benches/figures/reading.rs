@@ -66,23 +66,23 @@ pub fn parts(file: &Path, stretches: usize) -> f64 {
     const AT_A_TIME: usize = 8;
     /// What places in the file, and in memory, are multiples of where no cache is between.
     const PAGE: usize = 4096;
-    let (_, plan) = open(file, stretches);
+    let plan = &open(file, stretches).1;
     let dataset = hdf5::File::open(file).and_then(|file| file.dataset(DATASET));
     let first = dataset.expect("a dataset").offset().expect("one piece") as usize;
-    let (pieces, plan) = (plan.pieces(), &plan);
-    let parts: Vec<[usize; 2]> = pieces
+    let parts: Vec<[usize; 2]> = plan
+        .pieces()
         .iter()
         .flatten()
         .flat_map(|piece| {
-            let place = move |frame, neuron| first + 4 * (frame * plan.neurons + neuron);
             let neurons = [piece.neurons.start, piece.neurons.end];
-            let of = move |frame| neurons.map(|neuron| place(frame, neuron));
-            piece.frames.clone().map(of)
+            let place = move |frame, neuron| first + 4 * (frame * plan.neurons + neuron);
+            let part = move |frame| neurons.map(|neuron| place(frame, neuron));
+            piece.frames.clone().map(part)
         })
         .map(|[start, end]| [start / PAGE * PAGE, end.next_multiple_of(PAGE)])
         .collect();
-    let longest = parts.iter().map(|[start, end]| end - start).max();
-    let longest = longest.expect("parts");
+    let lengths = parts.iter().map(|[start, end]| end - start);
+    let longest = lengths.max().expect("parts");
     let past_cache = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_DIRECT)

@@ -99,10 +99,10 @@ impl Samples {
     pub fn take(&mut self, other: &Samples) {
         let [rows, columns] = other.orientation.axes(&other.piece);
         for columns in other.panels(columns) {
-            let first = other.place_of(rows.start, columns.start);
+            let (first, stride) = other.place_of(rows.start, columns.start);
             let block = Block {
                 rows: rows.clone(),
-                stride: columns.len(),
+                stride,
                 values: &other.values[first..],
                 columns,
             };
@@ -122,12 +122,14 @@ impl Samples {
         start.max(own.start)..start.saturating_add(self.wide).min(own.end)
     }
 
-    /// The place of the sample of a row and column of these.
-    fn place_of(&self, row: usize, column: usize) -> usize {
+    /// The place of the sample of a row and column of these, and how far behind it that of the next row is.
+    fn place_of(&self, row: usize, column: usize) -> (usize, usize) {
         let [rows, columns] = self.orientation.axes(&self.piece);
         let panel = self.panel(column);
-        (panel.start - columns.start) * rows.len() + (row - rows.start) * panel.len() + column
-            - panel.start
+        let before = (panel.start - columns.start) * rows.len();
+        let stride = panel.len();
+        let place = before + (row - rows.start) * stride + column - panel.start;
+        (place, stride)
     }
 
     /// The place of all numbers of these rows and columns, if they belong here and lie next to each other.
@@ -144,7 +146,7 @@ impl Samples {
         }
         let panel = self.panel(columns.start);
         let one_piece = *columns == panel || rows.len() == 1 && within(columns, &panel);
-        let start = self.place_of(rows.start, columns.start);
+        let (start, _) = self.place_of(rows.start, columns.start);
         one_piece.then(|| &mut self.values[start..][..rows.len() * columns.len()])
     }
 
@@ -159,8 +161,7 @@ impl Samples {
             return;
         };
         for columns in self.panels(columns) {
-            let stride = self.panel(columns.start).len();
-            let to = self.place_of(rows.start, columns.start);
+            let (to, stride) = self.place_of(rows.start, columns.start);
             let from = (rows.start - block.rows.start) * block.stride + columns.start
                 - block.columns.start;
             let to = self.values[to..].chunks_mut(stride);
@@ -181,8 +182,8 @@ impl Samples {
         let part = self.piece.of(neurons).unwrap_or_default();
         let [rows, columns] = self.orientation.axes(&part);
         for columns in self.panels(columns) {
-            let stride = self.panel(columns.start).len();
-            let panel = &self.values[self.place_of(rows.start, columns.start)..];
+            let (first, stride) = self.place_of(rows.start, columns.start);
+            let panel = &self.values[first..];
             match self.orientation {
                 Orientation::FramesByNeurons => {
                     for tile in (0..frames).step_by(TILE) {

@@ -224,6 +224,19 @@ fn rule_2_2_one_frame_or_one_neuron() {
 
 #[test]
 fn some_frames_of_some_neurons() {
+    let traces = open_fixture("chunked_be").expect("traces");
+    let piece = Piece {
+        neurons: 2..5,
+        frames: 3..7,
+    };
+    let mut samples = Samples::new(&traces.storage(), piece.clone());
+    traces.read(&piece, &mut [&mut samples]).expect("a piece");
+    let expected = (2..5).flat_map(|n| (3..7).map(move |t| (10 * n + t) as f32 - 20.0));
+    assert!(samples.traces(&(2..5)).into_iter().eq(expected));
+}
+
+#[test]
+fn some_frames_of_some_neurons_from_any_layout_and_orientation() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("TimeSeries.h5");
     let piece = Piece {
@@ -236,16 +249,18 @@ fn some_frames_of_some_neurons() {
             let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
             let mut samples = Samples::new(&traces.storage(), piece.clone());
             traces.read(&piece, &mut [&mut samples]).expect("a piece");
-            let expected = (3..5).flat_map(|n| {
-                (3..7).map(move |t| match orientation {
-                    Orientation::FramesByNeurons => value(t, n),
-                    Orientation::NeuronsByFrames => value(n, t),
-                })
-            });
-            assert!(
-                samples.traces(&(3..5)).into_iter().eq(expected),
-                "{chunk:?}"
-            );
+            for neurons in [2..5, 3..5] {
+                let expected = neurons.clone().flat_map(|n| {
+                    (3..7).map(move |t| match orientation {
+                        Orientation::FramesByNeurons => value(t, n),
+                        Orientation::NeuronsByFrames => value(n, t),
+                    })
+                });
+                assert!(
+                    samples.traces(&neurons).into_iter().eq(expected),
+                    "{chunk:?} {orientation:?} {neurons:?}"
+                );
+            }
         }
     }
 }
