@@ -1,4 +1,4 @@
-//! The GPU's kernels, compiled for the processor, return the bits of the processor's own.
+//! The GPU's kernels return the bits of the processor's own: compiled for the processor, and on a GPU where there is one.
 
 #[path = "common/stand_in.rs"]
 mod stand_in;
@@ -29,6 +29,12 @@ type Start = extern "C" fn(
     *mut *mut c_void,
     *mut *mut c_void,
 ) -> c_int;
+
+/// Has the kernels evaluate (n, stride) rows of samples, each with the ensemble of its level.
+trait Kernels {
+    /// (n, stride), the sums of the members' rates.
+    fn sum_rates(&self, model: &Model, rows: &[f32], stride: usize, levels: &[usize]) -> Vec<f32>;
+}
 
 /// The stand-in driver in this process.
 struct Driver(*mut c_void);
@@ -66,15 +72,15 @@ impl Driver {
         let get: Get = self.function("cuModuleGetFunction");
         assert_eq!(get(&mut kernel, null_mut(), name.as_ptr()), 0);
         let start: Start = self.function("cuLaunchKernel");
-        let (grid, block) = (launch.grid, launch.block);
+        let grid = launch.grid;
         let status = start(
             kernel,
             grid.0,
             grid.1,
             grid.2,
-            block.0,
-            block.1,
-            block.2,
+            launches::LANES,
+            1,
+            1,
             0,
             null_mut(),
             arguments.as_mut_ptr(),
@@ -82,8 +88,10 @@ impl Driver {
         );
         assert_eq!(status, 0, "{launch:?}");
     }
+}
 
-    /// What a GPU makes of (n, stride) rows, as `cascade::gpu` has it do.
+impl Kernels for Driver {
+    /// As `cascade::gpu` has a GPU do.
     fn sum_rates(&self, model: &Model, rows: &[f32], stride: usize, levels: &[usize]) -> Vec<f32> {
         let network = Network::new(model);
         let weights = network.weights(model);
@@ -184,7 +192,7 @@ fn bits(rate: &[f32]) -> Vec<u32> {
 }
 
 /// The rates of some traces (n, frames), with and without missing values, both ways.
-fn compare(driver: &Driver, model: &Model, frames: usize, random: &mut Random) {
+fn compare(kernels: &dyn Kernels, model: &Model, frames: usize, random: &mut Random) {
     let stride = launches::stride(frames);
     let levels = [1, 0, 1, 0, 0];
     let mut traces: Vec<Vec<f32>> = levels.iter().map(|_| random.values(frames)).collect();
@@ -199,7 +207,7 @@ fn compare(driver: &Driver, model: &Model, frames: usize, random: &mut Random) {
             span.samples(&model.config, trace, row);
         }
     }
-    let sums = driver.sum_rates(model, &rows, stride, &levels);
+    let sums = kernels.sum_rates(model, &rows, stride, &levels);
     let mut scratch = Scratch::new();
     let (mut expected, mut rate) = (vec![0.0; frames], vec![0.0; frames]);
     for ((trace, sums), level) in traces.iter().zip(sums.chunks(stride)).zip(levels) {
@@ -217,9 +225,7 @@ fn compare(driver: &Driver, model: &Model, frames: usize, random: &mut Random) {
     }
 }
 
-#[test]
-fn kernels_return_the_bits_of_the_processor_for_every_architecture_and_length() {
-    let driver = Driver::load();
+fn compare_for_every_architecture_and_length(kernels: &dyn Kernels) {
     let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(1));
     for (windowsize, sizes, numbers, dense, lengths) in [
         (
@@ -240,29 +246,101 @@ fn kernels_return_the_bits_of_the_processor_for_every_architecture_and_length() 
     ] {
         let model = random.model(windowsize, sizes, numbers, dense, 1.0);
         for &frames in lengths {
-            compare(&driver, &model, frames, &mut random);
+            compare(kernels, &model, frames, &mut random);
         }
     }
 }
 
-#[test]
-fn rows_have_room_for_the_frames_that_a_traces_last_are_filtered_with() {
-    let driver = Driver::load();
+fn compare_around_a_tiles_last_frames(kernels: &dyn Kernels) {
     let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(3));
     for (windowsize, sizes) in [(4, [1, 1, 1]), (33, [5, 4, 4]), (19, [1, 4, 7])] {
         let model = random.model(windowsize, sizes, [2, 2, 2], 2, 1.0);
         for frames in 225..=256 {
-            compare(&driver, &model, frames, &mut random);
+            compare(kernels, &model, frames, &mut random);
         }
     }
 }
 
-#[test]
-fn networks_that_overflow_or_underflow_return_the_bits_of_the_processor() {
-    let driver = Driver::load();
+fn compare_networks_that_overflow_or_underflow(kernels: &dyn Kernels) {
     let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(2));
     for scale in [1e12, 1e-12, 1e-20] {
         let model = random.model(31, [5, 3, 2], [3, 4, 5], 2, scale);
-        compare(&driver, &model, 300, &mut random);
+        compare(kernels, &model, 300, &mut random);
+    }
+}
+
+#[test]
+fn kernels_return_the_bits_of_the_processor_for_every_architecture_and_length() {
+    compare_for_every_architecture_and_length(&Driver::load());
+}
+
+#[test]
+fn rows_have_room_for_the_frames_that_a_traces_last_are_filtered_with() {
+    compare_around_a_tiles_last_frames(&Driver::load());
+}
+
+#[test]
+fn networks_that_overflow_or_underflow_return_the_bits_of_the_processor() {
+    compare_networks_that_overflow_or_underflow(&Driver::load());
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn a_gpu_returns_the_bits_of_the_processor() {
+    use spikegrid_mpi::cascade::gpu::Gpu;
+    use std::io::Write;
+
+    struct First;
+
+    impl Kernels for First {
+        fn sum_rates(
+            &self,
+            model: &Model,
+            rows: &[f32],
+            stride: usize,
+            levels: &[usize],
+        ) -> Vec<f32> {
+            let mut rows = rows.to_vec();
+            let mut gpu = Gpu::open(0, 1, model).unwrap();
+            gpu.sum_rates(&mut rows, stride, levels).unwrap();
+            rows
+        }
+    }
+
+    let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(4));
+    let model = random.model(64, [13, 9, 3], [30, 40, 50], 10, 1.0);
+    // Keeps the driver's state from one model to the next.
+    let mut gpu = match Gpu::open(0, 1, &model) {
+        Ok(gpu) => gpu,
+        Err(error) => {
+            // Not eprintln: it is not seen of a test that passes.
+            let _ = writeln!(std::io::stderr(), "NOT RUN: kernels on a GPU: {error}");
+            return;
+        }
+    };
+    compare_for_every_architecture_and_length(&First);
+    compare_around_a_tiles_last_frames(&First);
+    compare_networks_that_overflow_or_underflow(&First);
+
+    // Many traces, and then few in memory that is there.
+    for (neurons, frames) in [(400, 3000), (7, 1000)] {
+        let stride = launches::stride(frames);
+        let levels: Vec<usize> = (0..neurons).map(|neuron| neuron % 2).collect();
+        let traces = random.values(neurons * frames);
+        let mut rows = vec![0.0; neurons * stride];
+        for (trace, row) in traces.chunks(frames).zip(rows.chunks_mut(stride)) {
+            Span::of(&model.config, trace)
+                .unwrap()
+                .samples(&model.config, trace, row);
+        }
+        gpu.sum_rates(&mut rows, stride, &levels).unwrap();
+        let mut scratch = Scratch::new();
+        let (mut expected, mut rate) = (vec![0.0; frames], vec![0.0; frames]);
+        for ((trace, sums), level) in traces.chunks(frames).zip(rows.chunks(stride)).zip(levels) {
+            let members = &model.levels[level].members;
+            ensemble_rate(&model.config, members, trace, &mut scratch, &mut expected);
+            rate_from_sums(&model.config, members.len(), trace, sums, &mut rate);
+            assert!(bits(&rate) == bits(&expected), "{neurons} x {frames}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 use thiserror::Error;
 
-use super::launches::{Buffer, Kernel, Launch, Network, Step};
+use super::launches::{Buffer, Kernel, LANES, Launch, Network, Step};
 use super::model::Model;
 
 /// `network.cu`, compiled by `build.rs`.
@@ -70,10 +70,8 @@ pub struct Gpu {
     name: String,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
-    convolve: CudaFunction,
-    filter: CudaFunction,
-    pool: CudaFunction,
-    add_rates: CudaFunction,
+    /// As [`Kernel::ALL`] has them.
+    kernels: Vec<CudaFunction>,
     network: Network,
     weights: CudaSlice<f32>,
     /// Ranks that share this GPU.
@@ -132,7 +130,8 @@ impl Gpu {
 
         let loading = GpuError::while_doing("loading the kernels");
         let module = context.load_module(Ptx::from_src(PTX)).map_err(&loading)?;
-        let kernel = |kernel: Kernel| module.load_function(kernel.name()).map_err(&loading);
+        let kernels = Kernel::ALL.map(|kernel| module.load_function(kernel.name()));
+        let kernels = kernels.into_iter().collect::<Result<_, _>>();
 
         let network = Network::new(model);
         let (needed, free) = (network.weight_bytes(), free(&context, sharers)?);
@@ -144,10 +143,7 @@ impl Gpu {
         let weights = stream.clone_htod(&network.weights(model));
         Ok(Self {
             name: format!("GPU {ordinal} ({name})"),
-            convolve: kernel(Kernel::Convolve)?,
-            filter: kernel(Kernel::Filter)?,
-            pool: kernel(Kernel::Pool)?,
-            add_rates: kernel(Kernel::AddRates)?,
+            kernels: kernels.map_err(loading)?,
             weights: weights.map_err(copying)?,
             context,
             stream,
@@ -271,18 +267,14 @@ impl Gpu {
             (Buffer::One, _) => (one, other),
             (_, _) => (other, one),
         };
-        let kernel = match launch.kernel {
-            Kernel::Convolve => &self.convolve,
-            Kernel::Filter => &self.filter,
-            Kernel::Pool => &self.pool,
-            Kernel::AddRates => &self.add_rates,
-        };
         let config = LaunchConfig {
             grid_dim: launch.grid,
-            block_dim: launch.block,
+            block_dim: (LANES, 1, 1),
             shared_mem_bytes: 0,
         };
-        let mut builder = self.stream.launch_builder(kernel);
+        let mut builder = self
+            .stream
+            .launch_builder(&self.kernels[launch.kernel as usize]);
         builder.arg(&*input).arg(output).arg(&self.weights);
         builder.arg(members).arg(&launch.step);
         // SAFETY: these are the arguments that the kernels of `network.cu` take. They write (rows, channels, stride) of their output

@@ -11,16 +11,14 @@ use super::model::Model;
 use super::weights::{Layer, Weights};
 use super::winograd::Filter;
 
-/// Lanes of a warp.
-const LANES: u32 = 32;
+/// Lanes of a warp, and threads of a block.
+pub const LANES: u32 = 32;
 /// Frames that a warp computes.
 const TILE: usize = LANES as usize * PHASES;
 /// Frames of 0 after a trace, at least, with which its last fours are filtered together: of `conv3` that can be 10, of `conv2` 5.
 const BEYOND: usize = 16;
 /// Outputs of each layer that a warp computes.
-const STRIPS: [usize; 5] = [10, 10, 10, 10, 1];
-/// Most warps in a block.
-const WARPS: u32 = 4;
+const STRIPS: [usize; 5] = [10, 6, 6, 10, 1];
 /// Weights that `filter` loads at once: its strips begin at multiples.
 const LOAD: usize = 4;
 /// Where a row's ensemble has no such member.
@@ -33,7 +31,7 @@ pub struct Step {
     inputs: u32,
     outputs: u32,
     taps: u32,
-    /// Frames between taps, or between the two that are pooled.
+    /// Frames between taps.
     dilation: u32,
     /// Frames of a channel.
     stride: u64,
@@ -60,28 +58,38 @@ pub enum Buffer {
 pub enum Kernel {
     Convolve,
     Filter,
-    Pool,
+    PoolAndFilter,
+    PoolAndConvolve,
     AddRates,
 }
 
 impl Kernel {
+    /// By their value as an index.
+    pub const ALL: [Self; 5] = [
+        Self::Convolve,
+        Self::Filter,
+        Self::PoolAndFilter,
+        Self::PoolAndConvolve,
+        Self::AddRates,
+    ];
+
     /// As `network.cu` calls it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Convolve => "convolve",
             Self::Filter => "filter",
-            Self::Pool => "pool",
+            Self::PoolAndFilter => "pool_and_filter",
+            Self::PoolAndConvolve => "pool_and_convolve",
             Self::AddRates => "add_rates",
         }
     }
 }
 
-/// A kernel with its grid and block and what it reads and writes.
+/// A kernel with its grid, of blocks of [`LANES`] threads, and what it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
     pub kernel: Kernel,
     pub grid: (u32, u32, u32),
-    pub block: (u32, u32, u32),
     pub input: Buffer,
     pub output: Buffer,
     pub step: Step,
@@ -158,58 +166,41 @@ impl Network {
             .collect()
     }
 
-    /// The launches of one pass over `rows` rows of [`stride`] frames.
-    pub fn launches(&self, rows: usize, stride: usize) -> [Launch; 7] {
+    /// The launches of one pass over `rows` rows of [`stride`] frames, layer by layer.
+    pub fn launches(&self, rows: usize, stride: usize) -> [Launch; 5] {
         use Buffer::{One, Other, Samples, Sums};
-        let layer = |index: usize, dilation, input, output| {
+        let layer = |index: usize, kernel, dilation, input, output| {
             let LayerShape {
                 taps,
                 inputs,
                 outputs,
                 ..
             } = self.shapes[index];
-            let warps = outputs.div_ceil(STRIPS[index]);
-            let step = Step {
-                inputs: inputs as u32,
-                outputs: outputs as u32,
-                taps: taps as u32,
-                dilation,
-                stride: stride as u64,
-                input_channels: self.channels_in(input),
-                output_channels: self.channels_in(output),
-                layer: self.offsets[index] as u64,
-                member: self.member as u64,
-            };
-            let kernel = match index {
-                1 | 2 => Kernel::Filter,
-                4 => Kernel::AddRates,
-                _ => Kernel::Convolve,
-            };
-            launch(kernel, warps, rows, input, output, step)
+            let strips = outputs.div_ceil(STRIPS[index]) as u32;
+            Launch {
+                kernel,
+                grid: (strips, (stride / TILE) as u32, rows as u32),
+                input,
+                output,
+                step: Step {
+                    inputs: inputs as u32,
+                    outputs: outputs as u32,
+                    taps: taps as u32,
+                    dilation,
+                    stride: stride as u64,
+                    input_channels: self.channels_in(input),
+                    output_channels: self.channels_in(output),
+                    layer: self.offsets[index] as u64,
+                    member: self.member as u64,
+                },
+            }
         };
-        let pool = |channels: usize, dilation, input, output| {
-            let step = Step {
-                inputs: channels as u32,
-                outputs: channels as u32,
-                taps: 1,
-                dilation,
-                stride: stride as u64,
-                input_channels: self.channels_in(input),
-                output_channels: self.channels_in(output),
-                layer: 0,
-                member: 0,
-            };
-            launch(Kernel::Pool, channels, rows, input, output, step)
-        };
-        let [_, second, third, ..] = self.shapes;
         [
-            layer(0, 1, Samples, One),
-            layer(1, 1, One, Other),
-            pool(second.outputs, 1, Other, One),
-            layer(2, 2, One, Other),
-            pool(third.outputs, 2, Other, One),
-            layer(3, 4, One, Other),
-            layer(4, 4, Other, Sums),
+            layer(0, Kernel::Convolve, 1, Samples, One),
+            layer(1, Kernel::Filter, 1, One, Other),
+            layer(2, Kernel::PoolAndFilter, 2, Other, One),
+            layer(3, Kernel::PoolAndConvolve, 4, One, Other),
+            layer(4, Kernel::AddRates, 4, Other, Sums),
         ]
     }
 
@@ -218,26 +209,6 @@ impl Network {
             Buffer::Samples | Buffer::Sums => 1,
             Buffer::One | Buffer::Other => self.channels as u64,
         }
-    }
-}
-
-fn launch(
-    kernel: Kernel,
-    warps: usize,
-    rows: usize,
-    input: Buffer,
-    output: Buffer,
-    step: Step,
-) -> Launch {
-    let blocks = (warps as u32).div_ceil(WARPS);
-    let block = (warps as u32).div_ceil(blocks);
-    Launch {
-        kernel,
-        grid: ((step.stride / TILE as u64) as u32, rows as u32, blocks),
-        block: (LANES, block, 1),
-        input,
-        output,
-        step,
     }
 }
 

@@ -12,10 +12,10 @@
 //
 // A channel lies as in `features`: frame 8u + r is entry u of row r, so that a warp, whose lanes have eight frames each, reads and writes
 // neighbours whatever it computes. It keeps OUTPUTS channels of them in registers, or the POINTS of both fours. Weights are the same for
-// all lanes and come, like the features, which the warps of a block share, from the first-level cache. Nothing is exchanged between
-// threads. Frames after a channel's end are whatever lies there; no window that counts depends on them.
+// all lanes and come, like the features, which the warps of a block share, from the first-level cache. Layers pool (m1, m2) what they
+// read. Nothing is exchanged between threads. Frames after a channel's end are whatever lies there; no window that counts depends on them.
 
-enum { LANES = 32, PHASES = 8, OUTPUTS = 10 };
+enum { LANES = 32, PHASES = 8, OUTPUTS = 10, FILTERED = 6 };
 
 // Frames and taps of a four, its points, and fours in eight frames.
 enum { FOUR = 4, TAPS = 3, POINTS = FOUR + TAPS - 1, FOURS = PHASES / FOUR };
@@ -31,7 +31,7 @@ struct Step {
     unsigned inputs;
     unsigned outputs;
     unsigned taps;
-    // Frames between taps, or between the two that are pooled.
+    // Frames between taps.
     unsigned dilation;
     // Frames of a channel.
     unsigned long long stride;
@@ -66,9 +66,9 @@ __device__ __forceinline__ void load(const float *from, float (&weights)[COUNT])
     }
 }
 
-// Sums of a strip of COUNT outputs at this lane's frames. `features` is the first input at the first of them; `weights` is the bias
-// and then (taps, inputs, COUNT).
-template <int COUNT>
+// Sums of a strip of COUNT outputs at this lane's frames. `features` is the first input at the first of them, of which the larger of each
+// frame and the one POOL frames later counts; `weights` is the bias and then (taps, inputs, COUNT).
+template <int COUNT, int POOL>
 __device__ __forceinline__ void convolution(const float *__restrict__ features, const float *__restrict__ weights, const Step &step,
                                             float (&sums)[COUNT][PHASES])
 {
@@ -80,127 +80,143 @@ __device__ __forceinline__ void convolution(const float *__restrict__ features, 
         for (int phase = 0; phase < PHASES; ++phase)
             sums[output][phase] = weight[output];
     for (unsigned tap = 0; tap < step.taps; ++tap) {
-        unsigned places[PHASES];
+        unsigned places[PHASES + POOL];
 #pragma unroll
-        for (int phase = 0; phase < PHASES; ++phase)
-            places[phase] = place(phase + tap * step.dilation, step.stride);
+        for (int frame = 0; frame < PHASES + POOL; ++frame)
+            places[frame] = place(frame + tap * step.dilation, step.stride);
         const float *channel = features;
-#pragma unroll 2
         for (unsigned input = 0; input < step.inputs; ++input) {
             weights += COUNT;
             load(weights, weight);
-            float values[PHASES];
+            float values[PHASES + POOL];
 #pragma unroll
-            for (int phase = 0; phase < PHASES; ++phase)
-                values[phase] = channel[places[phase]];
+            for (int frame = 0; frame < PHASES + POOL; ++frame)
+                values[frame] = channel[places[frame]];
 #pragma unroll
-            for (int output = 0; output < COUNT; ++output)
+            for (int phase = 0; phase < PHASES; ++phase) {
+                const float value = POOL == 0 ? values[phase] : fmaxf(values[phase], values[phase + POOL]);
 #pragma unroll
-                for (int phase = 0; phase < PHASES; ++phase)
-                    sums[output][phase] = fmaf(weight[output], values[phase], sums[output][phase]);
+                for (int output = 0; output < COUNT; ++output)
+                    sums[output][phase] = fmaf(weight[output], value, sums[output][phase]);
+            }
             channel += step.stride;
         }
     }
 }
 
-// All kernels: block (LANES, strips or channels), grid (eights of LANES, rows, groups of strips or channels). `input` and `output` are
-// (rows, channels, stride), `members` (rows).
+// Where a block's thread finds the first of its frames, in channel 0 of its row.
+__device__ __forceinline__ size_t start(unsigned long long channels, unsigned long long stride)
+{
+    return blockIdx.z * channels * stride + blockIdx.y * LANES + threadIdx.x;
+}
+
+// All kernels: block (LANES), grid (strips, eights of LANES, rows), so that what reads the same features is close in time. `input` and
+// `output` are (rows, channels, stride), `members` (rows).
 
 // A layer with its rectifier, OUTPUTS channels per warp.
-extern "C" __global__ void __launch_bounds__(128, 4)
-    convolve(const float *__restrict__ input, float *__restrict__ output, const float *__restrict__ weights,
-             const unsigned *__restrict__ members, const Step step)
+template <int POOL>
+__device__ __forceinline__ void convolve_pooled(const float *__restrict__ input, float *__restrict__ output,
+                                                const float *__restrict__ weights, const unsigned *__restrict__ members, const Step &step)
 {
-    const unsigned first = (blockIdx.z * blockDim.y + threadIdx.y) * OUTPUTS;
-    const unsigned member = members[blockIdx.y];
-    if (first >= step.outputs || member == NO_MEMBER)
+    const unsigned first = blockIdx.x * OUTPUTS;
+    const unsigned member = members[blockIdx.z];
+    if (member == NO_MEMBER)
         return;
-    const size_t row = blockIdx.y;
-    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
     const size_t depth = static_cast<size_t>(step.taps) * step.inputs + 1;
     const float *strip = weights + member * step.member + step.layer + first * depth;
     float sums[OUTPUTS][PHASES];
-    convolution<OUTPUTS>(input + row * step.input_channels * step.stride + entry, strip, step, sums);
+    convolution<OUTPUTS, POOL>(input + start(step.input_channels, step.stride), strip, step, sums);
+    float *to = output + start(step.output_channels, step.stride) + first * step.stride;
 #pragma unroll
     for (int channel = 0; channel < OUTPUTS; ++channel) {
         if (first + channel >= step.outputs)
             return;
-        float *to = output + (row * step.output_channels + first + channel) * step.stride + entry;
 #pragma unroll
         for (int phase = 0; phase < PHASES; ++phase) {
             const float sum = sums[channel][phase];
             to[place(phase, step.stride)] = sum > 0.0f ? sum : 0.0f;
         }
+        to += step.stride;
     }
 }
 
-// A filter in fours, with its rectifier, OUTPUTS channels per warp. Of a strip `weights` has the bias, filled up to whole loads, and then
-// (groups, inputs, POINTS, OUTPUTS).
-extern "C" __global__ void __launch_bounds__(128, 2)
-    filter(const float *__restrict__ input, float *__restrict__ output, const float *__restrict__ weights,
-           const unsigned *__restrict__ members, const Step step)
+// A filter in fours, with its rectifier, OUTPUTS channels per warp, of what is pooled like in `convolution`; its taps are 2 * POOL frames
+// apart, or follow each other. Of a strip `weights` has the bias, filled up to whole loads, and then (groups, inputs, POINTS, OUTPUTS).
+template <int POOL>
+__device__ __forceinline__ void filter_pooled(const float *__restrict__ input, float *__restrict__ output,
+                                              const float *__restrict__ weights, const unsigned *__restrict__ members, const Step &step)
 {
-    enum { LOAD = 4, BIAS = (OUTPUTS + LOAD - 1) / LOAD * LOAD };
-    const unsigned first = (blockIdx.z * blockDim.y + threadIdx.y) * OUTPUTS;
-    const unsigned member = members[blockIdx.y];
-    if (first >= step.outputs || member == NO_MEMBER)
+    enum { LOAD = 4, BIAS = (FILTERED + LOAD - 1) / LOAD * LOAD };
+    // Eight frames are two fours, one after the other or even and odd frames.
+    enum { DILATION = POOL == 0 ? 1 : 2 * POOL, NEXT = DILATION == 1 ? FOUR : 1 };
+    enum { FRAMES = (FOURS - 1) * NEXT + (POINTS - 1) * DILATION + 1 };
+    const unsigned first = blockIdx.x * FILTERED;
+    const unsigned member = members[blockIdx.z];
+    if (member == NO_MEMBER)
         return;
-    const size_t row = blockIdx.y;
-    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
     const unsigned groups = (step.taps + TAPS - 1) / TAPS;
-    const size_t strip = BIAS + static_cast<size_t>(groups) * step.inputs * POINTS * OUTPUTS;
-    weights += member * step.member + step.layer + first / OUTPUTS * strip;
+    const size_t strip = BIAS + static_cast<size_t>(groups) * step.inputs * POINTS * FILTERED;
+    weights += member * step.member + step.layer + first / FILTERED * strip;
     const float *bias = weights;
     weights += BIAS;
-    // Eight frames are two fours, one after the other or even and odd frames.
-    const unsigned next = step.dilation == 1 ? FOUR : 1;
-    float sums[POINTS][OUTPUTS][FOURS] = {};
+    float sums[POINTS][FILTERED][FOURS] = {};
     for (unsigned group = 0; group < groups; ++group) {
-        unsigned places[POINTS][FOURS];
+        unsigned places[FRAMES + POOL];
 #pragma unroll
-        for (int frame = 0; frame < POINTS; ++frame)
+        for (int frame = 0; frame < FRAMES + POOL; ++frame)
+            places[frame] = place(frame + group * TAPS * DILATION, step.stride);
+        const float *channel = input + start(step.input_channels, step.stride);
+        // The features of one input are on their way while those of the one before are multiplied.
+        float ahead[FRAMES + POOL];
 #pragma unroll
-            for (int four = 0; four < FOURS; ++four)
-                places[frame][four] = place(four * next + (group * TAPS + frame) * step.dilation, step.stride);
-        const float *channel = input + row * step.input_channels * step.stride + entry;
-        for (unsigned from = 0; from < step.inputs; ++from) {
+        for (int frame = 0; frame < FRAMES + POOL; ++frame)
+            ahead[frame] = channel[places[frame]];
+#pragma unroll 2
+        for (unsigned from = 1; from <= step.inputs; ++from) {
+            float d[FRAMES];
+#pragma unroll
+            for (int frame = 0; frame < FRAMES; ++frame)
+                d[frame] = POOL == 0 ? ahead[frame] : fmaxf(ahead[frame], ahead[frame + POOL]);
+            if (from < step.inputs)
+                channel += step.stride;
+#pragma unroll
+            for (int frame = 0; frame < FRAMES + POOL; ++frame)
+                ahead[frame] = channel[places[frame]];
             float points[POINTS][FOURS];
 #pragma unroll
             for (int four = 0; four < FOURS; ++four) {
-                float d[POINTS];
-#pragma unroll
-                for (int frame = 0; frame < POINTS; ++frame)
-                    d[frame] = channel[places[frame][four]];
-                const float even = fmaf(-4 * A * A, d[2], d[4]), odd = fmaf(-4 * A * A, d[1], d[3]);
-                const float even2 = fmaf(-A * A, d[2], d[4]), odd2 = fmaf(-A * A, d[1], d[3]);
-                points[0][four] = fmaf(4 * A * A * A * A, d[0], fmaf(-5 * A * A, d[2], d[4]));
+                const float *const at = d + four * NEXT;
+                const float d0 = at[0], d1 = at[DILATION], d2 = at[2 * DILATION], d3 = at[3 * DILATION], d4 = at[4 * DILATION],
+                            d5 = at[5 * DILATION];
+                const float even = fmaf(-4 * A * A, d2, d4), odd = fmaf(-4 * A * A, d1, d3);
+                const float even2 = fmaf(-A * A, d2, d4), odd2 = fmaf(-A * A, d1, d3);
+                points[0][four] = fmaf(4 * A * A * A * A, d0, fmaf(-5 * A * A, d2, d4));
                 points[1][four] = fmaf(A, odd, even);
                 points[2][four] = fmaf(-A, odd, even);
                 points[3][four] = fmaf(2 * A, odd2, even2);
                 points[4][four] = fmaf(-2 * A, odd2, even2);
-                points[5][four] = fmaf(4 * A * A * A * A, d[1], fmaf(-5 * A * A, d[3], d[5]));
+                points[5][four] = fmaf(4 * A * A * A * A, d1, fmaf(-5 * A * A, d3, d5));
             }
 #pragma unroll
-            for (int index = 0; index < POINTS * OUTPUTS; index += LOAD) {
+            for (int index = 0; index < POINTS * FILTERED; index += LOAD) {
                 const float4 all = *reinterpret_cast<const float4 *>(weights + index);
                 const float weight[LOAD] = {all.x, all.y, all.z, all.w};
 #pragma unroll
                 for (int of = 0; of < LOAD; ++of) {
-                    const int point = (index + of) / OUTPUTS, output_of = (index + of) % OUTPUTS;
+                    const int point = (index + of) / FILTERED, output_of = (index + of) % FILTERED;
 #pragma unroll
                     for (int four = 0; four < FOURS; ++four)
                         sums[point][output_of][four] = fmaf(weight[of], points[point][four], sums[point][output_of][four]);
                 }
             }
-            weights += POINTS * OUTPUTS;
-            channel += step.stride;
+            weights += POINTS * FILTERED;
         }
     }
+    float *to = output + start(step.output_channels, step.stride) + first * step.stride;
 #pragma unroll
-    for (int channel = 0; channel < OUTPUTS; ++channel) {
+    for (int channel = 0; channel < FILTERED; ++channel) {
         if (first + channel >= step.outputs)
             return;
-        float *to = output + (row * step.output_channels + first + channel) * step.stride + entry;
 #pragma unroll
         for (int four = 0; four < FOURS; ++four) {
             float m[POINTS];
@@ -217,44 +233,51 @@ extern "C" __global__ void __launch_bounds__(128, 2)
             };
 #pragma unroll
             for (int frame = 0; frame < FOUR; ++frame)
-                to[place(four * next + frame * step.dilation, step.stride)] = y[frame] > 0.0f ? y[frame] : 0.0f;
+                to[place(four * NEXT + frame * DILATION, step.stride)] = y[frame] > 0.0f ? y[frame] : 0.0f;
         }
+        to += step.stride;
     }
 }
 
-// The last layer, whose one output is added to what the members before returned.
-extern "C" __global__ void __launch_bounds__(128)
-    add_rates(const float *__restrict__ input, float *__restrict__ output, const float *__restrict__ weights,
-              const unsigned *__restrict__ members, const Step step)
+#define KERNEL(name, bounds)                                                                                                              \
+    extern "C" __global__ void __launch_bounds__ bounds name(const float *__restrict__ input, float *__restrict__ output,                 \
+                                                             const float *__restrict__ weights, const unsigned *__restrict__ members,     \
+                                                             const Step step)
+
+// conv1.
+KERNEL(convolve, (LANES, 16))
 {
-    const unsigned member = members[blockIdx.y];
+    convolve_pooled<0>(input, output, weights, members, step);
+}
+
+// dense1.
+KERNEL(pool_and_convolve, (LANES, 16))
+{
+    convolve_pooled<2>(input, output, weights, members, step);
+}
+
+// conv2.
+KERNEL(filter, (LANES, 16))
+{
+    filter_pooled<0>(input, output, weights, members, step);
+}
+
+// conv3.
+KERNEL(pool_and_filter, (LANES, 16))
+{
+    filter_pooled<1>(input, output, weights, members, step);
+}
+
+// dense2, whose one output is added to what the members before returned.
+KERNEL(add_rates, (LANES))
+{
+    const unsigned member = members[blockIdx.z];
     if (member == NO_MEMBER)
         return;
-    const size_t row = blockIdx.y;
-    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
     float sums[1][PHASES];
-    convolution<1>(input + row * step.input_channels * step.stride + entry, weights + member * step.member + step.layer, step, sums);
-    float *to = output + row * step.output_channels * step.stride + entry;
+    convolution<1, 0>(input + start(step.input_channels, step.stride), weights + member * step.member + step.layer, step, sums);
+    float *to = output + start(step.output_channels, step.stride);
 #pragma unroll
     for (int phase = 0; phase < PHASES; ++phase)
         to[place(phase, step.stride)] += sums[0][phase];
-}
-
-// The larger of each frame and the one `dilation` frames later, one channel per warp.
-extern "C" __global__ void __launch_bounds__(128)
-    pool(const float *__restrict__ input, float *__restrict__ output, const float *, const unsigned *__restrict__ members,
-         const Step step)
-{
-    const unsigned channel = blockIdx.z * blockDim.y + threadIdx.y;
-    if (channel >= step.outputs || members[blockIdx.y] == NO_MEMBER)
-        return;
-    const size_t row = blockIdx.y;
-    const size_t entry = static_cast<size_t>(blockIdx.x) * LANES + threadIdx.x;
-    const float *from = input + (row * step.input_channels + channel) * step.stride + entry;
-    float *to = output + (row * step.output_channels + channel) * step.stride + entry;
-#pragma unroll
-    for (int phase = 0; phase < PHASES; ++phase) {
-        const float one = from[place(phase, step.stride)], other = from[place(phase + step.dilation, step.stride)];
-        to[place(phase, step.stride)] = one > other ? one : other;
-    }
 }
