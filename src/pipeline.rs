@@ -186,6 +186,11 @@ impl SharedGpu {
         self.gpu.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it is given up; does not wait for it.
+    fn failed(&self) -> bool {
+        self.gpu.try_lock().is_ok_and(|held| held.is_none())
+    }
+
     /// See [`Gpu::sum_rates`]; false if the GPU failed, now or before, in which case it is given up.
     fn sum_rates(&self, rows: &mut [f32], stride: usize, levels: &[usize]) -> bool {
         let mut held = self.lock();
@@ -316,7 +321,7 @@ impl Pipeline {
         frames: usize,
     ) -> Option<Evaluated> {
         let gpu = workers.gpu.as_ref()?;
-        if gpu.lock().is_none() {
+        if gpu.failed() {
             return None;
         }
         let config = &self.model.config;
