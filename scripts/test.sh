@@ -25,7 +25,7 @@ export SPIKEGRID_TEST_PYTHON="$PWD/$python"
 echo "== GPU build"
 scripts/cuda-toolkit.sh
 cargo clippy --features cuda --all-targets -- -D warnings
-cargo test --features cuda --test gpu_program
+cargo test --features cuda --test gpu --test gpu_program
 
 echo "== tests with MPICH"
 scripts/test-mpich.sh
