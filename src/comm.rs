@@ -350,6 +350,11 @@ impl World {
         self.leaving
     }
 
+    /// Whether a message is leaving or arriving, to which MPI has to be called again.
+    pub fn in_transit(&self) -> bool {
+        !self.outgoing.is_empty() || !self.incoming.is_empty()
+    }
+
     /// The next message that has arrived, with its sender; those of one sender in their order. A job has one type of messages.
     pub fn receive<M: DeserializeOwned>(&mut self) -> Option<(usize, M)> {
         let arrived = self.take_arrived().or_else(|| {

@@ -386,11 +386,13 @@ impl RankState {
         any
     }
 
-    /// Sleeps until something is computed or drawn, but no longer than `limit`.
-    pub fn wait(&mut self, world: &mut World, limit: Duration) {
-        if let Ok(finished) = self.finished.recv_timeout(limit) {
+    /// Sleeps until something is computed or drawn, but no longer than `limit`; returns whether there was any.
+    pub fn wait(&mut self, world: &mut World, limit: Duration) -> bool {
+        let finished = self.finished.recv_timeout(limit);
+        finished.is_ok_and(|finished| {
             self.accept(world, finished);
-        }
+            true
+        })
     }
 
     fn accept(&mut self, world: &mut World, finished: Finished) {

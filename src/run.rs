@@ -1,5 +1,6 @@
 //! The main job: all ranks from start to exit status.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,7 +22,9 @@ pub const NOTHING_STARTED: u8 = 2;
 /// A signal ended the job; it goes on when it is started again.
 pub const STOPPED: u8 = 3;
 
-const POLL: Duration = Duration::from_millis(1);
+/// A rank that has nothing to do looks for messages again after a quarter of the time for which nothing has happened, within these
+/// bounds: MPI cannot wake it, and looking takes as much of a core as a compute thread then lacks.
+const SLEEP: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(8);
 
 /// Processes the subjects; the exit status (rule 1.4) is the same on every rank. Collective.
 pub fn run(world: &mut World, flags: RunArgs) -> u8 {
@@ -138,13 +141,14 @@ fn work(
     root: &mut Option<Root>,
     signal: &AtomicUsize,
 ) -> u8 {
+    let mut last = Instant::now();
     loop {
-        let mut idle = true;
+        let mut busy = false;
         if let Some(root) = root {
             root.advance(world);
         }
         while let Some((from, message)) = world.receive::<Message>() {
-            idle = false;
+            busy = true;
             match rank.handle(world, from, message) {
                 Some(Message::Order(Order::Finish { status })) => {
                     rank.sync_journals();
@@ -163,9 +167,11 @@ fn work(
             pass_on(world, signal);
         }
         pass_on(world, signal);
-        idle &= !rank.serve(world);
-        if !rank.collect(world) && idle {
-            rank.wait(world, POLL);
+        busy |= rank.serve(world);
+        busy |= rank.collect(world);
+        let sleep = (last.elapsed() / 4).clamp(*SLEEP.start(), *SLEEP.end());
+        if busy || rank.wait(world, sleep) || world.in_transit() {
+            last = Instant::now();
         }
     }
 }

@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::schedule::{Scheduler, Step, Stretch};
 
-/// From sending a message to its being handled by a rank that has nothing else to do: two polls that sleep.
+/// From sending a message to its being handled by a rank that has nothing else to do and sleeps 1 ms at a time, or longer where nothing
+/// has happened for long.
 const LATENCY: f64 = 1e-3;
 /// What rank 0 takes to handle a message.
 const HANDLING: f64 = 5e-6;
