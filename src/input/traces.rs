@@ -228,9 +228,17 @@ impl Storage {
         }
     }
 
-    /// Columns that lie next to each other in memory, as they do in the file: those of a chunk, or all where there are no chunks.
-    fn panel(&self) -> usize {
-        self.chunk.map_or(self.shape[1], |[_, wide]| wide).max(1)
+    /// Rows and columns that lie together in memory, as they do in the file: those of a chunk, or of as many below each other as make turning
+    /// them worth its while; all where there are no chunks, or none beside another.
+    fn tile(&self) -> [usize; 2] {
+        const HIGH: usize = 64;
+        match self.chunk {
+            Some([high, wide]) if wide < self.shape[1] => {
+                let high = high.max(1);
+                [high.saturating_mul(HIGH.div_ceil(high)), wide.max(1)]
+            }
+            _ => [usize::MAX, self.shape[1].max(1)],
+        }
     }
 
     /// Samples that are always read together: those of a chunk, or of a row where there are no chunks.

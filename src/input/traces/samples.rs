@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::{Orientation, Piece, Storage, cuts};
 use crate::memory::on_huge_pages;
 
-/// The samples of a piece in the order of the file, so that they can be read straight to where they belong: panels of columns, as wide as
-/// the chunks of the file, one after the other, each row-major. A row is a frame of (T, N), and a neuron of (N, T).
+/// The samples of a piece in the order of the file, so that they can be read straight to where they belong and from first to last: in
+/// tiles, each of them row-major, as wide as a chunk of the file and as high as one or a few, band by band. A row is a frame of (T, N),
+/// and a neuron of (N, T).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Samples {
     orientation: Orientation,
     piece: Piece,
-    /// Columns of a panel; panels begin at its multiples.
-    wide: usize,
+    /// Rows and columns of a tile; tiles begin at their multiples.
+    tile: [usize; 2],
     #[serde(with = "as_bytes")]
     values: Vec<f32>,
 }
@@ -72,7 +73,7 @@ impl Samples {
             orientation: storage.orientation,
             values: on_huge_pages(piece.samples()),
             piece,
-            wide: storage.panel(),
+            tile: storage.tile(),
         }
     }
 
@@ -98,37 +99,49 @@ impl Samples {
     /// Takes over what `other` has of these samples.
     pub fn take(&mut self, other: &Samples) {
         let [rows, columns] = other.orientation.axes(&other.piece);
-        for columns in other.panels(columns) {
+        for [rows, columns] in other.tiles(rows, columns) {
             let (first, stride) = other.place_of(rows.start, columns.start);
             let block = Block {
-                rows: rows.clone(),
+                rows,
+                columns,
                 stride,
                 values: &other.values[first..],
-                columns,
             };
             self.put(&block);
         }
     }
 
-    /// Cuts some of the columns where panels begin.
-    fn panels(&self, columns: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
-        cuts(columns, self.wide, 0)
+    /// Cuts some rows and columns where tiles begin.
+    fn tiles(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> impl Iterator<Item = [Range<usize>; 2]> + use<> {
+        let [high, wide] = self.tile;
+        cuts(rows, high, 0).flat_map(move |rows| {
+            cuts(columns.clone(), wide, 0).map(move |columns| [rows.clone(), columns])
+        })
     }
 
-    /// The columns of the panel in which one of these columns is.
-    fn panel(&self, column: usize) -> Range<usize> {
-        let [_, own] = self.orientation.axes(&self.piece);
-        let start = column / self.wide * self.wide;
-        start.max(own.start)..start.saturating_add(self.wide).min(own.end)
+    /// The rows and columns of these samples that are in the tile of one of them.
+    fn tile_of(&self, row: usize, column: usize) -> [Range<usize>; 2] {
+        let [rows, columns] = self.orientation.axes(&self.piece);
+        let around = |place: usize, length: usize, own: Range<usize>| {
+            let start = place / length * length;
+            start.max(own.start)..start.saturating_add(length).min(own.end)
+        };
+        let [high, wide] = self.tile;
+        [around(row, high, rows), around(column, wide, columns)]
     }
 
-    /// The place of the sample of a row and column of these, and how far behind it that of the next row is.
+    /// The place of the sample of a row and column of these, and how far behind it that of the next row of its tile is.
     fn place_of(&self, row: usize, column: usize) -> (usize, usize) {
         let [rows, columns] = self.orientation.axes(&self.piece);
-        let panel = self.panel(column);
-        let before = (panel.start - columns.start) * rows.len();
+        let [band, panel] = self.tile_of(row, column);
+        let before =
+            (band.start - rows.start) * columns.len() + (panel.start - columns.start) * band.len();
         let stride = panel.len();
-        let place = before + (row - rows.start) * stride + column - panel.start;
+        let place = before + (row - band.start) * stride + column - panel.start;
         (place, stride)
     }
 
@@ -144,8 +157,9 @@ impl Samples {
         if !(within(rows, &own_rows) && within(columns, &own_columns)) {
             return None;
         }
-        let panel = self.panel(columns.start);
-        let one_piece = *columns == panel || rows.len() == 1 && within(columns, &panel);
+        let [band, panel] = self.tile_of(rows.start, columns.start);
+        let one_piece = within(rows, &band)
+            && (*columns == panel || rows.len() == 1 && within(columns, &panel));
         let (start, _) = self.place_of(rows.start, columns.start);
         one_piece.then(|| &mut self.values[start..][..rows.len() * columns.len()])
     }
@@ -160,7 +174,7 @@ impl Samples {
         let [Some(rows), Some(columns)] = here else {
             return;
         };
-        for columns in self.panels(columns) {
+        for [rows, columns] in self.tiles(rows, columns) {
             let (to, stride) = self.place_of(rows.start, columns.start);
             let from = (rows.start - block.rows.start) * block.stride + columns.start
                 - block.columns.start;
@@ -177,30 +191,33 @@ impl Samples {
     pub fn traces(&self, neurons: &Range<usize>) -> Vec<f32> {
         /// Frames turned together: what is read of each stays in the nearest cache until its other neurons are asked for.
         const TILE: usize = 32;
-        let frames = self.piece.frames.len();
+        let all = &self.piece.frames;
+        let frames = all.len();
         let mut traces = vec![0.0; neurons.len() * frames];
         let part = self.piece.of(neurons).unwrap_or_default();
         let [rows, columns] = self.orientation.axes(&part);
-        for columns in self.panels(columns) {
+        for [rows, columns] in self.tiles(rows, columns) {
             let (first, stride) = self.place_of(rows.start, columns.start);
-            let panel = &self.values[first..];
+            let samples = &self.values[first..];
             match self.orientation {
                 Orientation::FramesByNeurons => {
-                    for tile in (0..frames).step_by(TILE) {
-                        let part = tile..frames.min(tile + TILE);
+                    for tile in (0..rows.len()).step_by(TILE) {
+                        let part = tile..rows.len().min(tile + TILE);
                         for (column, neuron) in columns.clone().enumerate() {
-                            let trace = &mut traces[(neuron - neurons.start) * frames..];
-                            let column = panel[tile * stride + column..].iter().step_by(stride);
-                            for (to, from) in trace[part.clone()].iter_mut().zip(column) {
+                            let trace = &mut traces[(neuron - neurons.start) * frames..][..frames];
+                            let trace = &mut trace[rows.start - all.start..][part.clone()];
+                            let column = samples[tile * stride + column..].iter().step_by(stride);
+                            for (to, from) in trace.iter_mut().zip(column) {
                                 *to = *from;
                             }
                         }
                     }
                 }
                 Orientation::NeuronsByFrames => {
-                    let first = columns.start - self.piece.frames.start;
-                    for (trace, row) in traces.chunks_exact_mut(frames).zip(panel.chunks(stride)) {
-                        trace[first..][..columns.len()].copy_from_slice(&row[..columns.len()]);
+                    for (neuron, row) in rows.zip(samples.chunks(stride)) {
+                        let trace = &mut traces[(neuron - neurons.start) * frames..][..frames];
+                        let trace = &mut trace[columns.start - all.start..][..columns.len()];
+                        trace.copy_from_slice(&row[..columns.len()]);
                     }
                 }
             }
@@ -285,6 +302,30 @@ mod tests {
     }
 
     #[test]
+    fn tiles_lie_band_by_band() {
+        let storage = Storage {
+            chunk: Some([64, 3]),
+            ..Storage::contiguous(200, 30)
+        };
+        let piece = Piece {
+            neurons: 10..14,
+            frames: 62..66,
+        };
+        let mut samples = Samples::new(&storage, piece);
+        (0..16).for_each(|place| samples.values[place] = place as f32);
+        let mut place = |rows, columns| samples.place(&rows, &columns).map(|place| place.to_vec());
+        let tile = |first: usize| Some((first..first + 4).map(|v| v as f32).collect());
+        assert_eq!(place(62..64, 10..12), tile(0));
+        assert_eq!(place(62..64, 12..14), tile(4));
+        assert_eq!(place(64..66, 10..12), tile(8));
+        assert_eq!(place(64..66, 12..14), tile(12));
+        assert_eq!(place(63..65, 10..12), None, "two bands");
+        assert_eq!(samples.traces(&(11..12)), [1.0, 3.0, 9.0, 11.0]);
+        let part = samples.of(&(11..13));
+        assert_eq!(part.values, [1.0, 3.0, 4.0, 6.0, 9.0, 11.0, 12.0, 14.0]);
+    }
+
+    #[test]
     fn samples_arrive_as_they_were_sent() {
         let piece = Piece {
             neurons: 3..5,
@@ -293,7 +334,7 @@ mod tests {
         let sent = Samples {
             orientation: Orientation::NeuronsByFrames,
             piece,
-            wide: 7,
+            tile: [64, 7],
             values: vec![1.5, -0.0, f32::NAN, f32::INFINITY],
         };
         let bytes = postcard::to_stdvec(&sent).expect("bytes");
@@ -307,8 +348,8 @@ mod tests {
         };
         assert_eq!(bits(&arrived), bits(&sent));
         assert_eq!(
-            (arrived.piece, arrived.orientation, arrived.wide),
-            (sent.piece, sent.orientation, sent.wide)
+            (arrived.piece, arrived.orientation, arrived.tile),
+            (sent.piece, sent.orientation, sent.tile)
         );
     }
 }

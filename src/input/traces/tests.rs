@@ -191,11 +191,12 @@ fn rule_2_2_any_layout_and_orientation_gives_neuron_major_traces() {
         None,
         Some((1, 1)),
         Some((7, 5)),
-        Some((53, 1)),
+        Some((70, 5)),
+        Some((153, 1)),
         Some((1, 41)),
-        Some((53, 41)),
+        Some((153, 41)),
     ];
-    check_layouts([53, 41], &chunks, &[[0, 0], [3, 2], [10, 30], [5, 36]]);
+    check_layouts([153, 41], &chunks, &[[0, 0], [3, 2], [10, 30], [5, 36]]);
 }
 
 #[test]
@@ -240,18 +241,24 @@ fn some_frames_of_some_neurons_from_any_layout_and_orientation() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("TimeSeries.h5");
     let piece = Piece {
-        neurons: 2..5,
-        frames: 3..7,
+        neurons: 60..70,
+        frames: 62..131,
     };
-    for chunk in [None, Some((4, 3)), Some((1, 8)), Some((8, 1))] {
-        write(&path, [8, 8], chunk, false, value);
+    for chunk in [
+        None,
+        Some((4, 3)),
+        Some((1, 140)),
+        Some((140, 1)),
+        Some((64, 7)),
+    ] {
+        write(&path, [140, 140], chunk, false, value);
         for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
             let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
             let mut samples = Samples::new(&traces.storage(), piece.clone());
             traces.read(&piece, &mut [&mut samples]).expect("a piece");
-            for neurons in [2..5, 3..5] {
+            for neurons in [60..70, 63..66] {
                 let expected = neurons.clone().flat_map(|n| {
-                    (3..7).map(move |t| match orientation {
+                    (62..131).map(move |t| match orientation {
                         Orientation::FramesByNeurons => value(t, n),
                         Orientation::NeuronsByFrames => value(n, t),
                     })
