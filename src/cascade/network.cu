@@ -11,9 +11,10 @@
 // the bias, as in `convolution`. The numbers are those of the processor to the last bit: its operations in its order.
 //
 // A channel lies as in `features`: frame 8u + r is entry u of row r, so that a warp, whose lanes have eight frames each, reads and writes
-// neighbours whatever it computes. It keeps OUTPUTS channels of them in registers, or the POINTS of both fours. Weights are the same for
-// all lanes and come, like the features, which the warps of a block share, from the first-level cache. Layers pool (m1, m2) what they
-// read. Nothing is exchanged between threads. Frames after a channel's end are whatever lies there; no window that counts depends on them.
+// neighbours whatever it computes. It keeps OUTPUTS channels of them in registers, or the POINTS of both fours of FILTERED channels, so
+// few that 16 warps have room on a multiprocessor. Weights are the same for all lanes and come from the caches, like the features. Layers
+// pool (m1, m2) what they read. Nothing is exchanged between threads. Frames after a channel's end are whatever lies there; no window
+// that counts depends on them.
 
 enum { LANES = 32, PHASES = 8, OUTPUTS = 10, FILTERED = 6 };
 
@@ -23,7 +24,7 @@ enum { FOUR = 4, TAPS = 3, POINTS = FOUR + TAPS - 1, FOURS = PHASES / FOUR };
 // The points are 0, this, twice this, both with the other sign, and infinity.
 constexpr float A = 0.75f;
 
-// The row's ensemble has no such member.
+// In place of a member: the row's ensemble has no such one.
 enum : unsigned { NO_MEMBER = 0xffffffffu };
 
 // What a launch does: `struct Step` in launches.rs.
@@ -140,8 +141,8 @@ __device__ __forceinline__ void convolve_pooled(const float *__restrict__ input,
     }
 }
 
-// A filter in fours, with its rectifier, OUTPUTS channels per warp, of what is pooled like in `convolution`; its taps are 2 * POOL frames
-// apart, or follow each other. Of a strip `weights` has the bias, filled up to whole loads, and then (groups, inputs, POINTS, OUTPUTS).
+// A filter in fours, with its rectifier, FILTERED channels per warp, of what is pooled as in `convolution`; its taps are 2 * POOL frames
+// apart, or follow each other. Of a strip `weights` has the bias, filled up to whole loads, and then (groups, inputs, POINTS, FILTERED).
 template <int POOL>
 __device__ __forceinline__ void filter_pooled(const float *__restrict__ input, float *__restrict__ output,
                                               const float *__restrict__ weights, const unsigned *__restrict__ members, const Step &step)
