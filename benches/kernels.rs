@@ -10,13 +10,13 @@ use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use pulp::Arch;
-use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
-use spikegrid_mpi::cascade::convolution::Convolution;
-use spikegrid_mpi::cascade::features::Features;
-use spikegrid_mpi::cascade::weights::Layer;
-use spikegrid_mpi::cascade::winograd::{Filter, FilterAndPool, Fours, Late};
-use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
-use spikegrid_mpi::spikes;
+use spikegrid_core::baseline::{self, Baseline, SlidingPercentile, Window};
+use spikegrid_core::cascade::convolution::Convolution;
+use spikegrid_core::cascade::features::Features;
+use spikegrid_core::cascade::weights::Layer;
+use spikegrid_core::cascade::winograd::{Filter, FilterAndPool, Fours, Late};
+use spikegrid_core::grid::{Layout, PLANE_BYTES};
+use spikegrid_core::spikes;
 
 /// Frames of a tile.
 const FRAMES: usize = 256;

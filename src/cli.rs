@@ -3,20 +3,15 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
-use signal_hook::consts;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::array::ArrayFlag;
-use crate::baseline::Baseline;
-use crate::cascade::Threshold;
 use crate::demo::DemoOptions;
+use crate::forecast::PlanArgs;
 use crate::models::ModelsCommand;
-use crate::plan::PlanArgs;
-use crate::training::evaluate::EvaluateArgs;
-use crate::training::run::TrainArgs;
+use crate::settings::flags::RunArgs;
+use crate::train::evaluate::EvaluateArgs;
+use crate::train::run::TrainArgs;
 
 /// From raw calcium traces to training-ready spike grids: ΔF/F, CASCADE spike inference and rasterising over MPI ranks.
 ///
@@ -84,7 +79,7 @@ pub enum Command {
     },
     /// Read the HDF5 files that stdin names, for a run that wants to know whether the library survives them
     #[command(hide = true)]
-    Probe,
+    CrashTrial,
     /// Write an untrained CASCADE model with the default architecture: to try the program, not for science
     #[command(hide = true)]
     UntrainedModel {
@@ -95,269 +90,6 @@ pub enum Command {
         #[arg(long, default_value_t = 42)]
         seed: u64,
     },
-}
-
-/// What to process and how.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// Folder with the subjects, each a folder `subject_*` with TimeSeries.h5 and data_full.mat
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "raw_trace_data_2018",
-        help_heading = "Input and output"
-    )]
-    pub input_dir: PathBuf,
-    /// Folder to write to; made if it is not there
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "processed_spike_grids_2018",
-        help_heading = "Input and output"
-    )]
-    pub output_dir: PathBuf,
-    /// Process these subjects only, by folder name
-    #[arg(
-        long,
-        value_name = "A,B",
-        value_delimiter = ',',
-        help_heading = "Input and output"
-    )]
-    pub only: Vec<String>,
-    /// Leave these subjects out, by folder name
-    #[arg(
-        long,
-        value_name = "A,B",
-        value_delimiter = ',',
-        help_heading = "Input and output"
-    )]
-    pub skip: Vec<String>,
-    /// This is one task of a job array and takes its share of the subjects: auto (Slurm says which task), or I/N
-    #[arg(long, value_name = "auto|I/N", help_heading = "Input and output")]
-    pub array: Option<ArrayFlag>,
-    /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "CellResp",
-        help_heading = "Input and output"
-    )]
-    pub calcium_dataset: String,
-    /// Also write traces.h5: ΔF/F, spike rates, spikes, noise levels and positions of every neuron
-    #[arg(long, help_heading = "Input and output")]
-    pub save_traces: bool,
-    /// Write again what is there already, also if it was made with other settings
-    #[arg(long, help_heading = "Input and output")]
-    pub overwrite: bool,
-    /// Neurons drawn in the PDF, chosen by the seed
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value_t = 10,
-        help_heading = "Input and output"
-    )]
-    pub num_neurons: usize,
-
-    /// CASCADE model: the name of a folder in the model folder
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "Global_EXC_2Hz_smoothing500ms",
-        help_heading = "Computation"
-    )]
-    pub cascade_model: String,
-    /// Folder of model folders [default: ./models, models beside the program, or PREFIX/share/spikegrid-mpi/models]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SPIKEGRID_MODEL_DIR",
-        help_heading = "Computation"
-    )]
-    pub model_dir: Option<PathBuf>,
-    /// Sampling rate of the recording in Hz [default: the model's]
-    #[arg(long, value_name = "HZ", help_heading = "Computation")]
-    pub sampling_rate: Option<f64>,
-    /// What ΔF/F means here: (F - F0) / F0, F - F0, or the input as it is
-    #[arg(long, value_enum, value_name = "KIND", default_value_t = Baseline::Dff, help_heading = "Computation")]
-    pub baseline: Baseline,
-    /// Length of the sliding window of the baseline F0, in seconds
-    #[arg(
-        long,
-        value_name = "SEC",
-        default_value_t = 30.0,
-        help_heading = "Computation"
-    )]
-    pub window_sec: f64,
-    /// Percentile of the window that is the baseline F0, 0 to 100
-    #[arg(
-        long,
-        value_name = "P",
-        default_value_t = 8.0,
-        help_heading = "Computation"
-    )]
-    pub percentile: f64,
-    /// Spike rates below the size of one spike: 1 sets them to 0, 0 only negative ones, off none
-    #[arg(long, value_enum, value_name = "KIND", default_value_t = Threshold::One, help_heading = "Computation")]
-    pub threshold: Threshold,
-    /// Move the spike rates this many frames later (1 puts the CASCADE authors' models in step with the recording)
-    #[arg(
-        long,
-        value_name = "FRAMES",
-        default_value_t = 0,
-        help_heading = "Computation"
-    )]
-    pub shift_frames: i64,
-    /// Seed of spikes, split and drawn neurons, 0 to 4294967295
-    #[arg(long, default_value_t = 42, help_heading = "Computation")]
-    pub seed: u32,
-    /// Share of the 330-frame blocks that train, 0 to 1; the others test
-    #[arg(
-        long,
-        value_name = "RATIO",
-        default_value_t = 0.95,
-        help_heading = "Computation"
-    )]
-    pub split_ratio: f64,
-
-    /// Compute threads per rank
-    #[arg(
-        long,
-        value_name = "THREADS",
-        default_value_t = 1,
-        help_heading = "Resources"
-    )]
-    pub workers: usize,
-    /// Most neurons in one work unit
-    #[arg(
-        long,
-        value_name = "NEURONS",
-        default_value_t = 30_000,
-        help_heading = "Resources"
-    )]
-    pub batch_size: usize,
-    /// Where the network is evaluated; the ranks of a node share its GPUs
-    #[arg(long, value_enum, default_value_t = Device::Auto, help_heading = "Resources")]
-    pub device: Device,
-    /// Memory that a rank may use, such as 800MiB or 2GiB
-    #[arg(
-        long,
-        value_name = "SIZE",
-        default_value = "1GiB",
-        help_heading = "Resources"
-    )]
-    pub memory_limit: MemorySize,
-    #[command(flatten)]
-    pub interruption: Interruption,
-}
-
-/// What ends a job of several ranks before its time.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Interruption {
-    /// Seconds of silence after which the host of a rank counts as lost, which ends the job
-    #[arg(
-        long,
-        value_name = "SEC",
-        default_value_t = 120,
-        value_parser = clap::value_parser!(u32).range(1..),
-        help_heading = "Interruption"
-    )]
-    pub peer_timeout: u32,
-    /// Another signal by which a queue asks the program to end, beside TERM, INT and USR1
-    #[arg(long, value_enum, value_name = "SIGNAL", default_value_t = StopSignal::Usr1, help_heading = "Interruption")]
-    pub preemption_signal: StopSignal,
-}
-
-/// A signal that can ask for the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "UPPER")]
-pub enum StopSignal {
-    Usr1,
-    Usr2,
-    Hup,
-    Quit,
-    Xcpu,
-}
-
-impl Interruption {
-    pub fn peer_timeout(self) -> Duration {
-        Duration::from_secs(self.peer_timeout.into())
-    }
-}
-
-impl StopSignal {
-    pub fn number(self) -> i32 {
-        match self {
-            Self::Usr1 => consts::SIGUSR1,
-            Self::Usr2 => consts::SIGUSR2,
-            Self::Hup => consts::SIGHUP,
-            Self::Quit => consts::SIGQUIT,
-            Self::Xcpu => consts::SIGXCPU,
-        }
-    }
-}
-
-/// Where the network is evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Device {
-    /// A GPU if there is one that this build can use, else the CPU
-    Auto,
-    /// The CPU
-    Cpu,
-    /// A GPU, or an error
-    Cuda,
-}
-
-/// A number of bytes, written with or without a unit: `1GiB`, `800 MB`, `1073741824`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemorySize(pub u64);
-
-impl std::str::FromStr for MemorySize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
-        let unit: f64 = match text[digits..].trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1.0,
-            "k" | "kib" => 1024.0,
-            "m" | "mib" => 1024.0 * 1024.0,
-            "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
-            "t" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-            "kb" => 1e3,
-            "mb" => 1e6,
-            "gb" => 1e9,
-            "tb" => 1e12,
-            other => {
-                return Err(format!(
-                    "the unit \"{other}\" is none of B, KiB, MiB, GiB, TiB, kB, MB, GB, TB"
-                ));
-            }
-        };
-        let number: f64 = text[..digits]
-            .parse()
-            .map_err(|_| "expected a size such as 800MiB or 2GiB".to_string())?;
-        let bytes = number * unit;
-        if !(bytes >= 1.0 && bytes < u64::MAX as f64) {
-            return Err("expected a size such as 800MiB or 2GiB".to_string());
-        }
-        Ok(Self(bytes as u64))
-    }
-}
-
-impl std::fmt::Display for MemorySize {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut value = self.0 as f64;
-        for unit in ["B", "KiB", "MiB", "GiB"] {
-            if value < 1024.0 {
-                return write!(f, "{} {unit}", (value * 10.0).round() / 10.0);
-            }
-            value /= 1024.0;
-        }
-        write!(f, "{} TiB", (value * 10.0).round() / 10.0)
-    }
 }
 
 /// The definition of the command line, in which `--input-dir` and `--input_dir` are the same flag, for every flag.
@@ -411,7 +143,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 
 #[cfg(test)]
 mod tests {
+    use spikegrid_core::baseline::Baseline;
+    use spikegrid_core::cascade::Threshold;
+
     use super::*;
+    use crate::settings::size::MemorySize;
 
     fn cli(arguments: &[&str]) -> Result<Cli, clap::Error> {
         parse(

@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
+use spikegrid_files::crash_trial;
+use spikegrid_files::models::untrained;
 use spikegrid_mpi::cli::{self, Command};
-use spikegrid_mpi::comm::{World, launched_rank};
-use spikegrid_mpi::{cascade, demo, models, output, plan, probe, run, say, training};
+use spikegrid_mpi::job::NOTHING_STARTED;
+use spikegrid_mpi::memory::keep_freed_blocks;
+use spikegrid_mpi::{combine, demo, forecast, models, run, say, train};
+use spikegrid_ranks::{World, launched_rank};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -19,9 +23,12 @@ fn main() -> ExitCode {
     let done: Result<u8, Box<dyn std::error::Error>> = match cli.command {
         None => return on_ranks(|world| run::run(world, cli.run)),
         Some(Command::Train(arguments)) => {
-            return on_ranks(|world| training::run::run(world, &arguments));
+            return on_ranks(|world| train::run::run(world, &arguments));
         }
-        Some(Command::Probe) => Ok(probe::read_trials()),
+        Some(Command::CrashTrial) => Ok(match crash_trial::read_trials() {
+            true => 0,
+            false => NOTHING_STARTED,
+        }),
         Some(_) if launched_rank() != 0 => return ExitCode::SUCCESS,
         Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))
             .map(|_| 0)
@@ -29,10 +36,10 @@ fn main() -> ExitCode {
         Some(Command::Combine {
             output_dir,
             input_dir,
-        }) => output::combined::run(&output_dir, input_dir.as_deref()),
-        Some(Command::Plan(arguments)) => plan::run(*arguments).map_err(Into::into),
+        }) => combine::run(&output_dir, input_dir.as_deref()),
+        Some(Command::Plan(arguments)) => forecast::run(*arguments).map_err(Into::into),
         Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
-        Some(Command::Evaluate(arguments)) => training::evaluate::run(&arguments)
+        Some(Command::Evaluate(arguments)) => train::evaluate::run(&arguments)
             .map(|()| 0)
             .map_err(Into::into),
         Some(Command::Completions { shell }) => cli::print_completions(shell)
@@ -42,14 +49,14 @@ fn main() -> ExitCode {
             .map(|()| 0)
             .map_err(|error| format!("{}: {error}", output.display()).into()),
         Some(Command::UntrainedModel { output, seed }) => {
-            cascade::untrained::write(&output.join(cascade::untrained::NAME), seed)
+            untrained::write(&output.join(untrained::NAME), seed)
                 .map(|()| 0)
                 .map_err(Into::into)
         }
     };
     ExitCode::from(done.unwrap_or_else(|error| {
         eprintln!("error: {error}");
-        run::NOTHING_STARTED
+        NOTHING_STARTED
     }))
 }
 
@@ -58,13 +65,19 @@ fn on_ranks(job: impl FnOnce(&mut World) -> u8) -> ExitCode {
     // HDF5 1.10 crashes when it ends after a file that it could not close (disk full). It ends with MPI, but only if it
     // began after it.
     let _ = hdf5::library_version();
+    keep_freed_blocks();
+    // candle's own threads wait by spinning, and every rank computes on its `--workers` threads alone.
+    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
+        // SAFETY: the process has one thread until MPI starts.
+        unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
+    }
     let (universe, mut world) = match World::start() {
         Ok(started) => started,
         Err(error) => {
             if launched_rank() == 0 {
                 eprintln!("error: {error}");
             }
-            return ExitCode::from(run::NOTHING_STARTED);
+            return ExitCode::from(NOTHING_STARTED);
         }
     };
     let status = job(&mut world);

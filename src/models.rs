@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cascade::verify::{CHECKSUMS, problems};
-use crate::cascade::{Model, ModelError};
-use crate::config::{self, ConfigError};
-use crate::probe::{self, Deadly};
-use crate::training::recipe::training_datasets;
+use spikegrid_core::cascade::Model;
+use spikegrid_files::crash_trial::{self, CrashingFile};
+use spikegrid_files::models::verify::{CHECKSUMS, problems};
+use spikegrid_files::models::{self, ModelError};
+
+use crate::settings::{self, ConfigError};
+use crate::train::recipe::training_datasets;
 
 /// What to do with models.
 #[derive(Debug, clap::Subcommand)]
@@ -46,7 +48,7 @@ pub enum ModelsError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
-    Deadly(#[from] Deadly),
+    CrashingFile(#[from] CrashingFile),
 }
 
 /// Does it; prints to stdout, and what `verify` finds to stderr. The exit status.
@@ -57,7 +59,7 @@ pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
     match command {
         ModelsCommand::List { place } => list(place.model_dir.as_deref()),
         ModelsCommand::Info { name, place } => {
-            info(&config::find_model(name, place.model_dir.as_deref())?)?;
+            info(&settings::find_model(name, place.model_dir.as_deref())?)?;
         }
         ModelsCommand::Verify { dir } => return verify(dir),
     }
@@ -65,9 +67,9 @@ pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
 }
 
 fn list(model_dir: Option<&Path>) {
-    let installed = config::installed_models(model_dir);
+    let installed = settings::installed_models(model_dir);
     if installed.is_empty() {
-        let searched = config::model_folders(model_dir).into_iter();
+        let searched = settings::model_folders(model_dir).into_iter();
         let searched: Vec<String> = searched.map(|dir| dir.display().to_string()).collect();
         say!("no models in {}", searched.join(", "));
         return;
@@ -82,8 +84,8 @@ fn list(model_dir: Option<&Path>) {
     );
     for dir in installed {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        let loaded = probe::model(&dir).map_err(ModelsError::from);
-        match loaded.and_then(|()| Ok(Model::load(&dir)?)) {
+        let loaded = crash_trial::model(&dir).map_err(ModelsError::from);
+        match loaded.and_then(|()| Ok(models::load(&dir)?)) {
             Ok(model) => say!(
                 "{name:<44} {:>8} {:>13} {:>8} {:>10}  {}",
                 model.config.sampling_rate,
@@ -98,8 +100,8 @@ fn list(model_dir: Option<&Path>) {
 }
 
 fn info(dir: &Path) -> Result<(), ModelsError> {
-    probe::model(dir)?;
-    let model = Model::load(dir)?;
+    crash_trial::model(dir)?;
+    let model = models::load(dir)?;
     let config = &model.config;
     let weights: usize = config
         .layers()
@@ -133,7 +135,7 @@ fn info(dir: &Path) -> Result<(), ModelsError> {
 }
 
 fn verify(dir: &Path) -> Result<u8, ModelsError> {
-    let problems = match probe::model(dir) {
+    let problems = match crash_trial::model(dir) {
         Ok(()) => problems(dir),
         Err(deadly) => vec![deadly.to_string()],
     };
@@ -143,7 +145,7 @@ fn verify(dir: &Path) -> Result<u8, ModelsError> {
             .for_each(|problem| eprintln!("error: {problem}"));
         return Ok(1);
     }
-    let model = Model::load(dir)?;
+    let model = models::load(dir)?;
     let checksums = match dir.join(CHECKSUMS).exists() {
         true => "checksums agree",
         false => "it has no checksums",

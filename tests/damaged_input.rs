@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use common::{PROGRAM, Workbench, alone, copy_subject, mpirun};
 use hdf5::File;
-use spikegrid_mpi::cascade::Model;
-use spikegrid_mpi::input::{self, Subject};
-use spikegrid_mpi::output::metadata::Metadata;
-use spikegrid_mpi::output::traces::TracesFile;
+use spikegrid_files::input::{self, Subject};
+use spikegrid_files::models;
+use spikegrid_files::output::metadata::Metadata;
+use spikegrid_files::output::traces::TracesFile;
 
 const FRAMES: usize = 30;
 const CELLS: usize = 4;
@@ -73,14 +73,14 @@ const KINDS: [Kind; 9] = [
         file: "Model_NoiseLevel_2_Ensemble_0.h5",
         content: r#""Weights""#,
         make: |folder| make_model(folder, "Model_NoiseLevel_2_Ensemble_0.h5"),
-        read: |folder| Model::load(folder).is_ok(),
+        read: |folder| models::load(folder).is_ok(),
     },
     Kind {
         name: "weights, variable names",
         file: "Model_NoiseLevel_2_Ensemble_0.h5",
         content: r#""Weights""#,
         make: |folder| make_model(folder, "Model_NoiseLevel_5_Ensemble_1.h5"),
-        read: |folder| Model::load(folder).is_ok(),
+        read: |folder| models::load(folder).is_ok(),
     },
     Kind {
         name: "metadata.h5 of an earlier run",

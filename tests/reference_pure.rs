@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::{Ix4, s};
-use spikegrid_mpi::baseline::{Baseline, SlidingPercentile, Window, dff};
-use spikegrid_mpi::grid::{COLUMNS, Layout, PLANE_BYTES, ROWS};
-use spikegrid_mpi::split::train_mask;
+use spikegrid_core::baseline::{Baseline, SlidingPercentile, Window, dff};
+use spikegrid_core::grid::{COLUMNS, Layout, PLANE_BYTES, ROWS};
+use spikegrid_core::split::train_mask;
 
 const SUBJECTS: [&str; 5] = [
     "subject_1",

@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use pulp::Arch;
 use rayon::prelude::*;
-use spikegrid_mpi::baseline::{self, Baseline, SlidingPercentile, Window};
-use spikegrid_mpi::cascade::gpu::Gpu;
-use spikegrid_mpi::cascade::launches;
-use spikegrid_mpi::cascade::trace::Span;
-use spikegrid_mpi::cascade::{Model, PostProcess, Scratch};
-use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
-use spikegrid_mpi::pipeline::{GPU_SAMPLES, Pipeline};
-use spikegrid_mpi::spikes;
+use spikegrid_core::baseline::{self, Baseline, SlidingPercentile, Window};
+use spikegrid_core::cascade::trace::Span;
+use spikegrid_core::cascade::{Model, PostProcess, Scratch};
+use spikegrid_core::grid::{Layout, PLANE_BYTES};
+use spikegrid_core::spikes;
+use spikegrid_files::models;
+use spikegrid_inference::gpu::Gpu;
+use spikegrid_inference::gpu::launches;
+use spikegrid_inference::pipeline::{GPU_SAMPLES, Pipeline};
 
 use crate::data;
 
@@ -33,7 +34,7 @@ pub struct Compute {
 impl Compute {
     pub fn new() -> Self {
         Self {
-            model: Model::load(Path::new(MODEL)).expect("the model that is shipped"),
+            model: models::load(Path::new(MODEL)).expect("the model that is shipped"),
             dff: HashMap::new(),
             fluorescence: HashMap::new(),
         }
@@ -167,7 +168,7 @@ impl Compute {
 /// The default settings.
 pub fn pipeline() -> Pipeline {
     Pipeline {
-        model: Model::load(Path::new(MODEL)).expect("the model that is shipped"),
+        model: models::load(Path::new(MODEL)).expect("the model that is shipped"),
         baseline: Baseline::Dff,
         window: Window::from_half(30),
         percentile: 8.0,

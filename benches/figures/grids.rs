@@ -5,15 +5,15 @@ use std::ffi::{c_int, c_ulong};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use spikegrid_mpi::comm::{Message, Order, Reply, World};
-use spikegrid_mpi::grid::{Layout, PLANE_BYTES};
-use spikegrid_mpi::output::partial;
-use spikegrid_mpi::pipeline::Workers;
-use spikegrid_mpi::rank::RankState;
+use spikegrid_core::grid::{Layout, PLANE_BYTES};
+use spikegrid_core::spikes::row_bytes;
+use spikegrid_files::output::partial;
+use spikegrid_inference::pipeline::Workers;
+use spikegrid_mpi::run::messages::{Message, Order, Reply, WriteJob};
+use spikegrid_mpi::run::schedule::{Scheduler, Step};
+use spikegrid_mpi::run::worker::RankState;
 use spikegrid_mpi::say;
-use spikegrid_mpi::schedule::{Scheduler, Step};
-use spikegrid_mpi::spikes::row_bytes;
-use spikegrid_mpi::writer::WriteJob;
+use spikegrid_ranks::World;
 
 use crate::compute::{PLANES, one_percent, pipeline};
 use crate::data;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use spikegrid_mpi::gather::{self, Gathered};
-use spikegrid_mpi::input::traces::{Orientation, Samples, Traces};
-use spikegrid_mpi::subject::SubjectPlan;
+use spikegrid_files::input::traces::{Orientation, Samples, Traces};
+use spikegrid_mpi::run::assembly::{self, Gathered};
+use spikegrid_mpi::run::subject_plan::SubjectPlan;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 const DATASET: &str = "CellResp";
@@ -39,7 +39,7 @@ fn read(file: &Path, stretches: usize) -> (SubjectPlan, Vec<Arc<Samples>>) {
     let (traces, plan) = open(file, stretches);
     let pieces = plan.pieces();
     let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
-        let neurons = gather::neurons(&plan, stretch, 0, 1);
+        let neurons = assembly::neurons(&plan, stretch, 0, 1);
         let mut gathered = Gathered::new(neurons, &plan.storage);
         for piece in pieces {
             let sent = gathered.read(&traces, piece, std::iter::empty());

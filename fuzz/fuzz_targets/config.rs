@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use spikegrid_mpi::cascade::ModelConfig;
+use spikegrid_files::models::folder::parse_config;
 
 fuzz_target!(|text: &str| {
-    let _ = ModelConfig::parse(text, Path::new("config.yaml"));
+    let _ = parse_config(text, Path::new("config.yaml"));
 });

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use spikegrid_mpi::cascade::Model;
+use spikegrid_files::models;
 use tempfile::TempDir;
 
 const CONFIG: &str = "sampling_rate: 7.5\nnoise_levels: [2]\nsmoothing: 0.2\ncausal_kernel: 0\nwindowsize: 31\n\
@@ -20,7 +20,7 @@ pub fn load(extension: &str, bytes: &[u8]) {
     let folder: &Path = FOLDER.path();
     let name = format!("Model_NoiseLevel_2_Ensemble_0.{extension}");
     std::fs::write(folder.join(name), bytes).expect("a file");
-    if let Ok(model) = Model::load(folder) {
+    if let Ok(model) = models::load(folder) {
         let mut layers = model.levels[0].members[0].layers().iter();
         assert!(layers.all(|layer| layer.kernel.iter().all(|weight| weight.is_finite())));
     }

@@ -5,13 +5,11 @@
 use std::sync::LazyLock;
 
 use flate2::Crc;
-use spikegrid_mpi::baseline::Baseline;
-use spikegrid_mpi::cascade::Threshold;
-use spikegrid_mpi::config::Provenance;
-use spikegrid_mpi::input::traces::Storage;
-use spikegrid_mpi::output::journal::{Journal, JournalledUnit, Key};
-use spikegrid_mpi::pipeline::UnitSummary;
-use spikegrid_mpi::subject::SubjectPlan;
+use spikegrid_core::baseline::Baseline;
+use spikegrid_core::cascade::Threshold;
+use spikegrid_core::unit::{UnitSummary, Units};
+use spikegrid_files::output::journal::{Journal, JournalledUnit, Key};
+use spikegrid_files::output::provenance::Provenance;
 use tempfile::TempDir;
 
 static FOLDER: LazyLock<TempDir> =
@@ -29,14 +27,11 @@ static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     std::fs::read(FOLDER.path().join(".journal-0-0")).expect("a journal")
 });
 
-fn plan() -> SubjectPlan {
-    SubjectPlan {
-        name: "subject_1".into(),
-        unit_neurons: 2,
-        drawn: vec![3],
-        ..SubjectPlan::made_up(Storage::contiguous(20, 7))
-    }
-}
+const UNITS: Units = Units {
+    frames: 20,
+    neurons: 7,
+    unit_neurons: 2,
+};
 
 fn open() -> (Journal, Option<String>) {
     let provenance = Provenance {
@@ -53,8 +48,8 @@ fn open() -> (Journal, Option<String>) {
         split_ratio: 0.95,
         input: None,
     };
-    let plan = plan();
-    Journal::open(FOLDER.path(), &Key::new(&plan, false, &provenance), 4)
+    let key = Key::new("subject_1", UNITS, 1, false, &provenance);
+    Journal::open(FOLDER.path(), &key, UNITS.count())
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
@@ -78,10 +73,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     file.extend(rest);
     std::fs::write(FOLDER.path().join(".journal-0-0"), file).expect("a file");
     let (journal, _) = open();
-    let plan = plan();
-    for unit in 0..plan.units() {
-        if let Some(found) = journal.load(&plan, unit) {
-            assert_eq!(found.spikes.len(), plan.unit(unit).len() * 3);
+    for unit in 0..UNITS.count() {
+        if let Some(found) = journal.load(UNITS, unit, false) {
+            assert_eq!(found.spikes.len(), UNITS.neurons_of(unit).len() * 3);
         }
     }
 });

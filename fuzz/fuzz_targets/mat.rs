@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use spikegrid_mpi::input::matlab::mat5::read_variable;
+use spikegrid_files::input::matlab::mat5::read_variable;
 
 fuzz_target!(|bytes: &[u8]| {
     let wanted = |field: &str| field == "CellXYZ" || field == "IX_inval_anat";

@@ -1,7 +1,8 @@
 //! Demo subjects are readable by the pipeline's own input, reproducible, and believable.
 
+use spikegrid_files::input::{self, Orientation};
+
 use super::*;
-use crate::input::{self, Orientation};
 
 fn options(output: &Path) -> DemoOptions {
     DemoOptions {

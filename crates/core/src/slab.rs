@@ -1,0 +1,270 @@
+//! A slab: some frames of a subject, from the spikes of all neurons to compressed planes.
+//!
+//! Spikes are computed neuron by neuron and grids are made of frames: the writer of a subject, which has the spikes of all
+//! neurons, cuts slabs of frames out of them, any rank draws a slab and compresses its planes, one by one and so within its
+//! cache, and the writer puts these into the file. A slab is a multiple of 8 frames, so that a neuron's part of it is whole
+//! bytes of its bit-packed spikes.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status, Strategy};
+
+use crate::grid::{Layout, PLANE_BYTES};
+use crate::spikes::row_bytes;
+
+/// The level of rule 8.1.
+pub const GZIP_LEVEL: u8 = 1;
+/// Frames of which a neuron's spikes are one byte.
+const OCTET: usize = 8;
+/// Planes in a slab (but never fewer than 8 frames): 32 MiB of grids.
+const SLAB_PLANES: usize = 1024;
+/// Bytes of spikes in a slab, at most (but never fewer than 8 frames).
+const SLAB_BYTES: usize = 8 << 20;
+/// What level 1 makes of a plane at worst is a little more than the plane.
+const PACKED_BYTES: usize = PLANE_BYTES + PLANE_BYTES / 4;
+
+/// How the `T` frames of a subject are cut into slabs.
+#[derive(Debug, Clone, Copy)]
+pub struct Slabs {
+    frames: usize,
+    slab_frames: usize,
+}
+
+impl Slabs {
+    pub fn new(frames: usize, neurons: usize, planes: usize) -> Self {
+        let by_planes = SLAB_PLANES / planes.max(1) / OCTET;
+        let by_memory = SLAB_BYTES / neurons.max(1);
+        Self {
+            frames,
+            slab_frames: OCTET * by_planes.min(by_memory).max(1),
+        }
+    }
+
+    /// The number of slabs.
+    pub fn count(&self) -> usize {
+        self.frames.div_ceil(self.slab_frames)
+    }
+
+    /// The frames of a slab.
+    pub fn frames(&self, slab: usize) -> Range<usize> {
+        let start = slab * self.slab_frames;
+        start..(start + self.slab_frames).min(self.frames)
+    }
+}
+
+/// The spikes of a slab of `F` frames of `N` neurons, ceil(F / 8) octets of frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slab {
+    pub frames: Range<usize>,
+    /// (octets, N): bit `f` of a byte is the neuron's spike in frame `f` of the octet.
+    #[serde(with = "serde_bytes")]
+    pub octets: Vec<u8>,
+}
+
+impl Slab {
+    /// Cuts frames out of the spikes of `neurons` neurons of `T` frames. `units` gives, in the order of neurons, parts of
+    /// these spikes, (n, ceil(T / 8)) each.
+    pub fn cut<'a>(
+        frames: Range<usize>,
+        total_frames: usize,
+        neurons: usize,
+        units: impl Iterator<Item = &'a [u8]>,
+    ) -> Self {
+        let columns = frames.start / OCTET..row_bytes(frames.end);
+        let mut octets = vec![0; columns.len() * neurons];
+        let rows = units.flat_map(|spikes| spikes.chunks_exact(row_bytes(total_frames)));
+        for (neuron, row) in rows.enumerate() {
+            for (place, byte) in (neuron..).step_by(neurons).zip(&row[columns.clone()]) {
+                octets[place] = *byte;
+            }
+        }
+        Self { frames, octets }
+    }
+
+    /// Draws the planes of all frames and compresses each.
+    ///
+    /// # Panics
+    /// When the spikes are not those of the layout's neurons.
+    pub fn draw(&self, layout: &Layout, clock: impl Fn() -> Duration + Sync) -> Planes {
+        let (neurons, planes) = (layout.neurons(), layout.planes());
+        let octets = self.octets.chunks_exact(neurons);
+        assert_eq!(
+            octets.len(),
+            row_bytes(self.frames.len()),
+            "octets of a slab"
+        );
+        let octets: Vec<&[u8]> = octets.collect();
+        let packed: Vec<(Vec<Packed>, f64)> = (0..octets.len() * planes)
+            .into_par_iter()
+            .map_init(Pencil::new, |pencil, place| {
+                let start = clock();
+                let (octet, plane) = (place / planes, place % planes);
+                let frames = OCTET.min(self.frames.len() - octet * OCTET);
+                let packed = pencil.draw(layout, octets[octet], frames, plane);
+                (packed, (clock() - start).as_secs_f64())
+            })
+            .collect();
+        // From (octet, plane, frame) to (frame, plane): a frame's planes lie together in the file.
+        let mut drawn = Planes {
+            frames: self.frames.clone(),
+            lengths: Vec::with_capacity(self.frames.len() * planes),
+            bytes: Vec::new(),
+            seconds: packed.iter().map(|(_, seconds)| seconds).sum(),
+        };
+        for frame in 0..self.frames.len() {
+            for (plane, _) in &packed[frame / OCTET * planes..][..planes] {
+                let packed = &plane[frame % OCTET];
+                drawn.lengths.push(packed.len() as u32);
+                drawn.bytes.extend_from_slice(packed);
+            }
+        }
+        drawn
+    }
+}
+
+type Packed = Vec<u8>;
+
+/// The compressed planes of a slab.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planes {
+    pub frames: Range<usize>,
+    /// Bytes of each, (F, Z).
+    pub lengths: Vec<u32>,
+    /// One after the other.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+    /// What drawing them took, summed over threads.
+    pub seconds: f64,
+}
+
+/// What a thread draws with.
+struct Pencil {
+    grids: Vec<u8>,
+    press: Press,
+}
+
+impl Pencil {
+    fn new() -> Self {
+        Self {
+            grids: vec![0; OCTET * PLANE_BYTES],
+            press: Press::new(),
+        }
+    }
+
+    /// Draws one plane in the first `frames` frames of an octet.
+    fn draw(&mut self, layout: &Layout, octet: &[u8], frames: usize, plane: usize) -> Vec<Packed> {
+        let grids = &mut self.grids[..frames * PLANE_BYTES];
+        layout.rasterise(octet, 1, 0..frames, plane..plane + 1, grids);
+        let planes = grids.chunks_exact(PLANE_BYTES);
+        planes.map(|plane| self.press.pack(plane)).collect()
+    }
+}
+
+/// Compresses planes. They are runs of zeros between single ones, for which matches at distance 1 suffice: half the bytes of
+/// zlib's default strategy in the same time.
+struct Press {
+    packed: Vec<u8>,
+    deflate: Deflate,
+}
+
+impl Press {
+    fn new() -> Self {
+        let config = DeflateConfig {
+            level: GZIP_LEVEL.into(),
+            strategy: Strategy::Rle,
+            ..DeflateConfig::default()
+        };
+        Self {
+            packed: vec![0; PACKED_BYTES],
+            deflate: Deflate::new_with_config(config),
+        }
+    }
+
+    fn pack(&mut self, plane: &[u8]) -> Packed {
+        self.deflate.reset();
+        let packed = &mut self.packed;
+        let status = self.deflate.compress(plane, packed, DeflateFlush::Finish);
+        assert!(
+            matches!(status, Ok(Status::StreamEnd)),
+            "a plane in {PACKED_BYTES} bytes: {status:?}"
+        );
+        packed[..self.deflate.total_out() as usize].to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+    use super::*;
+
+    #[test]
+    fn every_frame_is_in_one_slab_and_slabs_stay_small() {
+        for frames in [1, 7, 8, 9, 330, 1040, 8000] {
+            for neurons in [1, 1005, 100_000, 50_000_000] {
+                for planes in [1, 29, 5000] {
+                    let slabs = Slabs::new(frames, neurons, planes);
+                    let mut next = 0;
+                    for slab in 0..slabs.count() {
+                        let range = slabs.frames(slab);
+                        assert_eq!(range.start, next);
+                        assert!(!range.is_empty() && range.start.is_multiple_of(8));
+                        assert!(range.len() <= 8 || range.len() * planes <= SLAB_PLANES);
+                        assert!(range.len() <= 8 || range.len() / 8 * neurons <= SLAB_BYTES);
+                        next = range.end;
+                    }
+                    assert_eq!(next, frames);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rule_7_3_slabs_hold_the_grids_of_their_frames() {
+        let (neurons, frames, planes) = (50, 37, 3);
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+        let mut number = |below: u64| random.next_u64() % below;
+        let xyz: Vec<[f64; 3]> = (0..neurons)
+            .map(|_| [number(400) as f64, number(300) as f64, number(3) as f64])
+            .collect();
+        let layout = Layout::new(&xyz);
+        assert_eq!(layout.planes(), planes);
+        let spikes: Vec<u8> = (0..neurons * row_bytes(frames))
+            .map(|place| number(256) as u8 >> if place % 5 == 4 { 3 } else { 0 })
+            .collect();
+        for range in [0..8, 8..24, 24..37, 0..37] {
+            // Units of 20 neurons, the last of 10.
+            let units = spikes.chunks(20 * row_bytes(frames));
+            let slab = Slab::cut(range.clone(), frames, neurons, units);
+            let drawn = slab.draw(&layout, || Duration::ZERO);
+            assert_eq!(drawn.lengths.len(), range.len() * planes);
+            let mut expected = vec![0; range.len() * planes * PLANE_BYTES];
+            let row = row_bytes(frames);
+            layout.rasterise(&spikes, row, range, 0..planes, &mut expected);
+            let mut rest = &drawn.bytes[..];
+            for (length, expected) in drawn.lengths.iter().zip(expected.chunks(PLANE_BYTES)) {
+                let (packed, after) = rest.split_at(*length as usize);
+                let mut plane = Vec::new();
+                let mut reader = flate2::read::ZlibDecoder::new(packed);
+                reader.read_to_end(&mut plane).unwrap();
+                assert!(plane == expected);
+                rest = after;
+            }
+            assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_plane_of_noise_fits_its_buffer() {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+        let mut press = Press::new();
+        let noise: Vec<u8> = (0..PLANE_BYTES).map(|_| random.next_u64() as u8).collect();
+        assert!(press.pack(&noise).len() < PACKED_BYTES);
+    }
+}

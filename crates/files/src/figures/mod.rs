@@ -1,0 +1,171 @@
+//! The figures of a subject as a PDF (rule 8.3).
+//!
+//! `summary`, `cells` and `neuron` say what is on a page, `panel` and `axis` how a chart looks, `trace` thins a recording to what
+//! paper can show. plotters turns that into shapes, `pdf` writes the shapes as a page, `metrics` knows the fonts that
+//! every PDF reader brings along, and `document` binds the pages.
+
+mod axis;
+mod cells;
+mod document;
+mod metrics;
+mod neuron;
+mod panel;
+mod pdf;
+mod summary;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use document::Document;
+use panel::Canvas;
+use pdf::Page;
+use plotters::drawing::DrawingAreaErrorKind;
+
+/// What the first page tells about a subject.
+#[derive(Debug, Clone)]
+pub struct Summary<'a> {
+    /// Name of the subject's folder; any Unicode.
+    pub subject: &'a str,
+    /// Name of the CASCADE model.
+    pub cascade_model: &'a str,
+    /// Neurons, `N`.
+    pub neurons: usize,
+    /// Frames, `T`.
+    pub frames: usize,
+    /// Frames per second.
+    pub sampling_rate_hz: f64,
+    /// Window of the running baseline in seconds.
+    pub window_sec: f64,
+    /// Percentile of the running baseline, 0 to 100.
+    pub percentile: f64,
+    /// `dff`, `subtract` or `none`: what the traces are, hence how their axis is named.
+    pub baseline: &'a str,
+    /// `1`, `0` or `off` (rule 4.5).
+    pub threshold: &'a str,
+    /// `--seed`.
+    pub seed: u64,
+    /// (T,) 1 for a training frame, 0 for a test frame.
+    pub is_train: &'a [u8],
+    /// (Z,) z levels, ascending.
+    pub z_values: &'a [f64],
+    /// (Z,) neurons of each z-plane.
+    pub neurons_per_plane: &'a [usize],
+    /// (N, 3) x, y, z of each neuron, NaN already replaced.
+    pub positions: &'a [[f64; 3]],
+    /// (N,) noise level in % / √Hz, NaN where there is none.
+    pub noise_levels: &'a [f32],
+    /// (T,) spikes of all neurons in each frame.
+    pub spikes_per_frame: &'a [u32],
+    /// Version of this program.
+    pub software_version: &'a str,
+    /// Warnings of this subject, in the order they were given.
+    pub warnings: &'a [String],
+}
+
+impl Summary<'_> {
+    /// What the traces are, as the name of their axis.
+    fn trace_name(&self) -> &str {
+        match self.baseline {
+            "dff" => "ΔF/F",
+            "subtract" => "F − F₀",
+            "none" => "ΔF/F (as given)",
+            other => other,
+        }
+    }
+
+    /// Unit of noise levels after a space; none where the traces are not relative to their baseline.
+    fn noise_unit(&self) -> &'static str {
+        match self.baseline {
+            "subtract" => "",
+            _ => " % / √Hz",
+        }
+    }
+}
+
+/// One neuron's page: three traces of `T` frames.
+#[derive(Debug, Clone)]
+pub struct NeuronTraces {
+    /// 0-based place in `CellResp`.
+    pub neuron: usize,
+    /// Noise level in % / √Hz; NaN where there is none.
+    pub noise_level: f32,
+    /// Noise level of the ensemble that inferred the rate.
+    pub model_noise_level: i32,
+    /// (T,) ΔF/F, or what `Summary::baseline` says.
+    pub dff: Vec<f32>,
+    /// (T,) spikes per frame, NaN where there is no rate.
+    pub rate: Vec<f32>,
+    /// (T,) 1 where the neuron spikes.
+    pub spikes: Vec<u8>,
+}
+
+/// Why there is no PDF.
+#[derive(Debug, thiserror::Error)]
+pub enum PlotError {
+    /// The file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The plotting library refused a figure.
+    #[error("cannot draw the figures: {0}")]
+    Draw(String),
+}
+
+impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotError {
+    fn from(error: DrawingAreaErrorKind<E>) -> Self {
+        Self::Draw(error.to_string())
+    }
+}
+
+/// Writes a summary page and one page for each of `neurons` to `path`, replacing what is there.
+///
+/// The same arguments give the same bytes.
+///
+/// # Errors
+/// When the file cannot be written, or a figure cannot be drawn.
+pub fn write_pdf(
+    path: &Path,
+    summary: &Summary,
+    neurons: &[NeuronTraces],
+) -> Result<(), PlotError> {
+    let bytes = document(summary, neurons)?;
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| PlotError::Write {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// The bytes of the PDF.
+fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Vec<u8>, PlotError> {
+    let producer = format!("spikegrid-mpi {}", summary.software_version);
+    let mut document = Document::new(&format!("{}: spike grids", summary.subject), &producer);
+    let mut add = |bookmark: String, draw: &dyn Fn(&Canvas) -> Result<(), PlotError>| {
+        let page = Rc::new(RefCell::new(Page::new()));
+        draw(&Canvas::from(&page))?;
+        let content = page.borrow_mut().take_content();
+        let added = document.add_page(&content, bookmark);
+        added.map_err(|error| PlotError::Draw(error.to_string()))
+    };
+    add("Summary".to_owned(), &|page| summary::draw(page, summary))?;
+    for traces in neurons {
+        let bookmark = format!("Neuron {}", traces.neuron);
+        add(bookmark, &|page| neuron::draw(page, summary, traces))?;
+    }
+    Ok(document.finish())
+}

@@ -1,0 +1,156 @@
+//! The page of one neuron: ΔF/F, inferred spike rate and discrete spikes above one time axis.
+
+use plotters::prelude::*;
+
+use super::axis::{Axis, counted, significant};
+use super::metrics::fitted;
+use super::panel::{
+    BLUE, Canvas, Frame, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold, columns, draw_trace,
+    part, text, width, write, write_in_the_middle,
+};
+use super::trace::{extent, gaps, spike_ticks};
+use super::{NeuronTraces, PlotError, Summary};
+
+const MARGIN: f64 = 36.0;
+/// Width of the panels, in points.
+const WIDTH: f64 = 770.0;
+const DFF_PANEL: (f64, f64) = (76.0, 208.0);
+const RATE_PANEL: (f64, f64) = (298.0, 156.0);
+const SPIKE_PANEL: (f64, f64) = (468.0, 68.0);
+
+/// Draws the page of `traces`.
+///
+/// # Errors
+/// When the plotting library refuses.
+pub(super) fn draw(
+    page: &Canvas,
+    summary: &Summary,
+    traces: &NeuronTraces,
+) -> Result<(), PlotError> {
+    let time = TimeAxis::new(summary, 10);
+    draw_heading(page, summary, traces)?;
+    draw_dff(&panel(page, DFF_PANEL), &time, summary, traces)?;
+    draw_rate(&panel(page, RATE_PANEL), &time, traces)?;
+    draw_spikes(&panel(page, SPIKE_PANEL), &time, traces)?;
+    draw_legend(page, summary)
+}
+
+fn panel(page: &Canvas, (top, height): (f64, f64)) -> Canvas {
+    part(page, (MARGIN, top), (WIDTH, height))
+}
+
+fn draw_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Result<(), PlotError> {
+    let heading = format!("Neuron {} ({})", traces.neuron, summary.subject);
+    let heading = fitted(&heading, true, 14.0, WIDTH);
+    write(page, &heading, &bold(14.0), (MARGIN, 30.0))?;
+
+    let spikes = traces.spikes.iter().filter(|&&spike| spike != 0).count();
+    let noise = if traces.noise_level.is_finite() {
+        format!(
+            "noise level {}{}, inferred by the ensemble for noise level {}",
+            significant(f64::from(traces.noise_level), 3),
+            summary.noise_unit(),
+            traces.model_noise_level
+        )
+    } else {
+        format!(
+            "noise level not defined, inferred by the ensemble for noise level {}",
+            traces.model_noise_level
+        )
+    };
+    let words = format!(
+        "column {} of CellResp (counted from 0)    •    {noise}    •    {} in {}",
+        traces.neuron,
+        counted(spikes, "spike"),
+        counted(traces.spikes.len(), "frame"),
+    );
+    write(page, &words, &text(9.0, MUTED), (MARGIN, 51.0))
+}
+
+fn draw_dff(
+    canvas: &Canvas,
+    time: &TimeAxis,
+    summary: &Summary,
+    traces: &NeuronTraces,
+) -> Result<(), PlotError> {
+    let extent = extent(traces.dff.iter().map(|&value| f64::from(value)));
+    let (least, greatest) = extent.unwrap_or((0.0, 1.0));
+    let mut chart = Frame {
+        x: &time.axis,
+        y: &Axis::around(least, greatest, 6),
+        x_label: None,
+        y_label: summary.trace_name(),
+        bands: time.bands(gaps(&traces.dff, columns(canvas)), NO_VALUE),
+    }
+    .draw(canvas)?;
+    draw_trace(&mut chart, columns(canvas), time, &traces.dff, BLUE)?;
+    match extent {
+        Some(_) => Ok(()),
+        None => write_in_the_middle(&chart, "no values in this trace"),
+    }
+}
+
+fn draw_rate(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
+    let extent = extent(traces.rate.iter().map(|&value| f64::from(value)));
+    let y = match extent {
+        Some((least, greatest)) if least < 0.0 => Axis::around(least, greatest, 5),
+        Some((_, greatest)) => Axis::from_zero(greatest, 5),
+        None => Axis::from_zero(1.0, 5),
+    };
+    let mut chart = Frame {
+        x: &time.axis,
+        y: &y,
+        x_label: None,
+        y_label: "spike rate (spikes / frame)",
+        bands: time.bands(gaps(&traces.rate, columns(canvas)), NO_VALUE),
+    }
+    .draw(canvas)?;
+    draw_trace(&mut chart, columns(canvas), time, &traces.rate, VERMILION)?;
+    match extent {
+        Some(_) => Ok(()),
+        None => write_in_the_middle(&chart, why_there_is_no_rate(&traces.dff)),
+    }
+}
+
+fn why_there_is_no_rate(dff: &[f32]) -> &'static str {
+    if dff.iter().all(|value| !value.is_finite()) {
+        "no spike rate: no values in this trace"
+    } else if dff.iter().all(|value| value.is_finite()) {
+        "no spike rate: recording shorter than the network's window"
+    } else {
+        "no spike rate: no stretch without gaps as long as the network's window"
+    }
+}
+
+fn draw_spikes(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
+    let mut chart = Frame {
+        x: &time.axis,
+        y: &Axis::without_ticks(0.0..1.0),
+        x_label: Some(time.label),
+        y_label: "spikes",
+        bands: Vec::new(),
+    }
+    .draw(canvas)?;
+    let ticks = spike_ticks(&traces.spikes, columns(canvas));
+    let style = INK.stroke_width(width(0.6));
+    chart.draw_series(ticks.iter().map(|&frame| {
+        let x = time.at(frame);
+        PathElement::new([(x, 0.15), (x, 0.85)], style)
+    }))?;
+    if ticks.is_empty() {
+        write_in_the_middle(&chart, "no spikes")
+    } else {
+        Ok(())
+    }
+}
+
+fn draw_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    let top = 551.0;
+    let swatch = part(page, (MARGIN + 50.0, top), (14.0, 8.0));
+    swatch.fill(&NO_VALUE)?;
+    let words = format!(
+        "no value: nearer to an end than the network's window reaches, or a missing sample    •    model {}",
+        summary.cascade_model
+    );
+    write(page, &words, &text(8.0, MUTED), (MARGIN + 69.0, top))
+}

@@ -1,0 +1,220 @@
+//! The first page: parameters, the population over time, where the cells are, how noisy they are.
+
+use plotters::prelude::*;
+
+use super::axis::{Axis, count, significant};
+use super::cells::{draw_map, draw_noise, draw_planes};
+use super::metrics::{fitted, text_width};
+use super::panel::{
+    BLUE, Canvas, Frame, HAIRLINE, INK, MUTED, TEST, TimeAxis, VERMILION, bold, columns,
+    draw_trace, part, text, units, width, write, write_in_the_middle,
+};
+use super::trace::runs_where;
+use super::{PlotError, Summary};
+
+const LEFT: f64 = 36.0;
+const TOP_ROW: f64 = 68.0;
+const TOP_ROW_HEIGHT: f64 = 242.0;
+const BOTTOM_ROW: f64 = 328.0;
+const BOTTOM_ROW_HEIGHT: f64 = 186.0;
+/// Left edge and width of the figures, in points.
+const TABLE: (f64, f64) = (LEFT, 236.0);
+const MAP: (f64, f64) = (280.0, 312.0);
+const RIGHT: (f64, f64) = (600.0, 206.0);
+const POPULATION: (f64, f64) = (LEFT, 556.0);
+const HEADING_HEIGHT: f64 = 16.0;
+const WARNINGS_TOP: f64 = 526.0;
+const WARNINGS_WIDTH: f64 = 770.0;
+const WARNING_LINES: usize = 4;
+
+/// Draws the page.
+///
+/// # Errors
+/// When the plotting library refuses.
+pub(super) fn draw(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    let title = fitted(summary.subject, true, 16.0, WARNINGS_WIDTH);
+    write(page, &title, &bold(16.0), (LEFT, 28.0))?;
+    let about = format!(
+        "Spike grids from calcium traces: parameters, population and cells    •    spikegrid-mpi {}",
+        summary.software_version
+    );
+    write(page, &about, &text(9.0, MUTED), (LEFT, 49.0))?;
+
+    let top = (TOP_ROW, TOP_ROW_HEIGHT);
+    let bottom = (BOTTOM_ROW, BOTTOM_ROW_HEIGHT);
+    draw_table(&headed(page, TABLE, top, "Parameters")?, summary)?;
+    draw_map(&headed(page, MAP, top, "Cells")?, summary)?;
+    draw_planes(&headed(page, RIGHT, top, "Neurons per z-plane")?, summary)?;
+    draw_test_legend(page, summary)?;
+    draw_population(
+        &headed(page, POPULATION, bottom, "Population activity")?,
+        summary,
+    )?;
+    draw_noise(&headed(page, RIGHT, bottom, "Noise")?, summary)?;
+    draw_warnings(page, summary.warnings)
+}
+
+/// Writes a heading over a part of the page and gives the part below.
+fn headed(
+    page: &Canvas,
+    (left, width): (f64, f64),
+    (top, height): (f64, f64),
+    heading: &str,
+) -> Result<Canvas, PlotError> {
+    write(page, heading, &bold(10.0), (left, top))?;
+    let below = (left, top + HEADING_HEIGHT);
+    Ok(part(page, below, (width, height - HEADING_HEIGHT)))
+}
+
+fn draw_table(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    const ROW: f64 = 16.5;
+    const VALUE: f64 = 74.0;
+    for (place, (name, value)) in parameters(summary).into_iter().enumerate() {
+        let top = ROW * place as f64;
+        let value = fitted(&value, false, 8.5, TABLE.1 - VALUE);
+        write(canvas, name, &text(8.5, MUTED), (0.0, top + 4.0))?;
+        write(canvas, &value, &text(8.5, INK), (VALUE, top + 4.0))?;
+        let line = [(0, units(top + ROW)), (units(TABLE.1), units(top + ROW))];
+        canvas.draw(&PathElement::new(line, HAIRLINE.stroke_width(width(0.5))))?;
+    }
+    Ok(())
+}
+
+fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
+    let spikes = total_spikes(summary);
+    let opportunities = summary.neurons as f64 * summary.frames as f64;
+    let rate = spikes as f64 / opportunities.max(1.0);
+    let training = summary.is_train.iter().filter(|&&train| train == 1).count();
+    let baseline = match summary.baseline {
+        "none" => "as given".to_owned(),
+        _ => format!(
+            "percentile {} of {} s windows",
+            significant(summary.percentile, 4),
+            significant(summary.window_sec, 4)
+        ),
+    };
+    let rate = format!(
+        "{} spikes / frame = {} Hz",
+        significant(rate, 3),
+        significant(rate * summary.sampling_rate_hz, 3)
+    );
+    let test = summary.is_train.len() - training;
+    let split = format!("{} training, {} test frames", count(training), count(test));
+    let sampling = format!("{} Hz", significant(summary.sampling_rate_hz, 6));
+    vec![
+        ("Neurons", count(summary.neurons)),
+        ("z-planes", planes(summary)),
+        ("Frames", recording_length(summary)),
+        ("Sampling rate", sampling),
+        ("Split", split),
+        ("Traces", summary.trace_name().to_owned()),
+        ("Baseline", baseline),
+        ("Model", summary.cascade_model.to_owned()),
+        ("Threshold", threshold(summary.threshold)),
+        ("Random seed", summary.seed.to_string()),
+        ("Spikes", count(spikes)),
+        ("Mean rate", rate),
+    ]
+}
+
+fn recording_length(summary: &Summary) -> String {
+    let seconds = summary.frames as f64 / summary.sampling_rate_hz;
+    let length = if seconds >= 120.0 {
+        format!("{} min", significant(seconds / 60.0, 3))
+    } else {
+        format!("{} s", significant(seconds, 3))
+    };
+    format!("{} ({length})", count(summary.frames))
+}
+
+fn planes(summary: &Summary) -> String {
+    match summary.z_values {
+        [] => "0".to_owned(),
+        [only] => format!("1, at z = {}", significant(*only, 6)),
+        [first, .., last] => format!(
+            "{}, from z = {} to {}",
+            count(summary.z_values.len()),
+            significant(*first, 6),
+            significant(*last, 6)
+        ),
+    }
+}
+
+fn threshold(threshold: &str) -> String {
+    match threshold {
+        "1" => "1 (rates below one spike become 0)".to_owned(),
+        "0" => "0 (negative rates become 0)".to_owned(),
+        "off" => "off (rates as inferred)".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn total_spikes(summary: &Summary) -> u64 {
+    let spikes = summary.spikes_per_frame.iter();
+    spikes.map(|&spikes| u64::from(spikes)).sum()
+}
+
+fn draw_population(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    let time = TimeAxis::new(summary, 8);
+    let spikes: Vec<f32> = summary.spikes_per_frame.iter().map(|&n| n as f32).collect();
+    let most = summary.spikes_per_frame.iter().max().copied();
+    let mut chart = Frame {
+        x: &time.axis,
+        y: &Axis::from_zero(f64::from(most.unwrap_or(0)), 5),
+        x_label: Some(time.label),
+        y_label: "spikes / frame, all neurons",
+        bands: time.bands(runs_where(summary.is_train, |&train| train != 1), TEST),
+    }
+    .draw(canvas)?;
+    draw_trace(&mut chart, columns(canvas), &time, &spikes, BLUE)?;
+    match most.unwrap_or(0) {
+        0 => write_in_the_middle(&chart, "no spikes"),
+        _ => Ok(()),
+    }
+}
+
+/// Says what the shading of the population's time axis means, at the right above the axis.
+fn draw_test_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    let all_train = summary.is_train.iter().all(|&train| train == 1);
+    let words = if all_train {
+        "no test frames"
+    } else {
+        "test frames"
+    };
+    let left = POPULATION.0 + POPULATION.1 - text_width(words, false) * 8.0;
+    write(page, words, &text(8.0, MUTED), (left, BOTTOM_ROW + 2.0))?;
+    if all_train {
+        return Ok(());
+    }
+    let swatch = part(page, (left - 18.0, BOTTOM_ROW + 2.0), (14.0, 7.0));
+    Ok(swatch.fill(&TEST)?)
+}
+
+fn draw_warnings(page: &Canvas, warnings: &[String]) -> Result<(), PlotError> {
+    const LINE: f64 = 11.0;
+    const TEXT: f64 = 55.0;
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    write(
+        page,
+        "Warnings",
+        &bold(8.5).color(&VERMILION),
+        (LEFT, WARNINGS_TOP),
+    )?;
+    let shown = if warnings.len() <= WARNING_LINES {
+        warnings.len()
+    } else {
+        WARNING_LINES - 1
+    };
+    let more = match warnings.len() - shown {
+        0 => None,
+        hidden => Some(format!("and {} more, see report.json", count(hidden))),
+    };
+    for (place, warning) in warnings[..shown].iter().chain(&more).enumerate() {
+        let line = fitted(warning, false, 8.5, WARNINGS_WIDTH - TEXT);
+        let position = (LEFT + TEXT, WARNINGS_TOP + LINE * place as f64);
+        write(page, &line, &text(8.5, INK), position)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,311 @@
+//! Deflated chunks as they lie in the file, inflated here. HDF5 takes longer: it copies out of each chunk what is asked for, and inflates
+//! with an older library. What is out of the ordinary is left to it.
+
+use std::ptr::null_mut;
+
+use hdf5::{Dataset, Datatype, h5check};
+use hdf5_sys::h5::{herr_t, hsize_t};
+use hdf5_sys::h5d::H5Dread_chunk1;
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
+use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_filter_t};
+use zlib_rs::{Inflate, InflateFlush, Status};
+
+use super::samples::Number;
+
+/// Numbers of a chunk that is inflated here, at most: 1 to 2 MiB, beside which HDF5 has room for another.
+const LARGEST: usize = 1 << 18;
+
+unsafe extern "C" {
+    // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
+    fn H5Dget_chunk_storage_size(
+        dataset: hid_t,
+        start: *const hsize_t,
+        bytes: *mut hsize_t,
+    ) -> herr_t;
+}
+
+/// How chunks were deflated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coding {
+    /// Rows and columns of a chunk.
+    pub extent: [usize; 2],
+    /// First the first bytes of all numbers, then the second ones.
+    shuffled: bool,
+}
+
+impl Coding {
+    /// How chunks of a dataset of `N` were deflated, if they are ordinary: small ones of numbers in the machine's own order, at most
+    /// shuffled before.
+    pub(super) fn of<N: Number>(dataset: &Dataset) -> Option<Self> {
+        let extent: [usize; 2] = dataset.chunk()?.try_into().ok()?;
+        let own_type = Datatype::from_type::<N>().ok()? == dataset.dtype().ok()?;
+        let shuffled = match filters(dataset)?[..] {
+            [H5Z_FILTER_DEFLATE] => false,
+            [H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE] => true,
+            _ => return None,
+        };
+        let numbers = extent[0].checked_mul(extent[1])?;
+        let ordinary = own_type && (1..=LARGEST).contains(&numbers);
+        ordinary.then_some(Self { extent, shuffled })
+    }
+}
+
+/// Is a dataset stored in chunks, and these as they are?
+pub(super) fn plain(dataset: &Dataset) -> bool {
+    dataset.is_chunked() && filters(dataset).is_some_and(|filters| filters.is_empty())
+}
+
+/// Inflates one chunk of a dataset after the other.
+pub(super) struct Chunks<'a, N> {
+    dataset: &'a Dataset,
+    /// The chunk's numbers, row-major.
+    numbers: Vec<N>,
+    /// Its bytes as stored, and before they are put in order.
+    stored: Vec<u8>,
+    shuffled: Option<Vec<u8>>,
+    inflate: Inflate,
+}
+
+impl<'a, N: Number> Chunks<'a, N> {
+    pub(super) fn new(dataset: &'a Dataset, coding: Coding) -> Self {
+        let numbers = vec![N::zeroed(); coding.extent[0] * coding.extent[1]];
+        let bytes = size_of_val(&numbers[..]);
+        Self {
+            dataset,
+            numbers,
+            stored: Vec::new(),
+            shuffled: coding.shuffled.then(|| vec![0; bytes]),
+            inflate: Inflate::new(true, 15),
+        }
+    }
+
+    /// The numbers of the chunk that begins at row and column `start`, row-major, those beyond the dataset's edge included; nothing
+    /// where the chunk is out of the ordinary: not there, stored without its filters, damaged.
+    pub(super) fn read(&mut self, start: [usize; 2]) -> Option<&[N]> {
+        let Self {
+            dataset,
+            numbers,
+            stored,
+            shuffled,
+            inflate,
+        } = self;
+        let start = start.map(|place| place as hsize_t);
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
+        let size = bytes.len();
+        let stored_size = stored_size(dataset, &start)?;
+        // What does not shrink grows by little.
+        if stored_size > size + size / 8 + 64 {
+            return None;
+        }
+        stored.resize(stored_size, 0);
+        read_stored(dataset, &start, stored)?;
+        let inflated = match shuffled {
+            Some(shuffled) => &mut shuffled[..],
+            None => &mut bytes[..],
+        };
+        inflate.reset(true);
+        let status = inflate.decompress(stored, inflated, InflateFlush::Finish);
+        if !matches!(status, Ok(Status::StreamEnd)) || inflate.total_out() != size as u64 {
+            return None;
+        }
+        let planes = shuffled
+            .iter()
+            .flat_map(|planes| planes.chunks_exact(size / size_of::<N>()));
+        for (place, plane) in planes.enumerate() {
+            let bytes = bytes[place..].iter_mut().step_by(size_of::<N>());
+            bytes.zip(plane).for_each(|(to, from)| *to = *from);
+        }
+        Some(numbers)
+    }
+}
+
+/// The filters that chunks of a dataset pass through, in the order of writing.
+fn filters(dataset: &Dataset) -> Option<Vec<H5Z_filter_t>> {
+    let settings = dataset.dcpl().ok()?;
+    hdf5::sync::sync(|| {
+        // SAFETY: the list of settings is open. Of each filter only the number is asked for: no values, no name.
+        let count = h5check(unsafe { H5Pget_nfilters(settings.id()) }).ok()?;
+        let filter = |place| {
+            let (mut flags, mut values) = (0, 0);
+            let filter = unsafe {
+                H5Pget_filter2(
+                    settings.id(),
+                    place,
+                    &mut flags,
+                    &mut values,
+                    null_mut(),
+                    0,
+                    null_mut(),
+                    null_mut(),
+                )
+            };
+            h5check(filter).ok()
+        };
+        (0..count as u32).map(filter).collect()
+    })
+}
+
+/// The bytes that a chunk takes in the file, if there are any.
+fn stored_size(dataset: &Dataset, start: &[hsize_t; 2]) -> Option<usize> {
+    let mut size = 0;
+    // SAFETY: the dataset is open, and its chunks have two axes (see `Coding::of`), as `start` has.
+    let found = hdf5::sync::sync(|| {
+        h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut size) })
+    });
+    found.ok().filter(|_| size > 0).map(|_| size as usize)
+}
+
+/// Reads the bytes of a chunk, as many as [`stored_size`] says, if they passed all filters.
+fn read_stored(dataset: &Dataset, start: &[hsize_t; 2], bytes: &mut [u8]) -> Option<()> {
+    let mut left_out = 0;
+    // SAFETY: as above. HDF5 writes as many bytes as the index says that the chunk takes, which for chunks with filters is what
+    // `stored_size` says; for others it is not (see `Coding::of`).
+    let read = hdf5::sync::sync(|| {
+        h5check(unsafe {
+            H5Dread_chunk1(
+                dataset.id(),
+                H5P_DEFAULT,
+                start.as_ptr(),
+                &mut left_out,
+                bytes.as_mut_ptr().cast(),
+            )
+        })
+    });
+    read.ok().filter(|_| left_out == 0).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+    use super::super::{Orientation, Samples, Traces};
+    use super::*;
+
+    const SHAPE: (usize, usize) = (50, 37);
+    const CHUNK: (usize, usize) = (8, 10);
+
+    /// Writes random numbers in chunks with some filters: those of rows from 40 are not there.
+    fn write<N: Number>(path: &Path, shuffle: bool, deflate: bool, fletcher32: bool) -> Dataset {
+        let mut generator = Xoshiro256PlusPlus::seed_from_u64(7);
+        let mut bytes = vec![0; SHAPE.0 * SHAPE.1 * size_of::<N>()];
+        generator.fill_bytes(&mut bytes);
+        // Half of them can be deflated.
+        bytes.iter_mut().step_by(2).for_each(|byte| *byte = 1);
+        let numbers: Vec<N> = bytemuck::pod_collect_to_vec(&bytes);
+        let numbers = ndarray::Array2::from_shape_vec(SHAPE, numbers).expect("numbers");
+        let file = hdf5::File::create(path).expect("a file");
+        let mut builder = file.new_dataset::<N>().shape(SHAPE).chunk(CHUNK);
+        if shuffle {
+            builder = builder.shuffle();
+        }
+        if deflate {
+            builder = builder.deflate(1);
+        }
+        if fletcher32 {
+            builder = builder.fletcher32();
+        }
+        let dataset = builder.create("CellResp").expect("a dataset");
+        let there = numbers.slice(ndarray::s![..40, ..]);
+        dataset.write_slice(there, (..40, ..)).expect("numbers");
+        file.flush().expect("a whole file");
+        dataset
+    }
+
+    /// What HDF5 itself reads, rounded.
+    fn expected<N: Number>(dataset: &Dataset) -> Vec<f32> {
+        let numbers = dataset.read_raw::<N>().expect("numbers");
+        let mut rounded = vec![0.0; numbers.len()];
+        N::round(&numbers, &mut rounded);
+        rounded
+    }
+
+    fn check<N: Number>(folder: &Path) {
+        let bits = |samples: &[f32]| samples.iter().map(|s| s.to_bits()).collect::<Vec<_>>();
+        let path = folder.join("TimeSeries.h5");
+        for filters in 0..8 {
+            let [shuffle, deflate, fletcher32] = [1, 2, 4].map(|filter| filters & filter != 0);
+            let dataset = write::<N>(&path, shuffle, deflate, fletcher32);
+            let coding = Coding::of::<N>(&dataset);
+            assert_eq!(coding.is_some(), deflate && !fletcher32);
+            assert_eq!(plain(&dataset), filters == 0);
+            if let Some(coding) = coding {
+                let mut chunks = Chunks::<N>::new(&dataset, coding);
+                assert!(chunks.read([32, 30]).is_some(), "filters {filters:03b}");
+            }
+            let expected = expected::<N>(&dataset);
+            drop(dataset);
+            // Rows of the file as neurons, so that nothing is turned.
+            let traces = Traces::open(&path, "CellResp", Orientation::NeuronsByFrames);
+            let samples = traces.and_then(|traces| traces.read_neurons(0..SHAPE.0));
+            let found = samples.expect("samples").traces(&(0..SHAPE.0));
+            assert_eq!(bits(&found), bits(&expected), "filters {filters:03b}");
+        }
+    }
+
+    #[test]
+    fn chunks_of_any_type_with_any_filters_are_what_hdf5_reads() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path();
+        check::<f32>(path);
+        check::<f64>(path);
+        check::<i8>(path);
+        check::<i16>(path);
+        check::<i32>(path);
+        check::<i64>(path);
+        check::<u8>(path);
+        check::<u16>(path);
+        check::<u32>(path);
+        check::<u64>(path);
+    }
+
+    #[test]
+    fn chunks_out_of_the_ordinary_are_left_to_hdf5() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("TimeSeries.h5");
+        let dataset = write::<f32>(&path, true, true, false);
+        let coding = Coding::of::<f32>(&dataset).expect("ordinary chunks");
+        let mut chunks = Chunks::<f32>::new(&dataset, coding);
+        assert!(chunks.read([32, 30]).is_some());
+        assert!(chunks.read([40, 0]).is_none(), "not there");
+        assert!(chunks.read([1000, 0]).is_none(), "beyond the dataset");
+        assert!(Coding::of::<f64>(&dataset).is_none(), "another type");
+
+        let fixture = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/fixtures/traces.h5"
+        );
+        let fixture = hdf5::File::open(fixture).expect("the fixture");
+        let dataset = fixture.dataset("chunked_be").expect("a dataset");
+        assert!(
+            Coding::of::<f32>(&dataset).is_none(),
+            "the other byte order"
+        );
+        let dataset = fixture.dataset("some_raw").expect("a dataset");
+        let coding = Coding::of::<f32>(&dataset).expect("ordinary chunks");
+        let mut chunks = Chunks::<f32>::new(&dataset, coding);
+        assert!(chunks.read([5, 0]).is_none(), "stored without its filters");
+    }
+
+    #[test]
+    fn a_damaged_chunk_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("TimeSeries.h5");
+        drop(write::<f32>(&path, false, true, false));
+        let mut bytes = std::fs::read(&path).expect("the file");
+        let header = [0x78, 0x01];
+        let chunk = bytes.windows(2).rposition(|at| at == header);
+        bytes[chunk.expect("a chunk") + 20..][..40].fill(0xff);
+        std::fs::write(&path, bytes).expect("a damaged file");
+        let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
+        let mut samples = Samples::default();
+        let whole = traces.storage().all_frames(0..SHAPE.1);
+        let message = traces
+            .read(&whole, &mut [&mut samples])
+            .expect_err("a damaged chunk");
+        assert!(message.to_string().contains("copy or save"), "{message}");
+    }
+}

@@ -1,0 +1,340 @@
+//! Samples as they lie in a recording, and the traces that are made of them.
+
+use std::ops::Range;
+
+use bytemuck::Pod;
+use hdf5::H5Type;
+use serde::{Deserialize, Serialize};
+
+use super::huge_pages::on_huge_pages;
+use super::{Orientation, Piece, Storage, tiles};
+
+/// The samples of a piece in the order of the file, so that they can be read straight to where they belong and from first to last: in
+/// tiles, each of them row-major, as wide as a chunk of the file and as high as one or a few, band by band. A row is a frame of (T, N),
+/// and a neuron of (N, T).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Samples {
+    orientation: Orientation,
+    piece: Piece,
+    /// Rows and columns of a tile; tiles begin at their multiples.
+    tile: [usize; 2],
+    #[serde(with = "as_bytes")]
+    values: Vec<f32>,
+}
+
+/// Numbers of a dataset, row-major, one row `stride` after the other.
+pub(super) struct Block<'a, N> {
+    pub rows: Range<usize>,
+    pub columns: Range<usize>,
+    pub stride: usize,
+    pub values: &'a [N],
+}
+
+/// A type that numbers of a dataset are read in.
+pub(super) trait Number: H5Type + Pod {
+    /// Rounds each to the nearest f32.
+    fn round(numbers: &[Self], samples: &mut [f32]);
+
+    /// The samples as such numbers, if these are of the same type.
+    fn of_samples(_samples: &mut [f32]) -> Option<&mut [Self]> {
+        None
+    }
+}
+
+impl Number for f32 {
+    fn round(numbers: &[f32], samples: &mut [f32]) {
+        samples.copy_from_slice(numbers);
+    }
+
+    fn of_samples(samples: &mut [f32]) -> Option<&mut [f32]> {
+        Some(samples)
+    }
+}
+
+macro_rules! rounded {
+    ($($type:ty)+) => {
+        $(impl Number for $type {
+            fn round(numbers: &[$type], samples: &mut [f32]) {
+                for (sample, number) in samples.iter_mut().zip(numbers) {
+                    *sample = *number as f32;
+                }
+            }
+        })+
+    };
+}
+
+rounded!(f64 i8 i16 i32 i64 u8 u16 u32 u64);
+
+impl Samples {
+    /// Zeros, in the order of a dataset.
+    #[must_use]
+    pub fn new(storage: &Storage, piece: Piece) -> Self {
+        Self {
+            orientation: storage.orientation,
+            values: on_huge_pages(piece.samples()),
+            piece,
+            tile: storage.tile(),
+        }
+    }
+
+    /// What these are samples of.
+    #[must_use]
+    pub fn piece(&self) -> &Piece {
+        &self.piece
+    }
+
+    /// Those of some of the neurons.
+    #[must_use]
+    pub fn of(&self, neurons: &Range<usize>) -> Self {
+        let piece = self.piece.of(neurons).unwrap_or_default();
+        let mut part = Self {
+            values: on_huge_pages(piece.samples()),
+            piece,
+            ..*self
+        };
+        part.take(self);
+        part
+    }
+
+    /// Takes over what `other` has of these samples.
+    pub fn take(&mut self, other: &Samples) {
+        let [rows, columns] = other.orientation.axes(&other.piece);
+        for [rows, columns] in tiles(rows, columns, other.tile, 0) {
+            let (first, stride) = other.place_of(rows.start, columns.start);
+            let block = Block {
+                rows,
+                columns,
+                stride,
+                values: &other.values[first..],
+            };
+            self.put(&block);
+        }
+    }
+
+    /// The rows and columns of these samples that are in the tile of one of them.
+    fn tile_of(&self, row: usize, column: usize) -> [Range<usize>; 2] {
+        let [rows, columns] = self.orientation.axes(&self.piece);
+        let around = |place: usize, length: usize, own: Range<usize>| {
+            let start = place / length * length;
+            start.max(own.start)..start.saturating_add(length).min(own.end)
+        };
+        let [high, wide] = self.tile;
+        [around(row, high, rows), around(column, wide, columns)]
+    }
+
+    /// The place of the sample of a row and column of these, and how far behind it that of the next row of its tile is.
+    fn place_of(&self, row: usize, column: usize) -> (usize, usize) {
+        let [rows, columns] = self.orientation.axes(&self.piece);
+        let [band, panel] = self.tile_of(row, column);
+        let before =
+            (band.start - rows.start) * columns.len() + (panel.start - columns.start) * band.len();
+        let stride = panel.len();
+        let place = before + (row - band.start) * stride + column - panel.start;
+        (place, stride)
+    }
+
+    /// The place of all numbers of these rows and columns, if they belong here and lie next to each other.
+    pub(super) fn place(
+        &mut self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+    ) -> Option<&mut [f32]> {
+        let [own_rows, own_columns] = self.orientation.axes(&self.piece);
+        let within =
+            |part: &Range<usize>, own: &Range<usize>| overlap(part, own).as_ref() == Some(part);
+        if !(within(rows, &own_rows) && within(columns, &own_columns)) {
+            return None;
+        }
+        let [band, panel] = self.tile_of(rows.start, columns.start);
+        let one_piece = within(rows, &band)
+            && (*columns == panel || rows.len() == 1 && within(columns, &panel));
+        let (start, _) = self.place_of(rows.start, columns.start);
+        one_piece.then(|| &mut self.values[start..][..rows.len() * columns.len()])
+    }
+
+    /// Takes over what a block has of these samples.
+    pub(super) fn put<N: Number>(&mut self, block: &Block<N>) {
+        let [rows, columns] = self.orientation.axes(&self.piece);
+        let here = [
+            overlap(&rows, &block.rows),
+            overlap(&columns, &block.columns),
+        ];
+        let [Some(rows), Some(columns)] = here else {
+            return;
+        };
+        for [rows, columns] in tiles(rows, columns, self.tile, 0) {
+            let (to, stride) = self.place_of(rows.start, columns.start);
+            let from = (rows.start - block.rows.start) * block.stride + columns.start
+                - block.columns.start;
+            let to = self.values[to..].chunks_mut(stride);
+            let from = block.values[from..].chunks(block.stride);
+            for (to, from) in to.zip(from).take(rows.len()) {
+                N::round(&from[..columns.len()], &mut to[..columns.len()]);
+            }
+        }
+    }
+
+    /// The traces of some of the neurons, (n, frames).
+    #[must_use]
+    pub fn traces(&self, neurons: &Range<usize>) -> Vec<f32> {
+        /// Frames turned together: what is read of each stays in the nearest cache until its other neurons are asked for.
+        const TILE: usize = 32;
+        let all = &self.piece.frames;
+        let frames = all.len();
+        let mut traces = vec![0.0; neurons.len() * frames];
+        let part = self.piece.of(neurons).unwrap_or_default();
+        let [rows, columns] = self.orientation.axes(&part);
+        for [rows, columns] in tiles(rows, columns, self.tile, 0) {
+            let (first, stride) = self.place_of(rows.start, columns.start);
+            let samples = &self.values[first..];
+            match self.orientation {
+                Orientation::FramesByNeurons => {
+                    for tile in (0..rows.len()).step_by(TILE) {
+                        let part = tile..rows.len().min(tile + TILE);
+                        for (column, neuron) in columns.clone().enumerate() {
+                            let trace = &mut traces[(neuron - neurons.start) * frames..][..frames];
+                            let trace = &mut trace[rows.start - all.start..][part.clone()];
+                            let column = samples[tile * stride + column..].iter().step_by(stride);
+                            for (to, from) in trace.iter_mut().zip(column) {
+                                *to = *from;
+                            }
+                        }
+                    }
+                }
+                Orientation::NeuronsByFrames => {
+                    for (neuron, row) in rows.zip(samples.chunks(stride)) {
+                        let trace = &mut traces[(neuron - neurons.start) * frames..][..frames];
+                        let trace = &mut trace[columns.start - all.start..][..columns.len()];
+                        trace.copy_from_slice(&row[..columns.len()]);
+                    }
+                }
+            }
+        }
+        traces
+    }
+}
+
+/// What two ranges have in common, if they have anything.
+pub(super) fn overlap(a: &Range<usize>, b: &Range<usize>) -> Option<Range<usize>> {
+    let both = a.start.max(b.start)..a.end.min(b.end);
+    (!both.is_empty()).then_some(both)
+}
+
+/// Samples as the bytes that they are: ranks of one job are of one kind.
+mod as_bytes {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_bytes::Bytes;
+
+    pub(super) fn serialize<S: Serializer>(
+        samples: &[f32],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytemuck::cast_slice(samples))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<f32>, D::Error> {
+        let bytes = <&Bytes>::deserialize(deserializer)?;
+        Ok(bytemuck::pod_collect_to_vec(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbered samples of these frames of neurons 10 to 13.
+    fn numbered(chunk: Option<[usize; 2]>, frames: Range<usize>) -> Samples {
+        let storage = Storage {
+            chunk,
+            ..Storage::contiguous(200, 30)
+        };
+        let piece = Piece {
+            neurons: 10..14,
+            frames,
+        };
+        let mut samples = Samples::new(&storage, piece);
+        let numbers = samples.values.iter_mut().enumerate();
+        numbers.for_each(|(place, value)| *value = place as f32);
+        samples
+    }
+
+    #[test]
+    fn only_what_belongs_here_and_lies_in_one_piece_has_a_place() {
+        let mut samples = numbered(None, 5..8);
+        let mut place = |rows, columns| samples.place(&rows, &columns).map(|place| place.to_vec());
+        assert_eq!(
+            place(6..8, 10..14),
+            Some((4..12).map(|v| v as f32).collect())
+        );
+        assert_eq!(place(6..7, 11..13), Some(vec![5.0, 6.0]));
+        assert_eq!(place(5..7, 11..13), None, "two pieces");
+        assert_eq!(place(4..7, 10..14), None, "a row of others");
+        assert_eq!(place(6..7, 9..12), None, "a column of others");
+        assert_eq!(place(5..8, 9..15), None, "columns of others on both sides");
+    }
+
+    #[test]
+    fn columns_of_a_chunk_lie_in_one_piece() {
+        let mut samples = numbered(Some([2, 3]), 5..8);
+        let mut place = |rows, columns| samples.place(&rows, &columns).map(|place| place.to_vec());
+        assert_eq!(
+            place(5..8, 10..12),
+            Some((0..6).map(|v| v as f32).collect())
+        );
+        assert_eq!(place(6..8, 12..14), Some(vec![8.0, 9.0, 10.0, 11.0]));
+        assert_eq!(place(7..8, 13..14), Some(vec![11.0]));
+        assert_eq!(place(5..7, 12..13), None, "a part of a panel");
+        assert_eq!(place(6..7, 11..13), None, "two panels");
+        assert_eq!(place(6..8, 9..12), None, "a column of others");
+        assert_eq!(samples.traces(&(11..13)), [1.0, 3.0, 5.0, 6.0, 8.0, 10.0]);
+        assert_eq!(
+            samples.of(&(11..13)).values,
+            [1.0, 3.0, 5.0, 6.0, 8.0, 10.0]
+        );
+    }
+
+    #[test]
+    fn tiles_lie_band_by_band() {
+        let mut samples = numbered(Some([64, 3]), 62..66);
+        let mut place = |rows, columns| samples.place(&rows, &columns).map(|place| place.to_vec());
+        let tile = |first: usize| Some((first..first + 4).map(|v| v as f32).collect());
+        assert_eq!(place(62..64, 10..12), tile(0));
+        assert_eq!(place(62..64, 12..14), tile(4));
+        assert_eq!(place(64..66, 10..12), tile(8));
+        assert_eq!(place(64..66, 12..14), tile(12));
+        assert_eq!(place(63..65, 10..12), None, "two bands");
+        assert_eq!(samples.traces(&(11..12)), [1.0, 3.0, 9.0, 11.0]);
+        let part = samples.of(&(11..13));
+        assert_eq!(part.values, [1.0, 3.0, 4.0, 6.0, 9.0, 11.0, 12.0, 14.0]);
+    }
+
+    #[test]
+    fn samples_arrive_as_they_were_sent() {
+        let piece = Piece {
+            neurons: 3..5,
+            frames: 0..2,
+        };
+        let sent = Samples {
+            orientation: Orientation::NeuronsByFrames,
+            piece,
+            tile: [64, 7],
+            values: vec![1.5, -0.0, f32::NAN, f32::INFINITY],
+        };
+        let bytes = postcard::to_stdvec(&sent).expect("bytes");
+        let arrived: Samples = postcard::from_bytes(&bytes).expect("samples");
+        let bits = |samples: &Samples| {
+            samples
+                .values
+                .iter()
+                .map(|s| s.to_bits())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&arrived), bits(&sent));
+        assert_eq!(
+            (arrived.piece, arrived.orientation, arrived.tile),
+            (sent.piece, sent.orientation, sent.tile)
+        );
+    }
+}

@@ -1,0 +1,402 @@
+//! Rule 2.2, on the file that `tests/fixtures/make_traces.py` writes and on files written here.
+
+use super::*;
+
+const FIXTURE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/fixtures/traces.h5"
+);
+
+fn open_fixture(dataset: &str) -> Result<Traces, InputError> {
+    Traces::open(Path::new(FIXTURE), dataset, Orientation::FramesByNeurons)
+}
+
+fn read(traces: &Traces, neurons: Range<usize>) -> Vec<f32> {
+    let samples = traces.read_neurons(neurons.clone()).expect("samples");
+    samples.traces(&neurons)
+}
+
+/// Neuron-major values of the fixture.
+fn expected(neurons: Range<usize>, offset: f32) -> Vec<f32> {
+    neurons
+        .flat_map(|n| (0..10).map(move |t| (10 * n + t) as f32 - offset))
+        .collect()
+}
+
+#[test]
+fn rule_2_2_every_number_type_in_either_byte_order() {
+    let file = File::open(FIXTURE).expect("the fixture");
+    let mut types = 0;
+    for name in file.member_names().expect("datasets") {
+        let numeric =
+            name.starts_with("int") || name.starts_with("uint") || name.starts_with("float");
+        if !(numeric || name == "extended" || name == "chunked_be") {
+            continue;
+        }
+        let traces = open_fixture(&name).expect("traces");
+        assert_eq!((traces.frames(), traces.neurons()), (10, 7), "{name}");
+        let offset = if name.starts_with('u') { 0.0 } else { 20.0 };
+        assert_eq!(read(&traces, 0..7), expected(0..7, offset), "{name}");
+        assert_eq!(read(&traces, 3..5), expected(3..5, offset), "{name}");
+        types += 1;
+    }
+    assert_eq!(types, 22);
+}
+
+#[test]
+fn rule_2_2_chunks_without_filters_and_chunks_that_are_not_there() {
+    let traces = open_fixture("some_raw").expect("traces");
+    let expected = (0..7).flat_map(|n| {
+        (0..10).map(move |t| {
+            if t < 5 {
+                -1.0
+            } else {
+                (10 * n + t) as f32 - 20.0
+            }
+        })
+    });
+    assert!(read(&traces, 0..7).into_iter().eq(expected));
+}
+
+#[test]
+fn rule_2_2_values_are_rounded_to_f32_once() {
+    // Through f64 this would become a tie and then round down.
+    let traces = open_fixture("large_i8").expect("traces");
+    assert_eq!(
+        read(&traces, 0..1)[0],
+        ((1i64 << 62) + (1 << 38) + 1) as f32
+    );
+    assert_eq!(read(&traces, 0..1)[0], 4611686568183201792.0);
+}
+
+#[test]
+fn rule_2_2_what_are_no_traces_says_what_was_expected_and_found() {
+    for (dataset, found) in [
+        ("one_axis", "1 dimensions, shape (10,)"),
+        ("three_axes", "3 dimensions, shape (10, 7, 1)"),
+        ("scalar", "0 dimensions"),
+        ("no_frames", "an empty one, (0, 7)"),
+        ("text", "text in shape (10, 7)"),
+        ("variable_text", "text in shape (10, 7)"),
+        ("complex", "a compound type"),
+        ("records", "a compound type"),
+        ("logical", "logical values"),
+        ("nothing", "dimensions"),
+        ("group", "a group"),
+    ] {
+        let message = open_fixture(dataset).expect_err(dataset).to_string();
+        assert!(
+            message.contains(&format!("dataset {dataset}: expected")) && message.contains(found),
+            "{dataset}: {message}"
+        );
+    }
+    let message = open_fixture("CellResp").expect_err("missing").to_string();
+    assert!(
+        message.contains("expected a dataset CellResp, found chunked_be, complex"),
+        "{message}"
+    );
+    assert!(message.contains("--calcium_dataset"), "{message}");
+}
+
+#[test]
+fn rule_2_2_a_damaged_file_gives_the_librarys_short_reason() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let whole = std::fs::read(FIXTURE).expect("the fixture");
+    for (content, reason) in [
+        (&whole[..whole.len() / 2], "truncated"),
+        (&whole[1..], "signature"),
+        (&[], "signature"),
+    ] {
+        std::fs::write(&path, content).expect("a file");
+        let message = Traces::open(&path, "CellResp", Orientation::FramesByNeurons)
+            .expect_err("damaged")
+            .to_string();
+        assert!(
+            message.contains(reason)
+                && message.contains("TimeSeries.h5")
+                && !message.contains('\n'),
+            "{message}"
+        );
+    }
+    let missing = Traces::open(&dir.path().join("no.h5"), "x", Orientation::FramesByNeurons)
+        .expect_err("missing")
+        .to_string();
+    assert!(missing.contains("no such file"), "{missing}");
+    let folder = Traces::open(dir.path(), "x", Orientation::FramesByNeurons)
+        .expect_err("folder")
+        .to_string();
+    assert!(folder.contains("found a folder"), "{folder}");
+}
+
+/// A file of values of (row, column), in chunks if asked for, which are deflated or plain and no larger than the dataset.
+pub(crate) fn write(
+    path: &Path,
+    [rows, columns]: [usize; 2],
+    chunk: Option<(usize, usize)>,
+    deflated: bool,
+    value: impl Fn(usize, usize) -> f32,
+) {
+    let values = ndarray::Array2::from_shape_fn((rows, columns), |(r, c)| value(r, c));
+    let file = File::create(path).expect("a file");
+    let mut builder = file.new_dataset::<f32>().shape((rows, columns));
+    if let Some((high, wide)) = chunk {
+        builder = builder.chunk((high.min(rows), wide.min(columns)));
+        if deflated {
+            builder = builder.deflate(1);
+        }
+    }
+    let dataset = builder.create("CellResp").expect("a dataset");
+    dataset.write(&values).expect("values");
+}
+
+/// A value that says where it belongs.
+fn value(row: usize, column: usize) -> f32 {
+    (row * 1000 + column) as f32
+}
+
+/// Writes numbers of this shape in chunks like these, deflated and plain, and reads some neurons in either orientation.
+fn check_layouts(shape: [usize; 2], chunks: &[Option<(usize, usize)>], left_out: &[[usize; 2]]) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let deflated = chunks.iter().filter(|chunk| chunk.is_some());
+    let deflated = deflated.map(|chunk| (*chunk, true));
+    for (chunk, deflated) in chunks.iter().map(|chunk| (*chunk, false)).chain(deflated) {
+        write(&path, shape, chunk, deflated, value);
+        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
+            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
+            let (frames, neurons) = (traces.frames(), traces.neurons());
+            for [before, after] in left_out {
+                let start = neurons.min(*before);
+                let range = start..neurons.saturating_sub(*after).max(start);
+                let values = read(&traces, range.clone());
+                assert_eq!(values.len(), range.len() * frames);
+                let wrong = values.into_iter().enumerate().position(|(place, found)| {
+                    let (n, t) = (range.start + place / frames, place % frames);
+                    let (row, column) = match orientation {
+                        Orientation::FramesByNeurons => (t, n),
+                        Orientation::NeuronsByFrames => (n, t),
+                    };
+                    found != value(row, column)
+                });
+                assert_eq!(
+                    wrong, None,
+                    "{chunk:?} {deflated} {orientation:?} {range:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn rule_2_2_any_layout_and_orientation_gives_neuron_major_traces() {
+    let chunks = [
+        None,
+        Some((1, 1)),
+        Some((7, 5)),
+        Some((70, 5)),
+        Some((153, 1)),
+        Some((1, 41)),
+        Some((153, 41)),
+    ];
+    check_layouts([153, 41], &chunks, &[[0, 0], [3, 2], [10, 30], [5, 36]]);
+}
+
+#[test]
+fn rule_2_2_traces_larger_than_a_block() {
+    // 2.4 million values: ten blocks, with a chunk larger than a block in the last case.
+    let chunks = [None, Some((100, 300)), Some((3000, 800))];
+    check_layouts([3000, 800], &chunks, &[[1, 1], [250, 300]]);
+}
+
+#[test]
+fn rule_2_2_parts_of_rows_that_are_far_apart() {
+    check_layouts([3, 60_000], &[None, Some((1, 60_000))], &[[20_000, 30_000]]);
+}
+
+#[test]
+fn rule_2_2_one_frame_or_one_neuron() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    for shape in [[1, 5], [5, 1], [1, 1]] {
+        write(&path, shape, None, false, value);
+        let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
+        assert_eq!([traces.frames(), traces.neurons()], shape);
+        assert_eq!(read(&traces, 0..shape[1]).len(), shape[0] * shape[1]);
+    }
+}
+
+#[test]
+fn some_frames_of_some_neurons() {
+    let traces = open_fixture("chunked_be").expect("traces");
+    let piece = Piece {
+        neurons: 2..5,
+        frames: 3..7,
+    };
+    let mut samples = Samples::new(&traces.storage(), piece.clone());
+    traces.read(&piece, &mut [&mut samples]).expect("a piece");
+    let expected = (2..5).flat_map(|n| (3..7).map(move |t| (10 * n + t) as f32 - 20.0));
+    assert!(samples.traces(&(2..5)).into_iter().eq(expected));
+}
+
+#[test]
+fn some_frames_of_some_neurons_from_any_layout_and_orientation() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let piece = Piece {
+        neurons: 60..70,
+        frames: 62..131,
+    };
+    for chunk in [
+        None,
+        Some((4, 3)),
+        Some((1, 140)),
+        Some((140, 1)),
+        Some((64, 7)),
+    ] {
+        write(&path, [140, 140], chunk, false, value);
+        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
+            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
+            let mut samples = Samples::new(&traces.storage(), piece.clone());
+            traces.read(&piece, &mut [&mut samples]).expect("a piece");
+            for neurons in [60..70, 63..66] {
+                let expected = neurons.clone().flat_map(|n| {
+                    (62..131).map(move |t| match orientation {
+                        Orientation::FramesByNeurons => value(t, n),
+                        Orientation::NeuronsByFrames => value(n, t),
+                    })
+                });
+                assert!(
+                    samples.traces(&neurons).into_iter().eq(expected),
+                    "{chunk:?} {orientation:?} {neurons:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_piece_that_is_not_there_is_an_error() {
+    let traces = open_fixture("float32_le").expect("traces");
+    let read = |neurons, frames| traces.read(&Piece { neurons, frames }, &mut []).is_ok();
+    assert!(read(0..7, 0..10));
+    assert!(!read(7..8, 0..10));
+    assert!(!read(0..1, 3..11));
+    let reversed = Range { start: 3, end: 2 };
+    assert!(!read(0..1, reversed));
+}
+
+/// Row and column of every chunk that these rows and columns touch.
+fn chunks_of(
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    [high, wide]: [usize; 2],
+) -> impl Iterator<Item = (usize, usize)> {
+    let columns = columns.start / wide..(columns.end - 1) / wide + 1;
+    (rows.start / high..(rows.end - 1) / high + 1)
+        .flat_map(move |row| columns.clone().map(move |column| (row, column)))
+}
+
+#[test]
+fn blocks_cover_everything_once_and_touch_no_chunk_again() {
+    for chunk in [
+        None,
+        Some([1, 1]),
+        Some([64, 64]),
+        Some([1, 5000]),
+        Some([9000, 1]),
+        Some([9000, 700]),
+        Some([500, 3000]),
+    ] {
+        for (rows, columns) in [(0..8000, 100..900), (10..5000, 0..5000), (3..4, 7..8)] {
+            let blocks: Vec<_> = blocks(rows.clone(), columns.clone(), chunk, BLOCK).collect();
+            let mut covered = 0;
+            let mut last_seen = std::collections::HashMap::new();
+            for (place, [block_rows, block_columns]) in blocks.iter().enumerate() {
+                assert!(rows.start <= block_rows.start && block_rows.end <= rows.end);
+                assert!(columns.start <= block_columns.start && block_columns.end <= columns.end);
+                assert!(block_rows.len() * block_columns.len() <= BLOCK.max(block_columns.len()));
+                covered += block_rows.len() * block_columns.len();
+                let Some([high, wide]) = chunk else { continue };
+                if high * wide < 100 {
+                    continue;
+                }
+                for (row, column) in chunks_of(block_rows, block_columns, [high, wide]) {
+                    if let Some(before) = last_seen.insert((row, column), place) {
+                        assert!(
+                            before + 1 == place && high * wide > BLOCK,
+                            "{chunk:?}: chunk ({row}, {column})"
+                        );
+                    }
+                }
+            }
+            assert_eq!(covered, rows.len() * columns.len(), "{chunk:?}");
+            assert!(
+                chunk.is_some_and(|[h, w]| h * w > BLOCK)
+                    || blocks.len() <= 2 + 4 * covered.div_ceil(BLOCK),
+                "{chunk:?}: {}",
+                blocks.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn blocks_of_one_chunk_lie_in_one() {
+    for [high, wide] in [[1, 1], [63, 313], [9000, 1], [500, 3000], [1, 1 << 20]] {
+        let chunk = Some([high, wide]);
+        let (rows, columns) = (10..1000, 100..5000);
+        let mut covered = 0;
+        for [block_rows, block_columns] in blocks(rows.clone(), columns.clone(), chunk, ONE_CHUNK) {
+            assert_eq!(
+                chunks_of(&block_rows, &block_columns, [high, wide]).count(),
+                1
+            );
+            assert!(block_rows.len() * block_columns.len() <= BLOCK.max(block_columns.len()));
+            covered += block_rows.len() * block_columns.len();
+        }
+        assert_eq!(covered, rows.len() * columns.len(), "{chunk:?}");
+    }
+}
+
+#[test]
+fn pieces_are_whole_rows_or_chunks_and_cover_the_stretch_once() {
+    for chunk in [
+        None,
+        Some([1, 20_000]),
+        Some([63, 313]),
+        Some([4000, 20_000]),
+    ] {
+        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
+            let storage = Storage {
+                orientation,
+                shape: [4000, 20_000],
+                chunk,
+                value_bytes: 4,
+            };
+            for neurons in [0..storage.neurons(), 100..2_100] {
+                let pieces = storage.pieces(neurons.clone());
+                let [high, wide] = chunk.unwrap_or([1, 20_000]);
+                let mut seen = std::collections::HashMap::new();
+                let mut edge_seen = false;
+                for (place, piece) in pieces.iter().enumerate() {
+                    let [rows, columns] = orientation.axes(piece);
+                    for chunk in chunks_of(&rows, &columns, [high, wide]) {
+                        let before = seen.insert(chunk, place);
+                        assert_eq!(before, None, "a chunk in two pieces");
+                    }
+                    let edge = columns.start / wide == 20_000 / wide;
+                    assert!(edge || !edge_seen, "chunks across the edge come last");
+                    edge_seen |= edge;
+                }
+                let samples: usize = pieces.iter().map(Piece::samples).sum();
+                assert_eq!(samples, neurons.len() * storage.frames());
+                assert!(
+                    pieces
+                        .iter()
+                        .all(|piece| piece.samples() <= storage.largest_piece())
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What spikegrid-mpi reads and writes.
+//!
+//! - [`input`]: recordings and the positions of their cells; [`models`]: CASCADE models
+//! - [`output`]: grids, metadata, traces, the journal of an interrupted run; [`figures`]: the PDF of a subject
+//! - [`crash_trial`]: whether the HDF5 library survives a file
+
+pub mod crash_trial;
+pub mod figures;
+mod hdf5_access;
+pub mod input;
+pub mod models;
+mod names;
+pub mod output;

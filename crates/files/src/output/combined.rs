@@ -1,0 +1,102 @@
+//! `combined_metadata.h5` (rule 8.4): the metadata of every complete subject of the output folder. A run writes it at its
+//! end; the tasks of an array do not, `spikegrid-mpi combine` does after them.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use hdf5::File;
+
+use super::metadata::Metadata;
+use super::{OutputError, SubjectFiles, lock_folder, write_whole};
+use crate::crash_trial::{self, CrashingFile};
+
+/// What came of writing the file.
+#[derive(Debug, Default)]
+pub struct Combined {
+    /// Names of the subjects that are in it.
+    pub complete: Vec<String>,
+    /// Names of the subject folders that are not complete.
+    pub incomplete: Vec<String>,
+    /// What was wrong with subjects that were left out though they seem complete.
+    pub damaged: Vec<String>,
+}
+
+/// Writes the file anew from the subjects that are complete.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
+    let path = output_dir.join("combined_metadata.h5");
+    // Runs that end at the same time: each adds its subjects to the file that the one before it wrote.
+    let _lock = lock_folder(output_dir)?;
+    let mut combined = Combined::default();
+    let mut there = Vec::new();
+    for name in subjects(output_dir)? {
+        match is_complete(output_dir, &name) {
+            true => there.push((SubjectFiles::new(output_dir, &name).metadata, name)),
+            false => combined.incomplete.push(name),
+        }
+    }
+    let mut leave_out = |name: &str, error: &dyn Display| {
+        let line = format!("combined_metadata.h5 leaves {name} out: {error}");
+        combined.damaged.push(line);
+    };
+    while let Err(crashing) = try_out(&there) {
+        there.retain(|(path, name)| {
+            let survived = *path != crashing.path;
+            if !survived {
+                leave_out(name, &crashing);
+            }
+            survived
+        });
+    }
+    let mut metadata_of = Vec::new();
+    for (path, name) in there {
+        match Metadata::read(&path) {
+            Ok(metadata) => metadata_of.push((name, metadata)),
+            Err(error) => leave_out(&name, &error),
+        }
+    }
+    let write = |partial: &Path| {
+        let file = File::create(partial)?;
+        for (name, metadata) in &metadata_of {
+            metadata.write_to(&file.create_group(name)?)?;
+        }
+        file.close()
+    };
+    write_whole(&path, |partial| {
+        write(partial).map_err(OutputError::hdf5(&path, "cannot be written"))
+    })?;
+    combined.complete = metadata_of.into_iter().map(|(name, _)| name).collect();
+    Ok(combined)
+}
+
+fn try_out(there: &[(PathBuf, String)]) -> Result<(), CrashingFile> {
+    let paths: Vec<PathBuf> = there.iter().map(|(path, _)| path.clone()).collect();
+    crash_trial::metadata(&paths)
+}
+
+/// Whether the subject has grids and metadata.
+pub fn is_complete(output_dir: &Path, subject: &str) -> bool {
+    let files = SubjectFiles::new(output_dir, subject);
+    files.grids.is_file() && files.metadata.is_file()
+}
+
+/// The names of the subject folders of an output folder.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn subjects(output_dir: &Path) -> Result<Vec<String>, OutputError> {
+    let unreadable = || OutputError::io(output_dir, "cannot be read");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(output_dir).map_err(unreadable())? {
+        let name = entry.map_err(unreadable())?.file_name();
+        names.extend(
+            name.to_str()
+                .filter(|name| name.starts_with("subject_"))
+                .map(str::to_string),
+        );
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,184 @@
+//! The attributes of `preaugmented_grids.h5` (rule 8.1), and what they say of a file that is there already (rule 8.7).
+
+use std::path::Path;
+use std::str::FromStr;
+
+use hdf5::File;
+use hdf5::types::VarLenUnicode;
+use serde::{Deserialize, Serialize};
+use spikegrid_core::baseline::Baseline;
+use spikegrid_core::cascade::Threshold;
+
+use super::OutputError;
+use super::grids::GRIDS;
+use crate::input::InputIdentity;
+
+const CONFIG: &str = "config";
+
+/// Everything that decides a subject's results: written with them, and compared before they are taken as done
+/// (rule 8.7). What only changes how they are computed (ranks, threads, memory) is not part of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub cascade_model: String,
+    pub model_sha256: String,
+    pub sampling_rate: f64,
+    pub window_sec: f64,
+    pub percentile: f64,
+    pub baseline: Baseline,
+    pub threshold: Threshold,
+    pub shift_frames: i64,
+    pub calcium_dataset: String,
+    pub seed: u32,
+    pub split_ratio: f64,
+    /// Which input files; none before a subject is opened.
+    pub input: Option<InputIdentity>,
+}
+
+/// Writes the attributes of a grids file of `T` frames and `Z` planes.
+///
+/// # Errors
+/// HDF5's reason.
+pub fn write(
+    file: &File,
+    subject: &str,
+    frames: usize,
+    planes: usize,
+    provenance: &Provenance,
+    config: &impl Serialize,
+) -> hdf5::Result<()> {
+    let integer = |name, value: i64| file.new_attr::<i64>().create(name)?.write_scalar(&value);
+    let float = |name, value: f64| file.new_attr::<f64>().create(name)?.write_scalar(&value);
+    let string = |name, value: &str| {
+        let value =
+            VarLenUnicode::from_str(value).map_err(|error| hdf5::Error::from(error.to_string()))?;
+        file.new_attr::<VarLenUnicode>()
+            .create(name)?
+            .write_scalar(&value)
+    };
+    integer("num_timepoints", frames as i64)?;
+    integer("num_z_planes", planes as i64)?;
+    string("subject", subject)?;
+    string("cascade_model", &provenance.cascade_model)?;
+    float("sampling_rate", provenance.sampling_rate)?;
+    float("window_sec", provenance.window_sec)?;
+    match provenance.percentile {
+        whole if whole.fract() == 0.0 => integer("percentile", whole as i64)?,
+        broken => float("percentile", broken)?,
+    }
+    integer("seed", i64::from(provenance.seed))?;
+    float("split_ratio", provenance.split_ratio)?;
+    string("baseline", &provenance.baseline.to_string())?;
+    string("threshold", &provenance.threshold.to_string())?;
+    string("model_sha256", &provenance.model_sha256)?;
+    string("software_version", env!("CARGO_PKG_VERSION"))?;
+    string(CONFIG, &configuration(provenance, config))
+}
+
+/// The resolved configuration as JSON: what decides the results, and what the run was asked.
+fn configuration(provenance: &Provenance, config: &impl Serialize) -> String {
+    let mut all = serde_json::to_value(config).unwrap_or_default();
+    if let (Some(all), Ok(serde_json::Value::Object(decisive))) =
+        (all.as_object_mut(), serde_json::to_value(provenance))
+    {
+        all.extend(decisive);
+    }
+    all.to_string()
+}
+
+/// The configuration by which a grids file was made, and the shape of its grids.
+///
+/// # Errors
+/// A file that cannot be read, or that is not ours.
+pub fn read(path: &Path) -> Result<(serde_json::Value, Vec<usize>), OutputError> {
+    let unreadable = "is there but cannot be read; write it again with --overwrite";
+    let file = File::open(path).map_err(OutputError::hdf5(path, unreadable))?;
+    let foreign = || OutputError::Foreign {
+        path: path.to_path_buf(),
+        missing: CONFIG,
+    };
+    let text = file.attr(CONFIG).map_err(|_| foreign())?;
+    let text: VarLenUnicode = text.read_scalar().map_err(|_| foreign())?;
+    let earlier = serde_json::from_str(&text).map_err(|_| foreign())?;
+    let grids = file.dataset(GRIDS).map(|grids| grids.shape());
+    Ok((earlier, grids.unwrap_or_default()))
+}
+
+/// Checks that the complete grids file at `path` has this shape and was made with these settings.
+///
+/// # Errors
+/// A file that cannot be read, that is not ours, or that was made with other settings, which are named with both
+/// values.
+pub fn check(path: &Path, shape: [usize; 4], provenance: &Provenance) -> Result<(), OutputError> {
+    let (earlier, found) = read(path)?;
+    let mut differences = differences(provenance, &earlier);
+    if differences.is_empty() && found != shape {
+        differences.push((
+            "the shape of its grids".into(),
+            format!("{found:?}"),
+            format!("{shape:?}"),
+        ));
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(OutputError::Different {
+        path: path.to_path_buf(),
+        differences: describe(&differences),
+    })
+}
+
+/// The settings in which `now` differs from what an earlier run wrote: name, value there, value here.
+pub fn differences(
+    now: &impl Serialize,
+    earlier: &serde_json::Value,
+) -> Vec<(String, String, String)> {
+    let mut differences = Vec::new();
+    if let Ok(now) = serde_json::to_value(now) {
+        compare("", earlier, &now, &mut differences);
+    }
+    differences
+}
+
+/// Differences in words: `seed 42 (now 7), percentile 8.0 (now 10.5)`.
+pub fn describe(differences: &[(String, String, String)]) -> String {
+    let each = differences
+        .iter()
+        .map(|(name, there, here)| format!("{name} {there} (now {here})"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn compare(
+    prefix: &str,
+    earlier: &serde_json::Value,
+    now: &serde_json::Value,
+    differences: &mut Vec<(String, String, String)>,
+) {
+    match now {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                let path = if prefix.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{prefix}.{name}")
+                };
+                compare(
+                    &path,
+                    earlier.get(name).unwrap_or(&serde_json::Value::Null),
+                    value,
+                    differences,
+                );
+            }
+        }
+        value if value == earlier => {}
+        // JSON's text may cost a number its last bit.
+        value if close(value.as_f64(), earlier.as_f64()) => {}
+        value => differences.push((prefix.to_string(), earlier.to_string(), value.to_string())),
+    }
+}
+
+fn close(now: Option<f64>, earlier: Option<f64>) -> bool {
+    let (Some(now), Some(earlier)) = (now, earlier) else {
+        return false;
+    };
+    (now - earlier).abs() <= 4.0 * f64::EPSILON * now.abs()
+}

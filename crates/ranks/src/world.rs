@@ -1,0 +1,422 @@
+//! The ranks and what they say to each other: the one module that knows MPI.
+//!
+//! Two kinds of talk, each on a communicator of its own: typed messages between any two ranks (polled, never blocking), by which
+//! all work is done, and collective operations that all ranks enter together, at the start and at the end. A rank that waits sleeps
+//! between polls, so that waiting costs no core.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::thread;
+use std::time::Duration;
+
+use mpi::collective::SystemOperation;
+use mpi::datatype::PartitionMut;
+use mpi::environment::Universe;
+use mpi::request::{Request, StaticScope};
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::message::{decode, encode};
+use crate::{ARRIVING, OnNode, RankFailure, StartError, heartbeat, launched_ranks};
+
+const POLL: Duration = Duration::from_millis(1);
+
+/// Open MPI's shared file pointers, which nothing here uses, overflow a buffer on paths of over 200 characters: they are off
+/// unless the user has set this variable.
+const SHARED_FILE_POINTERS: (&str, &str) = ("OMPI_MCA_sharedfp", "^lockedfile");
+
+/// A message on its way: MPI reads `bytes` until `request` is complete.
+struct Outgoing {
+    request: Request<'static, [u8], StaticScope>,
+    bytes: *mut [u8],
+}
+
+/// A message that is arriving: MPI fills `bytes` until `request` is complete.
+struct Incoming {
+    from: usize,
+    request: Option<Request<'static, [u8], StaticScope>>,
+    bytes: *mut [u8],
+}
+
+/// All ranks, seen from this one.
+pub struct World {
+    messages: SimpleCommunicator,
+    collectives: SimpleCommunicator,
+    /// Messages of this rank to itself.
+    loopback: VecDeque<Vec<u8>>,
+    outgoing: Vec<Outgoing>,
+    /// In the order of arrival.
+    incoming: VecDeque<Incoming>,
+    /// Bytes of `outgoing` and of `incoming`.
+    leaving: usize,
+    arriving: usize,
+}
+
+impl World {
+    /// Starts MPI and installs the hook by which a panic anywhere ends the whole job.
+    ///
+    /// # Errors
+    /// MPI without thread support, or a launcher of another MPI library, under which every process is alone.
+    pub fn start() -> Result<(Universe, Self), StartError> {
+        let (variable, value) = SHARED_FILE_POINTERS;
+        if std::env::var_os(variable).is_none() {
+            // SAFETY: the process has one thread until MPI starts.
+            unsafe { std::env::set_var(variable, value) };
+        }
+        let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
+            .ok_or(StartError::Initialised)?;
+        if granted < mpi::Threading::Funneled {
+            return Err(StartError::Threads {
+                granted: format!("{granted:?}"),
+            });
+        }
+        abort_on_panic();
+        let world = universe.world();
+        check_launcher(world.size() as usize)?;
+        let world = Self {
+            messages: world.duplicate(),
+            collectives: world.duplicate(),
+            loopback: VecDeque::new(),
+            outgoing: Vec::new(),
+            incoming: VecDeque::new(),
+            leaving: 0,
+            arriving: 0,
+        };
+        Ok((universe, world))
+    }
+
+    /// This rank, from 0.
+    pub fn rank(&self) -> usize {
+        self.messages.rank() as usize
+    }
+
+    /// This rank's place among those of its node. Collective.
+    pub fn on_node(&self) -> OnNode {
+        let node = self.collectives.split_shared(self.messages.rank());
+        OnNode {
+            rank: node.rank() as usize,
+            ranks: node.size() as usize,
+        }
+    }
+
+    /// The number of ranks.
+    pub fn size(&self) -> usize {
+        self.messages.size() as usize
+    }
+
+    /// Whether this is rank 0, which schedules and speaks.
+    pub fn is_root(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// Begins to watch whether the hosts of the other ranks are still there; silence for `timeout` ends the job. Collective.
+    pub fn watch_peers(&self, timeout: Duration) {
+        if self.size() == 1 {
+            return;
+        }
+        let host = mpi::environment::processor_name().unwrap_or_default();
+        let token = RandomState::new().build_hasher().finish();
+        let invited = self
+            .is_root()
+            .then(|| heartbeat::invite(token, host.clone(), timeout));
+        let (socket, invitation) = match invited.transpose() {
+            Ok(invited) => invited.unzip(),
+            Err(error) => {
+                eprintln!("warning: rank 0 on {host}: no UDP socket: {error}");
+                (None, None)
+            }
+        };
+        let Some(invitation) = self.broadcast(self.is_root().then_some(invitation)) else {
+            return;
+        };
+        let watching = match socket {
+            Some(socket) => heartbeat::listen(socket, invitation, self.size()),
+            None => heartbeat::follow(invitation, self.rank(), host),
+        };
+        if let Err(error) = watching {
+            eprintln!(
+                "warning: rank {}: other hosts are not watched: {error}",
+                self.rank()
+            );
+        }
+    }
+
+    /// Sends a message; returns at once.
+    pub fn send<M: Serialize>(&mut self, to: usize, message: M) {
+        self.send_bytes(to, encode(&message));
+    }
+
+    /// Sends a message to every rank; returns at once.
+    pub fn send_to_all<M: Serialize>(&mut self, message: M) {
+        let bytes = encode(&message);
+        for rank in 0..self.size() {
+            self.send_bytes(rank, bytes.clone());
+        }
+    }
+
+    fn send_bytes(&mut self, to: usize, bytes: Vec<u8>) {
+        if to == self.rank() {
+            self.loopback.push_back(bytes);
+            return;
+        }
+        self.leaving += bytes.len();
+        let bytes = Box::into_raw(bytes.into_boxed_slice());
+        // SAFETY: `bytes` comes from `Box::into_raw` and is freed only in `reap`, after MPI has completed the request;
+        // until then nobody writes to it.
+        let buffer: &'static [u8] = unsafe { &*bytes };
+        let request = self
+            .messages
+            .process_at_rank(to as i32)
+            .immediate_send(StaticScope, buffer);
+        self.outgoing.push(Outgoing { request, bytes });
+    }
+
+    /// Bytes that were sent and have not left.
+    pub fn backlog(&self) -> usize {
+        self.leaving
+    }
+
+    /// Whether a message is leaving or arriving, to which MPI has to be called again.
+    pub fn in_transit(&self) -> bool {
+        !self.outgoing.is_empty() || !self.incoming.is_empty()
+    }
+
+    /// The next message that has arrived, with its sender; those of one sender in their order. A job has one type of messages.
+    pub fn receive<M: DeserializeOwned>(&mut self) -> Option<(usize, M)> {
+        let arrived = self.take_arrived().or_else(|| {
+            self.reap();
+            self.take_in();
+            self.take_arrived()
+        });
+        // What a rank tells itself comes last, or one that answers itself at once would hear nobody else.
+        let (from, bytes) = match arrived {
+            Some(arrived) => arrived,
+            None => (self.rank(), self.loopback.pop_front()?),
+        };
+        Some((from, decode(&bytes)))
+    }
+
+    /// Begins to receive what is at the door.
+    fn take_in(&mut self) {
+        while self.arriving < ARRIVING
+            && let Some((message, status)) = self.messages.any_process().immediate_matched_probe()
+        {
+            let length = status.count(u8::equivalent_datatype()) as usize;
+            self.arriving += length;
+            let bytes = Box::into_raw(vec![0_u8; length].into_boxed_slice());
+            // SAFETY: `bytes` comes from `Box::into_raw` and is touched by MPI alone until the request is complete.
+            let buffer: &'static mut [u8] = unsafe { &mut *bytes };
+            self.incoming.push_back(Incoming {
+                from: status.source_rank() as usize,
+                request: Some(message.immediate_matched_receive_into(StaticScope, buffer)),
+                bytes,
+            });
+        }
+    }
+
+    /// The first message that is there whole and has no earlier one of the same sender before it.
+    fn take_arrived(&mut self) -> Option<(usize, Vec<u8>)> {
+        let mut waited_for = vec![false; self.size()];
+        for place in 0..self.incoming.len() {
+            let incoming = &mut self.incoming[place];
+            if waited_for[incoming.from] {
+                continue;
+            }
+            match incoming.request.take().map(Request::test) {
+                Some(Err(pending)) => {
+                    waited_for[incoming.from] = true;
+                    incoming.request = Some(pending);
+                }
+                _ => {
+                    let Incoming { from, bytes, .. } = self.incoming.remove(place)?;
+                    self.arriving -= bytes.len();
+                    // SAFETY: MPI has completed the request, the only user of these bytes; see `receive`.
+                    return Some((from, unsafe { Box::from_raw(bytes) }.into_vec()));
+                }
+            }
+        }
+        None
+    }
+
+    /// Lets what all ranks have sent leave, and drops what arrives. Collective, at the end.
+    pub fn settle(&mut self) {
+        self.drop_until(|world| world.outgoing.is_empty());
+        let mut barrier = Some(self.collectives.immediate_barrier());
+        self.drop_until(|_| {
+            if let Some(Err(pending)) = barrier.take().map(Request::test) {
+                barrier = Some(pending);
+            }
+            barrier.is_none()
+        });
+        self.drop_until(|world| {
+            world.take_in();
+            world.incoming.is_empty()
+        });
+    }
+
+    /// Drops what arrives until it is enough.
+    fn drop_until(&mut self, mut enough: impl FnMut(&mut Self) -> bool) {
+        loop {
+            self.reap();
+            self.take_in();
+            while self.take_arrived().is_some() {}
+            if enough(self) {
+                return;
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn reap(&mut self) {
+        for outgoing in std::mem::take(&mut self.outgoing) {
+            match outgoing.request.test() {
+                Ok(_) => {
+                    self.leaving -= outgoing.bytes.len();
+                    // SAFETY: MPI has completed the request, the only reader of these bytes; see `send`.
+                    drop(unsafe { Box::from_raw(outgoing.bytes) });
+                }
+                Err(request) => self.outgoing.push(Outgoing {
+                    request,
+                    bytes: outgoing.bytes,
+                }),
+            }
+        }
+    }
+
+    /// Waits, asleep, until all ranks are here. Collective.
+    fn wait_for_all(&self) {
+        let mut request = self.collectives.immediate_barrier();
+        while let Err(pending) = request.test() {
+            request = pending;
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Goes on only where all ranks can: everyone's outcome, or the failure of the lowest rank that failed. Collective;
+    /// to be called before every collective operation that a rank might not be able to enter.
+    ///
+    /// # Errors
+    /// The failure of the lowest failing rank, the same on all ranks.
+    pub fn agree<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
+        self.wait_for_all();
+        let failing = if outcome.is_err() {
+            self.rank() as u64
+        } else {
+            u64::MAX
+        };
+        let mut first = u64::MAX;
+        self.collectives
+            .all_reduce_into(&failing, &mut first, SystemOperation::min());
+        match outcome {
+            Ok(value) if first == u64::MAX => Ok(value),
+            outcome => {
+                let message = outcome.err().map(|error| error.to_string());
+                let failure = message.map(|message| RankFailure {
+                    rank: self.rank(),
+                    message,
+                });
+                Err(self.broadcast_from(first as usize, failure))
+            }
+        }
+    }
+
+    /// Rank 0's value on every rank. Collective.
+    pub fn broadcast<T: Serialize + DeserializeOwned>(&self, value: Option<T>) -> T {
+        self.wait_for_all();
+        self.broadcast_from(0, value)
+    }
+
+    /// The value of rank `root`, which is the only one to give one, on every rank.
+    fn broadcast_from<T: Serialize + DeserializeOwned>(&self, root: usize, value: Option<T>) -> T {
+        let root = self.collectives.process_at_rank(root as i32);
+        let mut bytes = value.as_ref().map(encode).unwrap_or_default();
+        let mut length = bytes.len() as u64;
+        root.broadcast_into(&mut length);
+        bytes.resize(length as usize, 0);
+        for piece in bytes.chunks_mut(1 << 30) {
+            root.broadcast_into(piece);
+        }
+        value.unwrap_or_else(|| decode(&bytes))
+    }
+
+    /// Every rank's number on rank 0, in the order of ranks; empty elsewhere. Collective.
+    pub fn gather(&self, value: u64) -> Vec<u64> {
+        self.wait_for_all();
+        let root = self.collectives.process_at_rank(0);
+        if self.is_root() {
+            let mut all = vec![0; self.size()];
+            root.gather_into_root(&value, &mut all);
+            all
+        } else {
+            root.gather_into(&value);
+            Vec::new()
+        }
+    }
+
+    /// Everyone's text, on rank 0; nothing elsewhere. Collective.
+    pub fn gather_text(&self, text: &str) -> Vec<String> {
+        let lengths = self.gather(text.len() as u64);
+        let root = self.collectives.process_at_rank(0);
+        if !self.is_root() {
+            root.gather_varcount_into(text.as_bytes());
+            return Vec::new();
+        }
+        let counts: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
+        let starts: Vec<i32> = counts
+            .iter()
+            .scan(0, |end, count| {
+                *end += count;
+                Some(*end - count)
+            })
+            .collect();
+        let mut bytes = vec![0; counts.iter().sum::<i32>() as usize];
+        let mut texts = PartitionMut::new(&mut bytes[..], &counts[..], &starts[..]);
+        root.gather_varcount_into_root(text.as_bytes(), &mut texts);
+        let mut rest = &bytes[..];
+        let texts = counts.iter().map(|&count| {
+            let (text, others) = rest.split_at(count as usize);
+            rest = others;
+            String::from_utf8_lossy(text).into_owned()
+        });
+        texts.collect()
+    }
+}
+
+/// Lets a panic on any thread end all ranks with its reason, where an unwinding rank would leave the others waiting.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        abort();
+    }));
+}
+
+/// Ends all ranks.
+fn abort() -> ! {
+    if mpi::environment::is_initialized() && !mpi::environment::is_finalized() {
+        // SAFETY: MPI is initialised and not finalised; MPI_Abort takes the predefined world and does not return.
+        unsafe { mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, 1) };
+    }
+    std::process::abort();
+}
+
+/// Notices processes that were started together but are each alone in an MPI world of one.
+fn check_launcher(size: usize) -> Result<(), StartError> {
+    if let Some((variable, expected)) = launched_ranks()
+        && expected != size
+        && size == 1
+    {
+        let library = mpi::environment::library_version().unwrap_or_default();
+        let library = library.lines().next().unwrap_or_default().trim();
+        return Err(StartError::WrongLauncher {
+            variable,
+            expected,
+            found: size,
+            library: library.to_string(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! How much of a subject a rank may hold at a time, so that it keeps to `--memory_limit`.
+
+use spikegrid_core::slab::Slabs;
+use spikegrid_core::spikes::row_bytes;
+use spikegrid_files::input::traces::Piece;
+use spikegrid_ranks::ARRIVING;
+
+use crate::run::schedule::{SLABS_IN_FLIGHT, STRETCHES, Stretch, in_flight};
+use crate::run::subject_plan::SubjectPlan;
+
+/// A compressed plane, a twentieth of its pixels set.
+const PLANE: u64 = 2 << 10;
+/// What a thread draws with: a plane in 8 frames, and what compresses it.
+const PENCIL: u64 = 1 << 20;
+/// Samples that a rank holds of a stretch, unless one unit has more or chunks would lie in several stretches: 256 MiB as f32. A rank that
+/// is alone then reads a whole brain in some ten stretches, each a tenth of every row; many ranks read it in one.
+const SHARE_SAMPLES: u64 = 64 << 20;
+/// Pieces that a rank holds of those that it reads: one as it is read and sent, and what is still on its way.
+const PIECES_HELD: u64 = 4;
+/// Chunks of the file that inflating one takes, by HDF5 the one before, the compressed bytes, and the growing result.
+const CHUNKS_HELD: usize = 3;
+/// One sample of a unit on its way into `traces.h5`.
+const FILLING: u64 = 9;
+/// One frame on one compute thread: the trace, its baseline's window, the network's samples, its rate.
+const THREAD_BYTES_PER_FRAME: u64 = 48;
+/// One neuron: position, pixel, noise levels, journal.
+const BYTES_PER_NEURON: u64 = 128;
+
+/// What a rank has.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    pub limit: u64,
+    /// In use before the first subject.
+    pub at_start: u64,
+    pub ranks: usize,
+    /// Compute threads of a rank.
+    pub threads: usize,
+    /// What each of them evaluates the network with.
+    pub network: u64,
+}
+
+impl Budget {
+    /// The most units that a rank may hold of a stretch of a subject of `planes` z-planes. `traces` says whether traces are written.
+    ///
+    /// # Errors
+    /// The bytes that a rank needs to hold one unit at a time, where these are beyond the limit.
+    pub fn longest_share(
+        &self,
+        plan: &SubjectPlan,
+        planes: usize,
+        traces: bool,
+    ) -> Result<usize, u64> {
+        let one = self.needed(plan, planes, traces, 1);
+        let each = self.needed(plan, planes, traces, 2) - one;
+        let more = self.limit.checked_sub(one).ok_or(one)? / each.max(1);
+        let unit = (plan.frames * plan.unit_neurons).max(1) as u64;
+        let usual = (SHARE_SAMPLES / unit).max(1);
+        let usual_stretch = usual.saturating_mul((plan.unit_neurons * self.ranks) as u64);
+        // Computing begins later, but a chunk is inflated once for each stretch that it lies in.
+        let most = if plan.storage.chunk_neurons() as u64 > usual_stretch {
+            u64::MAX
+        } else {
+            usual
+        };
+        Ok((1 + more).min(most) as usize)
+    }
+
+    /// Bytes that a rank takes, at most, to process a subject of which it holds `share` units of each stretch.
+    pub fn needed(&self, plan: &SubjectPlan, planes: usize, traces: bool, share: usize) -> u64 {
+        let (frames, neurons) = (plan.frames as u64, plan.neurons as u64);
+        // Of one rank's subjects one is written while the next is computed.
+        let written = if self.ranks == 1 { 2 } else { 1 };
+        let spikes = neurons.saturating_mul(written * row_bytes(plan.frames) as u64);
+        let slabs = Slabs::new(plan.frames, plan.neurons, planes);
+        let slab_frames = slabs.frames(0).len() as u64;
+        let units_in_flight = in_flight(self.threads);
+        let slabs_in_flight = SLABS_IN_FLIGHT.min(units_in_flight * self.ranks);
+        let slabs_in_flight = slabs_in_flight.min(slabs.count()) as u64;
+        let slab = neurons * slab_frames.div_ceil(8) + slab_frames * planes as u64 * PLANE;
+        let drawn = frames.saturating_mul(9 * plan.drawn.len() as u64);
+        let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
+        let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
+        let held = unit.saturating_mul((4 * STRETCHES * share) as u64);
+        // Samples from another rank and the traces made of them, or ΔF/F and rates.
+        let units = unit.saturating_mul(8 * units_in_flight as u64);
+        let piece = 4 * plan.storage.largest_piece() as u64;
+        let parts = [
+            self.at_start,
+            plan.storage.block_bytes() as u64,
+            2 * ARRIVING as u64,
+            plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
+            piece.saturating_mul(PIECES_HELD),
+            unit.saturating_mul(FILLING * u64::from(traces)),
+            neurons * BYTES_PER_NEURON,
+            spikes,
+            slab.saturating_mul(slabs_in_flight),
+            PENCIL * self.threads as u64,
+            self.network.saturating_mul(self.threads as u64),
+            drawn,
+            threads,
+            held,
+            units,
+        ];
+        parts
+            .iter()
+            .fold(0, |sum: u64, part| sum.saturating_add(*part))
+    }
+}
+
+impl SubjectPlan {
+    /// Cuts the subject into as few stretches as ranks that hold `longest_share` units of each allow, as even as can be.
+    pub fn cut(&mut self, longest_share: usize, ranks: usize) {
+        let units = self.units();
+        let stretches = units.div_ceil(longest_share.saturating_mul(ranks)).max(1);
+        self.stretch_units = units.div_ceil(stretches).max(1);
+    }
+
+    /// The stretches as the scheduler sees them; `pieces` are those of each.
+    pub fn scheduled(
+        &self,
+        pieces: &[Vec<Piece>],
+        longest_share: usize,
+        ranks: usize,
+    ) -> Vec<Stretch> {
+        let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
+            let units = self.stretch(stretch);
+            Stretch {
+                weight: units.len().div_ceil(ranks) as f64 / longest_share as f64,
+                pieces: pieces.len(),
+                units,
+            }
+        });
+        stretches.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spikegrid_files::input::traces::Storage;
+
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn plan(neurons: usize, frames: usize, chunk: Option<[usize; 2]>) -> SubjectPlan {
+        SubjectPlan::made_up(Storage {
+            chunk,
+            ..Storage::contiguous(frames, neurons)
+        })
+    }
+
+    fn budget(limit: u64, ranks: usize) -> Budget {
+        Budget {
+            limit,
+            at_start: 60 << 20,
+            ranks,
+            threads: 1,
+            network: 1 << 19,
+        }
+    }
+
+    #[test]
+    fn whole_brains_fit_the_default_limit_on_any_number_of_ranks() {
+        for (neurons, frames) in [(71_721, 7_879), (100_000, 8_000)] {
+            for chunk in [None, Some([100, 100]), Some([1, neurons])] {
+                let plan = plan(neurons, frames, chunk);
+                for ranks in [1, 2, 4, 64] {
+                    let share = budget(GIB, ranks).longest_share(&plan, 29, false);
+                    let samples = share.map(|units| units * plan.unit_neurons * frames);
+                    assert!(
+                        samples.is_ok_and(|samples| samples > 32 << 20),
+                        "{neurons}, {ranks} ranks"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_held_at_a_time_grows_with_the_limit_and_shrinks_with_traces() {
+        let plan = plan(10_000, 3_000, None);
+        let share = |limit, traces| budget(limit, 2).longest_share(&plan, 29, traces);
+        let (small, large) = (share(160 << 20, false), share(192 << 20, false));
+        assert!(small.is_ok() && small < large);
+        assert!(share(192 << 20, true).is_ok_and(|units| Ok(units) < large));
+        assert!(
+            share(64 * GIB, false).is_ok_and(|units| units * plan.unit_neurons * 3_000 <= 64 << 20)
+        );
+    }
+
+    #[test]
+    fn chunks_of_all_neurons_are_inflated_as_seldom_as_memory_allows() -> Result<(), u64> {
+        let stretches = |chunk, limit, ranks| {
+            let mut plan = plan(71_721, 7_879, Some(chunk));
+            let share = budget(limit, ranks).longest_share(&plan, 29, false)?;
+            plan.cut(share, ranks);
+            Ok::<_, u64>(plan.stretches())
+        };
+        let (one_frame, small) = ([1, 71_721], [124, 1_121]);
+        assert_eq!(stretches(one_frame, 8 * GIB, 1)?, 1);
+        assert!(stretches(one_frame, GIB, 1)? < stretches(small, GIB, 1)?);
+        assert_eq!(stretches(small, 8 * GIB, 1)?, stretches(small, GIB, 1)?);
+        for ranks in [9, 64] {
+            assert_eq!(stretches(one_frame, GIB, ranks)?, 1);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_subject_beyond_the_limit_is_refused_with_what_would_do() -> Result<(), u64> {
+        let plan = plan(100_000, 8_000, Some([100, 100_000]));
+        let share = |limit| budget(limit, 1).longest_share(&plan, 29, true);
+        let needed = share(256 << 20).expect_err("chunks of 40 MB");
+        assert!(share(needed - 1).is_err());
+        assert_eq!(share(needed)?, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn stretches_are_few_and_even_and_no_share_is_larger_than_allowed() {
+        let mut plan = plan(10_000, 3_000, None);
+        for (longest_share, ranks) in [(1, 1), (7, 3), (1000, 64)] {
+            plan.cut(longest_share, ranks);
+            let scheduled = plan.scheduled(&plan.pieces(), longest_share, ranks);
+            let weights = scheduled.iter().map(|stretch| stretch.weight);
+            assert!(
+                weights
+                    .into_iter()
+                    .all(|weight| weight > 0.0 && weight <= 1.0)
+            );
+            assert_eq!(
+                plan.stretches(),
+                plan.units().div_ceil(longest_share * ranks)
+            );
+        }
+    }
+}

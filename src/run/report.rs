@@ -1,0 +1,181 @@
+//! What became of a run: `report.json` and the last lines (rules 1.4 and 1.5).
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use spikegrid_files::output::{OutputError, lock_folder, write_whole};
+
+use crate::settings::Config;
+use crate::settings::array::ArrayTask;
+
+/// The name of the report: each task of an array has one of its own.
+pub fn file_name(array: Option<&ArrayTask>) -> String {
+    array.map_or("report.json".to_string(), |task| {
+        format!("report-{}.json", task.id)
+    })
+}
+
+/// How a subject ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Processed,
+    /// Complete before this run, with the same settings.
+    Skipped,
+    Failed,
+    /// Not reached before the run was stopped.
+    Stopped,
+}
+
+/// Seconds spent on a subject.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StageSeconds {
+    /// By rank 0, on looking into the files and planning.
+    pub open: f64,
+    /// Summed over ranks.
+    pub read: f64,
+    /// From fluorescence to spikes, summed over compute threads.
+    pub compute: f64,
+    /// From spikes to compressed planes, summed over compute threads.
+    pub draw: f64,
+    /// By the writer, on dealing out spikes and putting planes into the file.
+    pub write: f64,
+    /// By rank 0, on the other files and on bringing all to disk.
+    pub finish: f64,
+    /// From the beginning to the end, with what went on beside.
+    pub total: f64,
+}
+
+/// One subject's part of the report.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubjectReport {
+    pub name: String,
+    pub outcome: Outcome,
+    pub error: Option<String>,
+    pub warnings: Vec<String>,
+    pub neurons: usize,
+    pub frames: usize,
+    pub z_planes: usize,
+    pub spikes: u64,
+    /// Bytes of the files written.
+    pub output_bytes: u64,
+    pub work_units: usize,
+    /// Work units that an interrupted run had finished.
+    pub work_units_from_journal: usize,
+    pub files_written: Vec<String>,
+    pub stage_sec: StageSeconds,
+}
+
+impl SubjectReport {
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            outcome: Outcome::Stopped,
+            error: None,
+            warnings: Vec::new(),
+            neurons: 0,
+            frames: 0,
+            z_planes: 0,
+            spikes: 0,
+            output_bytes: 0,
+            work_units: 0,
+            work_units_from_journal: 0,
+            files_written: Vec::new(),
+            stage_sec: StageSeconds::default(),
+        }
+    }
+}
+
+/// The whole report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub software_version: &'static str,
+    pub exit_status: u8,
+    pub configuration: Config,
+    pub model_sha256: String,
+    pub sampling_rate: f64,
+    pub ranks: usize,
+    /// Which ranks evaluated the network where.
+    pub devices: Vec<String>,
+    pub warnings: Vec<String>,
+    pub subjects: Vec<SubjectReport>,
+    pub neuron_frames: u64,
+    pub wall_sec: f64,
+    pub peak_resident_bytes_per_rank: Vec<u64>,
+}
+
+impl Report {
+    fn count(&self, outcome: Outcome) -> usize {
+        self.subjects
+            .iter()
+            .filter(|subject| subject.outcome == outcome)
+            .count()
+    }
+
+    /// Writes it into the output folder.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn write(&self, output_dir: &Path) -> Result<(), OutputError> {
+        let path = output_dir.join(file_name(self.configuration.array.as_ref()));
+        let _lock = lock_folder(output_dir)?;
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        write_whole(&path, |partial| {
+            std::fs::write(partial, text + "\n")
+                .map_err(OutputError::io(&path, "cannot be written"))
+        })
+    }
+
+    /// The last lines of a run.
+    pub fn last_lines(&self) -> String {
+        let peak = self
+            .peak_resident_bytes_per_rank
+            .iter()
+            .max()
+            .copied()
+            .unwrap_or(0);
+        let stopped = match self.count(Outcome::Stopped) {
+            0 => String::new(),
+            count => {
+                format!(", {count} not done (stopped: run the same command again to continue)")
+            }
+        };
+        format!(
+            "{} neuron-frames in {:.1} s: {} neuron-frames/s; peak memory at most {} MiB per rank\n\
+             subjects: {} processed, {} skipped, {} failed{stopped}",
+            self.neuron_frames,
+            self.wall_sec,
+            engineering(self.neuron_frames as f64 / self.wall_sec.max(1e-9)),
+            peak >> 20,
+            self.count(Outcome::Processed),
+            self.count(Outcome::Skipped),
+            self.count(Outcome::Failed),
+        )
+    }
+}
+
+/// A number in three digits with its power of thousand: `1.23 M`.
+pub fn engineering(value: f64) -> String {
+    let (scaled, prefix) = match value {
+        v if v >= 1e9 => (v / 1e9, " G"),
+        v if v >= 1e6 => (v / 1e6, " M"),
+        v if v >= 1e3 => (v / 1e3, " k"),
+        v => (v, ""),
+    };
+    let decimals = if scaled >= 100.0 {
+        0
+    } else if scaled >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{scaled:.decimals$}{prefix}")
+}
+
+/// The most memory this process has had resident, in bytes; 0 where the system does not say.
+pub fn peak_resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

@@ -1,0 +1,260 @@
+//! The flags of a run (rules 1.2 and 1.3).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use signal_hook::consts;
+use spikegrid_core::baseline::Baseline;
+use spikegrid_core::cascade::Threshold;
+
+use super::array::ArrayFlag;
+use super::size::MemorySize;
+
+/// What to process and how.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Folder with the subjects, each a folder `subject_*` with TimeSeries.h5 and data_full.mat
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "raw_trace_data_2018",
+        help_heading = "Input and output"
+    )]
+    pub input_dir: PathBuf,
+    /// Folder to write to; made if it is not there
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "processed_spike_grids_2018",
+        help_heading = "Input and output"
+    )]
+    pub output_dir: PathBuf,
+    /// Process these subjects only, by folder name
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        help_heading = "Input and output"
+    )]
+    pub only: Vec<String>,
+    /// Leave these subjects out, by folder name
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        help_heading = "Input and output"
+    )]
+    pub skip: Vec<String>,
+    /// This is one task of a job array and takes its share of the subjects: auto (Slurm says which task), or I/N
+    #[arg(long, value_name = "auto|I/N", help_heading = "Input and output")]
+    pub array: Option<ArrayFlag>,
+    /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "CellResp",
+        help_heading = "Input and output"
+    )]
+    pub calcium_dataset: String,
+    /// Also write traces.h5: ΔF/F, spike rates, spikes, noise levels and positions of every neuron
+    #[arg(long, help_heading = "Input and output")]
+    pub save_traces: bool,
+    /// Write again what is there already, also if it was made with other settings
+    #[arg(long, help_heading = "Input and output")]
+    pub overwrite: bool,
+    /// Neurons drawn in the PDF, chosen by the seed
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 10,
+        help_heading = "Input and output"
+    )]
+    pub num_neurons: usize,
+
+    /// CASCADE model: the name of a folder in the model folder
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "Global_EXC_2Hz_smoothing500ms",
+        help_heading = "Computation"
+    )]
+    pub cascade_model: String,
+    /// Folder of model folders [default: ./models, models beside the program, or PREFIX/share/spikegrid-mpi/models]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SPIKEGRID_MODEL_DIR",
+        help_heading = "Computation"
+    )]
+    pub model_dir: Option<PathBuf>,
+    /// Sampling rate of the recording in Hz [default: the model's]
+    #[arg(long, value_name = "HZ", help_heading = "Computation")]
+    pub sampling_rate: Option<f64>,
+    /// What ΔF/F means here: (F - F0) / F0, F - F0, or the input as it is
+    #[arg(long, value_parser = baselines(), value_name = "KIND", default_value_t = Baseline::Dff, help_heading = "Computation")]
+    pub baseline: Baseline,
+    /// Length of the sliding window of the baseline F0, in seconds
+    #[arg(
+        long,
+        value_name = "SEC",
+        default_value_t = 30.0,
+        help_heading = "Computation"
+    )]
+    pub window_sec: f64,
+    /// Percentile of the window that is the baseline F0, 0 to 100
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 8.0,
+        help_heading = "Computation"
+    )]
+    pub percentile: f64,
+    /// Spike rates below the size of one spike: 1 sets them to 0, 0 only negative ones, off none
+    #[arg(long, value_parser = thresholds(), value_name = "KIND", default_value_t = Threshold::One, help_heading = "Computation")]
+    pub threshold: Threshold,
+    /// Move the spike rates this many frames later (1 puts the CASCADE authors' models in step with the recording)
+    #[arg(
+        long,
+        value_name = "FRAMES",
+        default_value_t = 0,
+        help_heading = "Computation"
+    )]
+    pub shift_frames: i64,
+    /// Seed of spikes, split and drawn neurons, 0 to 4294967295
+    #[arg(long, default_value_t = 42, help_heading = "Computation")]
+    pub seed: u32,
+    /// Share of the 330-frame blocks that train, 0 to 1; the others test
+    #[arg(
+        long,
+        value_name = "RATIO",
+        default_value_t = 0.95,
+        help_heading = "Computation"
+    )]
+    pub split_ratio: f64,
+
+    /// Compute threads per rank
+    #[arg(
+        long,
+        value_name = "THREADS",
+        default_value_t = 1,
+        help_heading = "Resources"
+    )]
+    pub workers: usize,
+    /// Most neurons in one work unit
+    #[arg(
+        long,
+        value_name = "NEURONS",
+        default_value_t = 30_000,
+        help_heading = "Resources"
+    )]
+    pub batch_size: usize,
+    /// Where the network is evaluated; the ranks of a node share its GPUs
+    #[arg(long, value_enum, default_value_t = Device::Auto, help_heading = "Resources")]
+    pub device: Device,
+    /// Memory that a rank may use, such as 800MiB or 2GiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1GiB",
+        help_heading = "Resources"
+    )]
+    pub memory_limit: MemorySize,
+    #[command(flatten)]
+    pub interruption: Interruption,
+}
+
+/// What ends a job of several ranks before its time.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Interruption {
+    /// Seconds of silence after which the host of a rank counts as lost, which ends the job
+    #[arg(
+        long,
+        value_name = "SEC",
+        default_value_t = 120,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Interruption"
+    )]
+    pub peer_timeout: u32,
+    /// Another signal by which a queue asks the program to end, beside TERM, INT and USR1
+    #[arg(long, value_enum, value_name = "SIGNAL", default_value_t = StopSignal::Usr1, help_heading = "Interruption")]
+    pub preemption_signal: StopSignal,
+}
+
+/// A signal that can ask for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub enum StopSignal {
+    Usr1,
+    Usr2,
+    Hup,
+    Quit,
+    Xcpu,
+}
+
+impl Interruption {
+    pub fn peer_timeout(self) -> Duration {
+        Duration::from_secs(self.peer_timeout.into())
+    }
+}
+
+impl StopSignal {
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Usr1 => consts::SIGUSR1,
+            Self::Usr2 => consts::SIGUSR2,
+            Self::Hup => consts::SIGHUP,
+            Self::Quit => consts::SIGQUIT,
+            Self::Xcpu => consts::SIGXCPU,
+        }
+    }
+}
+
+/// Where the network is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// A GPU if there is one that this build can use, else the CPU
+    Auto,
+    /// The CPU
+    Cpu,
+    /// A GPU, or an error
+    Cuda,
+}
+
+fn baselines() -> impl TypedValueParser<Value = Baseline> {
+    kinds(Baseline::ALL, Baseline::name, |baseline| match baseline {
+        Baseline::Dff => "`(F - F0) / F0`, with `F0 == 0` taken as 1",
+        Baseline::Subtract => "`F - F0`, what the reference script's code does",
+        Baseline::None => "nothing: the input already is ΔF/F",
+    })
+}
+
+fn thresholds() -> impl TypedValueParser<Value = Threshold> {
+    kinds(
+        Threshold::ALL,
+        Threshold::name,
+        |threshold| match threshold {
+            Threshold::One => {
+                "Rates count only near frames where one spike's smoothed peak is exceeded by more than 1/e"
+            }
+            Threshold::Zero => "Negative rates become 0",
+            Threshold::Off => "Rates as the network returns them",
+        },
+    )
+}
+
+/// Takes one of these by its name; `--help` shows what each means.
+fn kinds<T: Copy + Send + Sync + 'static, const N: usize>(
+    all: [T; N],
+    name: fn(T) -> &'static str,
+    meaning: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let values = all.map(|kind| PossibleValue::new(name(kind)).help(meaning(kind)));
+    PossibleValuesParser::new(values).try_map(move |given| {
+        let found = all.into_iter().find(|&kind| name(kind) == given);
+        found.ok_or("none of the possible values")
+    })
+}

@@ -1,0 +1,471 @@
+//! The training job: members of the ensembles, spread over ranks.
+//!
+//! Rank 0 hands out members on demand and reports; every rank, rank 0 too, trains one member at a time on a thread of its
+//! own and writes its file. What a member becomes depends on the recipe, its seed and the ground truth alone.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use spikegrid_core::cascade::ModelConfig;
+use spikegrid_files::models::folder::{self, member_name};
+use spikegrid_files::models::{state_dict, verify};
+use spikegrid_ranks::World;
+
+use super::TrainingError;
+use super::fit::{self, Fitted};
+use super::ground_truth::{self, Dataset};
+use super::material::Material;
+use super::recipe::Recipe;
+use crate::job::{NOTHING_STARTED, STOPPED, catch_signals};
+use crate::random::Random;
+use crate::settings::flags::Interruption;
+
+/// When rank 0 first says how far a member is, and how often it does again.
+const FIRST_LINE: Duration = Duration::from_secs(10);
+const NEXT_LINES: Duration = Duration::from_secs(60);
+/// How often a rank tells rank 0 how far its member is.
+const NEXT_REPORT: Duration = Duration::from_secs(2);
+/// How often a waiting thread looks for messages.
+const POLL: Duration = Duration::from_millis(5);
+
+/// What `train` reads and writes.
+#[derive(Debug, clap::Args)]
+pub struct TrainArgs {
+    /// Folder of ground-truth datasets: folders of MAT-files with the struct CAttached, one per neuron
+    #[arg(long, value_name = "DIR")]
+    pub ground_truth: PathBuf,
+    /// Configuration of the model: architecture, noise levels, datasets and recipe, in CASCADE's format
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Folder of the model; members that are there already are kept
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub interruption: Interruption,
+}
+
+/// A member of the model: noise level and number.
+type Member = (i32, u32);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Message {
+    /// To rank 0: this rank trains nothing.
+    Idle,
+    /// To a rank: train this member.
+    Train(Member),
+    /// To a rank: there is nothing more to do.
+    End { status: u8 },
+    /// To rank 0: the loss so far.
+    Progress {
+        member: Member,
+        frames: u64,
+        loss: f32,
+    },
+    /// To rank 0: the member's file is written.
+    Done { member: Member, loss: f32 },
+    /// To rank 0: the member could not be trained.
+    Failed { member: Member, message: String },
+    /// To rank 0: a signal asks to end.
+    Signalled,
+}
+
+/// What all ranks must know; rank 0 reads it once.
+#[derive(Serialize, Deserialize)]
+struct Job {
+    config: ModelConfig,
+    recipe: Recipe,
+    /// The configuration as it was read.
+    text: String,
+    output: PathBuf,
+    datasets: Vec<Dataset>,
+    /// What the members' weights depend on, hashed.
+    provenance: String,
+    /// What the members are trained on, made by the first of this rank.
+    #[serde(skip)]
+    material: OnceLock<Material>,
+}
+
+/// Trains the model; the exit status is the same on every rank. Collective.
+pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
+    world.watch_peers(args.interruption.peer_timeout());
+    let prepared = world.is_root().then(|| prepare(args));
+    let (answer, missing) = match prepared {
+        Some(Ok((job, missing))) => (Some(Ok(job)), missing),
+        Some(Err(error)) => (Some(Err(error.to_string())), VecDeque::new()),
+        None => (None, VecDeque::new()),
+    };
+    let signal = match world.agree(catch_signals(args.interruption)) {
+        Ok(signal) => signal,
+        Err(failure) => {
+            if world.is_root() {
+                eprintln!("error: signals: {failure}");
+            }
+            return NOTHING_STARTED;
+        }
+    };
+    let job = match world.broadcast::<Result<Job, String>>(answer) {
+        Ok(job) => Arc::new(job),
+        Err(message) => {
+            if world.is_root() {
+                eprintln!("error: {message}");
+            }
+            return NOTHING_STARTED;
+        }
+    };
+    let mut root = world
+        .is_root()
+        .then(|| Root::new(&job, missing, world.size()));
+    let status = work(world, &job, &mut root, &signal);
+    world.settle();
+    let finished = match root {
+        Some(_) if status == 0 => finish(&job),
+        _ => Ok(()),
+    };
+    match world.agree(finished) {
+        Ok(()) => status,
+        Err(failure) => {
+            if world.is_root() {
+                eprintln!("error: {failure}");
+            }
+            1
+        }
+    }
+}
+
+/// Reads everything; the job and the members that are still to be trained.
+fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
+    let output = &args.output;
+    if output.to_str().is_none() {
+        return Err(TrainingError::NotUtf8 {
+            path: output.clone(),
+        });
+    }
+    let text = folder::read_config(&args.config)?;
+    let config = folder::parse_config(&text, &args.config)?;
+    let recipe = Recipe::parse(&text, &args.config)?;
+    let mut datasets = Vec::new();
+    let mut warnings = Vec::new();
+    for name in &recipe.training_datasets {
+        let dataset = ground_truth::read_dataset(&args.ground_truth.join(name), &mut warnings)?;
+        datasets.push(dataset);
+    }
+    warnings
+        .iter()
+        .for_each(|warning| eprintln!("warning: {warning}"));
+    let provenance = recipe.provenance(&config, &datasets);
+    let io = |source| TrainingError::Io {
+        path: output.clone(),
+        source,
+    };
+    fs::create_dir_all(output).map_err(io)?;
+    let probe = output.join(".writable.partial");
+    fs::write(&probe, b"").map_err(io)?;
+    fs::remove_file(&probe).map_err(io)?;
+    let mut missing = wanted(&config);
+    let mut checksums = verify::expected_checksums(output, &mut Vec::new())?.unwrap_or_default();
+    for name in folder::member_files(output)?
+        .values()
+        .flat_map(BTreeMap::values)
+    {
+        let path = output.join(name);
+        let known = missing
+            .iter()
+            .position(|&(level, number)| member_name(level, number) == *name);
+        let Some(place) = known else {
+            return Err(TrainingError::ForeignMember {
+                path,
+                levels: config.noise_levels,
+                ensemble_size: config.ensemble_size,
+            });
+        };
+        if state_dict::recipe_of(&path)?.as_ref() != Some(&provenance) {
+            return Err(TrainingError::OtherRecipe { path });
+        }
+        folder::read_member(&path, &config)?;
+        if let Some(expected) = checksums.remove(name) {
+            let found = folder::checksum(&path)?;
+            if found != expected {
+                return Err(TrainingError::Damaged {
+                    path,
+                    expected,
+                    found,
+                });
+            }
+        }
+        missing.remove(place);
+    }
+    let job = Job {
+        config,
+        recipe,
+        text,
+        output: output.clone(),
+        datasets,
+        provenance,
+        material: OnceLock::new(),
+    };
+    Ok((job, missing))
+}
+
+/// All members of a model, in order.
+fn wanted(config: &ModelConfig) -> VecDeque<Member> {
+    let levels = config.noise_levels.iter();
+    let members = 0..config.ensemble_size.max(1) as u32;
+    levels
+        .flat_map(|&level| members.clone().map(move |number| (level, number)))
+        .collect()
+}
+
+/// Handles messages until rank 0 says how it ended.
+fn work(world: &mut World, job: &Arc<Job>, root: &mut Option<Root>, signal: &AtomicUsize) -> u8 {
+    let mut training: Option<Training> = None;
+    world.send(0, Message::Idle);
+    loop {
+        while let Some((from, message)) = world.receive::<Message>() {
+            match message {
+                Message::Train(member) => training = Some(Training::start(job, member)),
+                Message::End { status } => {
+                    drop(training);
+                    return status;
+                }
+                heard => {
+                    if let Some(root) = root {
+                        root.hear(world, from, heard);
+                    }
+                }
+            }
+        }
+        if signal.swap(0, Ordering::Relaxed) != 0 {
+            world.send(0, Message::Signalled);
+        }
+        if let Some(running) = &training {
+            match running.reports.try_recv() {
+                Ok(report) => world.send(0, report),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => {
+                    training = None;
+                    world.send(0, Message::Idle);
+                }
+            }
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A member in training on a thread of its own, which ends soon after this is dropped.
+struct Training {
+    reports: Receiver<Message>,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Training {
+    fn start(job: &Arc<Job>, member: Member) -> Self {
+        let (report, reports) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (job, stopped) = (job.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let (mut losses, mut steps, mut reported) = (0.0, 0, Instant::now());
+            let progress = |frames, loss: f32| {
+                (losses, steps) = (losses + loss, steps + 1);
+                if reported.elapsed() > NEXT_REPORT {
+                    let loss = losses / steps as f32;
+                    // The receiver is gone only when the training was stopped.
+                    let _ = report.send(Message::Progress {
+                        member,
+                        frames,
+                        loss,
+                    });
+                    (losses, steps, reported) = (0.0, 0, Instant::now());
+                }
+                !stopped.load(Ordering::Relaxed)
+            };
+            let outcome = match train(&job, member, progress) {
+                Ok(Some(loss)) => Message::Done { member, loss },
+                Ok(None) => return,
+                Err(error) => Message::Failed {
+                    member,
+                    message: error.to_string(),
+                },
+            };
+            let _ = report.send(outcome);
+        });
+        Self {
+            reports,
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has ended the job already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Trains a member and writes its file; its loss, or None if it was stopped.
+fn train(
+    job: &Job,
+    (level, number): Member,
+    progress: impl FnMut(u64, f32) -> bool,
+) -> Result<Option<f32>, TrainingError> {
+    let material = job
+        .material
+        .get_or_init(|| Material::new(&job.datasets, &job.config, &job.recipe))
+        .at_level(level)?;
+    let stream = 1 + ((level as u64) << 32) + u64::from(number);
+    let mut random = Random::stream(job.recipe.seed, stream);
+    let Some(Fitted { weights, loss }) =
+        fit::fit(&job.config, &job.recipe, &material, &mut random, progress)?
+    else {
+        return Ok(None);
+    };
+    let path = job.output.join(member_name(level, number));
+    state_dict::write_safetensors(&path, &job.config, &weights, &job.provenance)?;
+    Ok(Some(loss))
+}
+
+/// What rank 0 knows.
+struct Root {
+    missing: VecDeque<Member>,
+    /// Ranks that train nothing.
+    idle: Vec<bool>,
+    members: usize,
+    trained: usize,
+    failed: usize,
+    signalled: bool,
+    ended: bool,
+    start: Instant,
+    next_line: Duration,
+    training_frames: u64,
+}
+
+impl Root {
+    fn new(job: &Job, missing: VecDeque<Member>, ranks: usize) -> Self {
+        let members = job.config.noise_levels.len() * job.config.ensemble_size.max(1);
+        say!(
+            "training {}: {} of {members} members to train, {} neurons of {} datasets, {} ranks, -> {}",
+            job.config.model_name,
+            missing.len(),
+            job.datasets
+                .iter()
+                .map(|dataset| dataset.neurons.len())
+                .sum::<usize>(),
+            job.datasets.len(),
+            ranks,
+            job.output.display(),
+        );
+        Self {
+            idle: vec![false; ranks],
+            members,
+            trained: members - missing.len(),
+            missing,
+            failed: 0,
+            signalled: false,
+            ended: false,
+            start: Instant::now(),
+            next_line: FIRST_LINE,
+            training_frames: job.recipe.training_frames,
+        }
+    }
+
+    /// Takes in what rank `from` says; hands out what is left, or ends.
+    fn hear(&mut self, world: &mut World, from: usize, message: Message) {
+        match message {
+            Message::Idle => self.idle[from] = true,
+            Message::Progress {
+                member,
+                frames,
+                loss,
+            } => self.progress(member, frames, loss),
+            Message::Done {
+                member: (level, number),
+                loss,
+            } => {
+                self.trained += 1;
+                say!(
+                    "noise level {level}, member {number}: loss {loss:.5} ({} of {} members, {:.0} s)",
+                    self.trained,
+                    self.members,
+                    self.start.elapsed().as_secs_f64()
+                );
+            }
+            Message::Failed {
+                member: (level, number),
+                message,
+            } => {
+                self.failed += 1;
+                self.missing.clear();
+                eprintln!("error: noise level {level}, member {number}: {message}");
+            }
+            Message::Signalled => self.signalled = true,
+            Message::Train(_) | Message::End { .. } => {}
+        }
+        self.hand_out(world);
+    }
+
+    fn hand_out(&mut self, world: &mut World) {
+        if !self.signalled {
+            for rank in 0..self.idle.len() {
+                if self.idle[rank]
+                    && let Some(member) = self.missing.pop_front()
+                {
+                    self.idle[rank] = false;
+                    world.send(rank, Message::Train(member));
+                }
+            }
+        }
+        let over =
+            self.signalled || (self.missing.is_empty() && self.idle.iter().all(|idle| *idle));
+        if over && !self.ended {
+            self.ended = true;
+            let status = self.status();
+            for rank in 0..self.idle.len() {
+                world.send(rank, Message::End { status });
+            }
+        }
+    }
+
+    fn status(&self) -> u8 {
+        match (self.trained == self.members, self.signalled, self.failed) {
+            (true, ..) => 0,
+            (_, true, _) => {
+                say!(
+                    "stopped by a signal; run the same command again to train the members that are missing"
+                );
+                STOPPED
+            }
+            _ => 1,
+        }
+    }
+
+    /// A line about a member in training, not too often.
+    fn progress(&mut self, (level, number): Member, frames: u64, loss: f32) {
+        let elapsed = self.start.elapsed();
+        if elapsed >= self.next_line {
+            self.next_line = elapsed + NEXT_LINES;
+            say!(
+                "noise level {level}, member {number}: loss {loss:.5} after {:.0} % of its frames",
+                100.0 * frames as f64 / self.training_frames as f64
+            );
+        }
+    }
+}
+
+/// Completes the folder: the configuration and the checksums.
+fn finish(job: &Job) -> Result<(), TrainingError> {
+    folder::write_whole(&job.output.join("config.yaml"), job.text.as_bytes())?;
+    verify::write_checksums(&job.output)?;
+    say!("{} is complete", job.output.display());
+    Ok(())
+}

@@ -1,0 +1,524 @@
+//! Training against candle's windowed network, SciPy, and hand-made recordings.
+
+use spikegrid_files::models::folder::parse_config;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor, Var};
+use serde::Deserialize;
+use spikegrid_core::cascade::{Level, Model, ModelConfig, PostProcess, Scratch, Threshold};
+
+use super::fit;
+use super::ground_truth::{self, Dataset, Neuron, Trial};
+use super::material::{Batch, Material};
+use super::network::TraceNetwork;
+use super::recipe::Recipe;
+use super::recording::{self, Recording};
+use crate::random::Random;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+const NETWORK: &str = "
+sampling_rate: 2
+noise_levels: [5]
+smoothing: 0.5
+windowsize: 64
+before_frac: 0.5
+filter_sizes: [13, 9, 3]
+filter_numbers: [7, 6, 5]
+dense_expansion: 4
+";
+const RECIPE: &str = "
+training_datasets: [DS1-fast, DS2-slow]
+loss_function: mean_squared_error
+optimizer: Adagrad
+batch_size: 512
+";
+
+fn config(changes: &[(&str, &str)]) -> ModelConfig {
+    parse_config(&changed(NETWORK, changes), Path::new("config.yaml")).unwrap()
+}
+
+fn recipe(more: &str) -> Recipe {
+    Recipe::parse(&format!("{RECIPE}{more}"), Path::new("config.yaml")).unwrap()
+}
+
+/// `text` with other values for some keys.
+fn changed(text: &str, changes: &[(&str, &str)]) -> String {
+    let line = |line: &str| {
+        let change = changes
+            .iter()
+            .find(|(key, _)| line.starts_with(&format!("{key}:")));
+        change.map_or(line.to_owned(), |(key, value)| format!("{key}: {value}"))
+    };
+    text.lines().map(|text| line(text) + "\n").collect()
+}
+
+fn datasets() -> Vec<Dataset> {
+    let mut warnings = Vec::new();
+    let read = |name: &&str| {
+        ground_truth::read_dataset(&fixture("ground_truth").join(name), &mut warnings).unwrap()
+    };
+    let datasets = ["DS1-fast", "DS2-slow"].iter().map(read).collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    datasets
+}
+
+fn noise(random: &mut Random, frames: usize) -> Vec<f32> {
+    (0..frames).map(|_| random.normal()).collect()
+}
+
+fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let difference = (found - expected).abs();
+        assert!(
+            difference <= tolerance * expected.abs().max(1.0),
+            "{what}: {found} at {index}, expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn rule_4_4_the_forward_pass_of_training_is_that_of_inference() {
+    let shapes: [&[(&str, &str)]; 3] = [
+        &[],
+        &[
+            ("filter_sizes", "[31, 19, 5]"),
+            ("windowsize", "96"),
+            ("before_frac", "0.25"),
+        ],
+        &[
+            ("filter_sizes", "[4, 3, 2]"),
+            ("windowsize", "31"),
+            ("filter_numbers", "[30, 40, 50]"),
+        ],
+    ];
+    for changes in shapes {
+        let config = config(changes);
+        let random = &mut Random::stream(3, 0);
+        let network = TraceNetwork::new(&config, random).unwrap();
+        let dff = noise(random, 300);
+        let input = Tensor::from_slice(&dff, dff.len(), &Device::Cpu).unwrap();
+        let rates: Vec<f32> = network.forward(&input, &config).unwrap().to_vec1().unwrap();
+
+        let level = Level {
+            noise_level: 5,
+            members: vec![network.weights().unwrap()],
+        };
+        let model = Model {
+            config: config.clone(),
+            levels: vec![level],
+            sha256: String::new(),
+            warnings: Vec::new(),
+        };
+        let post = PostProcess {
+            threshold: Threshold::Off,
+            shift_frames: 0,
+        };
+        let mut inferred = vec![0.0; dff.len()];
+        model.infer(&dff, &post, &mut Scratch::new(), &mut inferred);
+        // the rate of the window that begins at frame 0 belongs to this frame, which rule 4.6 blanks
+        let inferred = &inferred[config.frames_before()..dff.len() - config.frames_after()];
+        let inferred = &inferred[..inferred.len().min(rates.len() - 1)];
+        assert_close(&rates[1..][..inferred.len()], inferred, 1e-6, "rates");
+    }
+}
+
+/// Rates of `windows` (count, windowsize) by rule 4.2, of nothing but matrix products and maxima.
+fn rates_by_definition(
+    config: &ModelConfig,
+    variables: &[Var],
+    windows: &Tensor,
+) -> candle_core::Result<Tensor> {
+    let shapes = config.layers();
+    let mut features = windows.unsqueeze(2)?;
+    for (layer, pair) in variables.chunks(2).enumerate() {
+        let taps = shapes[layer].taps;
+        let positions = features.dim(1)? + 1 - taps;
+        let shifted = (0..taps).map(|tap| features.narrow(1, tap, positions));
+        let patches = Tensor::cat(&shifted.collect::<candle_core::Result<Vec<_>>>()?, 2)?;
+        features = patches
+            .broadcast_matmul(&pair[0])?
+            .broadcast_add(&pair[1])?;
+        if layer < 4 {
+            features = features.relu()?;
+        }
+        if layer == 1 || layer == 2 {
+            let (count, positions, channels) = features.dims3()?;
+            let even = features.narrow(1, 0, positions / 2 * 2)?;
+            let pairs = even.reshape((count, positions / 2, 2, channels))?;
+            let (one, other) = (pairs.narrow(2, 0, 1)?, pairs.narrow(2, 1, 1)?);
+            features = one.maximum(&other)?.squeeze(2)?;
+        }
+    }
+    features.flatten_all()
+}
+
+#[test]
+fn gradients_are_those_of_the_network_window_by_window() {
+    let config = config(&[]);
+    let random = &mut Random::stream(4, 0);
+    let network = TraceNetwork::new(&config, random).unwrap();
+    let variables = network.variables();
+    let dff = noise(random, 90);
+    let windows = dff.len() + 1 - config.windowsize;
+    let truth = Tensor::from_vec(noise(random, windows), windows, &Device::Cpu).unwrap();
+    let gradients = |rates: Tensor| {
+        let loss = rates.sub(&truth).unwrap().sqr().unwrap().sum_all().unwrap();
+        let gradients = loss.backward().unwrap();
+        let of = |variable: &Var| gradients.get(variable).unwrap().flatten_all().unwrap();
+        variables
+            .iter()
+            .map(|variable| of(variable).to_vec1().unwrap())
+            .collect::<Vec<Vec<f32>>>()
+    };
+
+    let input = Tensor::from_slice(&dff, dff.len(), &Device::Cpu).unwrap();
+    let ours = gradients(network.forward(&input, &config).unwrap());
+    let rows = (0..windows).flat_map(|at| &dff[at..at + config.windowsize]);
+    let shape = (windows, config.windowsize);
+    let rows = Tensor::from_vec(rows.copied().collect::<Vec<f32>>(), shape, &Device::Cpu).unwrap();
+    let expected = gradients(rates_by_definition(&config, &variables, &rows).unwrap());
+    for (layer, (ours, expected)) in ours.iter().zip(&expected).enumerate() {
+        assert_close(ours, expected, 1e-4, &format!("variable {layer}"));
+        assert!(ours.iter().any(|gradient| *gradient != 0.0));
+    }
+}
+
+#[derive(Deserialize)]
+struct SciPy {
+    resample: Vec<Resampled>,
+    counts: Vec<f64>,
+    gaussian: Vec<Gaussian>,
+    causal: Vec<Causal>,
+}
+
+#[derive(Deserialize)]
+struct Resampled {
+    samples: Vec<f64>,
+    resampled: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Gaussian {
+    sigma: f64,
+    rate: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Causal {
+    sampling_rate: f64,
+    smoothing: f64,
+    rate: Vec<f32>,
+}
+
+fn scipy() -> SciPy {
+    let text = std::fs::read_to_string(fixture("training/scipy.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn recordings_are_resampled_as_scipy_does() {
+    for case in scipy().resample {
+        let resampled = recording::resample(&case.samples, case.resampled.len());
+        for (ours, theirs) in resampled.iter().zip(&case.resampled) {
+            let lengths = (case.samples.len(), case.resampled.len());
+            assert!(
+                (ours - theirs).abs() < 1e-12,
+                "{lengths:?}: {ours}, expected {theirs}"
+            );
+        }
+    }
+}
+
+#[test]
+fn spikes_are_smoothed_as_scipy_does() {
+    let scipy = scipy();
+    for case in &scipy.gaussian {
+        let smoothing = (case.sigma / 2.0).to_string();
+        let config = config(&[("smoothing", &smoothing)]);
+        let rate = recording::smooth(&scipy.counts, &config);
+        assert_close(&rate, &case.rate, 1e-6, "Gaussian");
+    }
+    for case in &scipy.causal {
+        let config = ModelConfig {
+            sampling_rate: case.sampling_rate,
+            smoothing: case.smoothing,
+            causal_kernel: 1,
+            ..config(&[])
+        };
+        let rate = recording::smooth(&scipy.counts, &config);
+        assert_close(&rate, &case.rate, 1e-6, "causal");
+    }
+}
+
+/// A recording at 2 Hz of a spike at each of `seconds`.
+fn neuron(seconds: usize, spikes: &[f64]) -> Neuron {
+    let random = &mut Random::stream(5, 0);
+    let dff = (0..2 * seconds)
+        .map(|_| 0.01 * f64::from(random.normal()))
+        .collect();
+    let trial = Trial {
+        dff,
+        frame_rate: 2.0,
+        spikes: spikes.to_vec(),
+    };
+    Neuron {
+        name: "neuron".into(),
+        trials: vec![trial],
+    }
+}
+
+fn recordings(neuron: &Neuron, config: &ModelConfig) -> Vec<Recording> {
+    recording::of_neuron(neuron, config, 1.0, 0.0, true)
+}
+
+#[test]
+fn a_spike_counts_in_the_frame_nearest_to_it() {
+    let config = config(&[("smoothing", "0")]);
+    let recording = &recordings(
+        &neuron(60, &[0.0, 0.26, 10.0, 10.24, 59.7, 90.0, -3.0]),
+        &config,
+    )[0];
+    let spikes: Vec<(usize, f32)> = recording
+        .rate
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, n)| *n > 0.0)
+        .collect();
+    assert_eq!(spikes, [(0, 1.0), (1, 1.0), (20, 2.0), (119, 1.0)]);
+}
+
+#[test]
+fn rule_4_3_added_noise_brings_a_recording_to_the_noise_level() {
+    let config = config(&[]);
+    for dataset in datasets() {
+        let quiet = recordings(&dataset.neurons[0], &config).remove(0);
+        for target in [8.0, 20.0] {
+            let (least, most) = quiet.noise_range(target, &config).unwrap();
+            assert!(0.0 < least && least <= most, "{least} to {most}");
+            let random = &mut Random::stream(6, 0);
+            let mut levels = Vec::new();
+            for _ in 0..50 {
+                let samples = quiet.dff.iter().zip(&quiet.photon_noise);
+                let noisy: Vec<f32> = samples
+                    .map(|(dff, photon)| dff + least * photon * random.normal())
+                    .collect();
+                levels.push(f64::from(spikegrid_core::cascade::noise::noise_level(
+                    &noisy,
+                    2.0,
+                    &mut Vec::new(),
+                )));
+            }
+            let mean = levels.iter().sum::<f64>() / levels.len() as f64;
+            assert!(
+                (mean / target - 1.0).abs() < 0.06,
+                "{mean}, expected {target}"
+            );
+        }
+        assert!(
+            quiet.noise_range(0.01, &config).is_none(),
+            "louder than the level"
+        );
+    }
+}
+
+#[test]
+fn trials_shorter_than_a_window_stand_one_after_the_other() {
+    let (config, datasets) = (config(&[]), datasets());
+    let joined = recordings(&datasets[0].neurons[0], &config);
+    let frames: Vec<usize> = joined.iter().map(|recording| recording.dff.len()).collect();
+    assert_eq!(frames, [360, 40 + 50]);
+    let apart = recording::of_neuron(&datasets[0].neurons[0], &config, 1.0, 0.0, false);
+    assert_eq!(apart.len(), 1);
+}
+
+#[test]
+fn a_step_holds_windows_of_one_recording_with_the_rate_of_rule_4_4() {
+    let config = config(&[("smoothing", "0"), ("before_frac", "0.25")]);
+    // ΔF/F that tells its frame, and a rate that does so too
+    let mut neuron = neuron(500, &[]);
+    let trial = &mut neuron.trials[0];
+    for (frame, dff) in trial.dff.iter_mut().enumerate() {
+        *dff = frame as f64 * 1e3;
+        let spikes = vec![frame as f64 / 2.0; frame % 7];
+        trial.spikes.extend(spikes);
+    }
+    let dataset = Dataset {
+        name: "DS".into(),
+        neurons: vec![neuron],
+    };
+    let recipe = recipe("amplitude_spread: 0");
+    let mut material = Material::new(&[dataset], &config, &recipe);
+    material.without_noise();
+    let material = material.at_level(5).unwrap();
+    let mut batch = Batch::default();
+    let random = &mut Random::stream(7, 0);
+    let mut seen = 0;
+    for _ in 0..20 {
+        material.draw(random, &mut batch);
+        assert_eq!(batch.trace.len(), 512 + 63);
+        assert_eq!((batch.rate.len(), batch.weight.len()), (512, 512));
+        assert_eq!(
+            batch.weight.iter().filter(|weight| **weight > 0.0).count(),
+            batch.windows
+        );
+        for window in (0..512).filter(|&window| batch.weight[window] > 0.0) {
+            let frames = &batch.trace[window..window + 64];
+            assert!(
+                frames.windows(2).all(|pair| pair[1] - pair[0] == 1e3),
+                "one recording"
+            );
+            // before_frac 0.25: the window begins int(0.25 · 64) - 1 = 15 frames before its frame
+            let frame = (frames[15] / 1e3) as usize;
+            assert_eq!(batch.rate[window], (frame % 7) as f32);
+            seen += 1;
+        }
+    }
+    assert!(seen > 20 * 512 / 3, "{seen} windows");
+}
+
+#[test]
+fn weights_have_a_mean_of_one_and_fall_with_the_variance_of_the_rate() {
+    let config = config(&[]);
+    for recipe in [
+        recipe(""),
+        recipe("variance_weighting: 0.5\ndataset_balance: 0.5\ntime_stretch: 0.1"),
+    ] {
+        let material = Material::new(&datasets(), &config, &recipe);
+        let material = material.at_level(8).unwrap();
+        let random = &mut Random::stream(8, 0);
+        let mut batch = Batch::default();
+        let (mut sum, mut count) = (0.0, 0);
+        for _ in 0..400 {
+            material.draw(random, &mut batch);
+            sum += batch
+                .weight
+                .iter()
+                .map(|&weight| f64::from(weight))
+                .sum::<f64>();
+            count += batch.windows;
+        }
+        let mean = sum / count as f64;
+        assert!((mean - 1.0).abs() < 0.05, "{mean}");
+        let mut weights: Vec<f32> = batch
+            .weight
+            .iter()
+            .copied()
+            .filter(|weight| *weight > 0.0)
+            .collect();
+        weights.dedup();
+        let equal = weights.iter().all(|&weight| weight == weights[0]);
+        assert_eq!(equal, recipe.variance_weighting == 0.0);
+    }
+}
+
+#[test]
+fn a_level_without_a_quiet_recording_is_refused() {
+    let config = config(&[]);
+    let material = Material::new(&datasets(), &config, &recipe(""));
+    let error = material.at_level(0).err().unwrap().to_string();
+    assert!(error.starts_with("noise level 0: no recording"), "{error}");
+}
+
+#[test]
+fn training_goes_down_and_gives_the_same_weights_for_the_same_seed() {
+    let config = config(&[]);
+    let recipe = recipe("training_frames: 40000\nlearning_rate: 0.03");
+    let material = Material::new(&datasets(), &config, &recipe);
+    let material = material.at_level(5).unwrap();
+    let train = |seed| {
+        let mut losses = Vec::new();
+        let fitted = fit::fit(
+            &config,
+            &recipe,
+            &material,
+            &mut Random::stream(seed, 1),
+            |_, loss| {
+                losses.push(loss);
+                true
+            },
+        );
+        (losses, fitted.unwrap().unwrap())
+    };
+    let (losses, fitted) = train(1);
+    assert!(
+        fitted.loss < 0.75 * losses[..10].iter().sum::<f32>() / 10.0,
+        "{losses:?}, then {}",
+        fitted.loss
+    );
+    assert_eq!(train(1).1.weights, fitted.weights);
+    assert_ne!(train(2).1.weights, fitted.weights);
+    let stopped = fit::fit(
+        &config,
+        &recipe,
+        &material,
+        &mut Random::stream(1, 1),
+        |_, _| false,
+    );
+    assert!(stopped.unwrap().is_none());
+}
+
+#[test]
+fn recipes_that_train_nothing_are_refused() {
+    for (key, value, expected) in [
+        (
+            "optimizer",
+            "Adam",
+            "optimizer: expected Adagrad, found Adam",
+        ),
+        (
+            "loss_function",
+            "mae",
+            "loss_function: expected mean_squared_error, found mae",
+        ),
+        (
+            "training_datasets",
+            "[]",
+            "training_datasets: expected at least one",
+        ),
+        ("batch_size", "0", "batch_size: expected 1 to"),
+    ] {
+        let text = changed(RECIPE, &[(key, value)]);
+        let error = Recipe::parse(&text, Path::new("c.yaml"))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let text = format!("{RECIPE}learning_rate: .nan\n");
+    let error = Recipe::parse(&text, Path::new("c.yaml"))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("learning_rate: expected a number above 0"),
+        "{error}"
+    );
+}
+
+#[test]
+fn ground_truth_that_is_none_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = || {
+        let error = ground_truth::read_dataset(dir.path(), &mut Vec::new());
+        error.err().unwrap().to_string()
+    };
+    assert!(
+        message().contains("expected MAT-files of neurons"),
+        "{}",
+        message()
+    );
+    std::fs::write(dir.path().join("cell.mat"), b"nothing").unwrap();
+    assert!(message().contains("cell.mat"), "{}", message());
+    let mat = fixture("ground_truth/DS1-fast/CAttached_neuron0_mini.mat");
+    let mut bytes = std::fs::read(mat).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(dir.path().join("cell.mat"), bytes).unwrap();
+    assert!(message().contains("breaks off"), "{}", message());
+}
