@@ -11,7 +11,7 @@ use spikegrid_files::output::partial;
 use spikegrid_inference::pipeline::Workers;
 use spikegrid_mpi::run::messages::{Message, Order, Reply, WriteJob};
 use spikegrid_mpi::run::schedule::{Scheduler, Step};
-use spikegrid_mpi::run::worker::RankState;
+use spikegrid_mpi::run::worker::Worker;
 use spikegrid_mpi::say;
 use spikegrid_ranks::World;
 
@@ -37,7 +37,7 @@ unsafe extern "C" {
 /// for the same bytes on each rank.
 pub fn run(folder: &Path, frames: usize, repeats: usize) {
     let (_universe, mut world) = World::start().expect("MPI");
-    let mut rank = RankState::new(pipeline(), Workers::new(1).expect("a thread"));
+    let mut rank = Worker::new(pipeline(), Workers::new(1).expect("a thread"));
     let spikes = data::bits(NEURONS * row_bytes(frames), one_percent(NEURONS));
     let job = |subject| WriteJob {
         subject,
@@ -51,14 +51,14 @@ pub fn run(folder: &Path, frames: usize, repeats: usize) {
         let job = job(subject);
         let layout = job.layout.clone();
         let prepared = world.is_root().then(|| (spikes.clone(), job));
-        meet(&world);
+        on_subject(&world);
         let start = Instant::now();
         write(&mut world, &mut rank, subject, prepared);
         let written = start.elapsed().as_secs_f64();
         if world.is_root() {
             std::fs::remove_file(partial(&folder.join("grids.h5"))).expect("the grids");
         }
-        meet(&world);
+        on_subject(&world);
         let compressed = deflate(&world, &layout, &spikes, frames);
         let slowest = world.gather((compressed * 1e9) as u64).into_iter().max();
         if let Some(slowest) = slowest {
@@ -68,14 +68,14 @@ pub fn run(folder: &Path, frames: usize, repeats: usize) {
 }
 
 /// Waits until all ranks are here.
-fn meet(world: &World) {
+fn on_subject(world: &World) {
     world.agree(Ok::<(), String>(())).expect("no rank failed");
 }
 
 /// Lets rank 0, where the spikes are, write the subject with the help of all ranks.
 fn write(
     world: &mut World,
-    rank: &mut RankState,
+    rank: &mut Worker,
     subject: usize,
     prepared: Option<(Vec<u8>, WriteJob)>,
 ) {
@@ -98,12 +98,12 @@ fn write(
                 Step::Plan { subject, .. } => {
                     scheduler.planned(subject, Vec::new(), BTreeSet::new());
                 }
-                Step::Draw {
+                Step::Rasterise {
                     rank,
                     subject,
                     slab,
                 } => {
-                    let order = Order::Deal {
+                    let order = Order::SendSlab {
                         subject,
                         slab,
                         rank,
@@ -127,8 +127,8 @@ fn write(
                 Some(Message::Reply(Reply::Opened { subject, slabs })) => {
                     scheduler.opened(subject, slabs);
                 }
-                Some(Message::Reply(Reply::Drawn { rank, subject })) => {
-                    scheduler.drawn(rank, subject)
+                Some(Message::Reply(Reply::Rasterised { rank, subject })) => {
+                    scheduler.rasterised(rank, subject)
                 }
                 Some(Message::Reply(Reply::Written { subject, .. })) => scheduler.ended(subject),
                 Some(other) => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! Reading `CellResp` piece by piece, against reading the file from its beginning to its end; and turning what was read.
+//! PieceToRead `CellResp` piece by piece, against reading the file from its beginning to its end; and turning what was read.
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use spikegrid_files::input::traces::{Orientation, Samples, Traces};
-use spikegrid_mpi::run::assembly::{self, Gathered};
+use spikegrid_mpi::run::assembly::{self, Assembly};
 use spikegrid_mpi::run::subject_plan::SubjectPlan;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
@@ -40,12 +40,12 @@ fn read(file: &Path, stretches: usize) -> (SubjectPlan, Vec<Arc<Samples>>) {
     let pieces = plan.pieces();
     let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
         let neurons = assembly::neurons(&plan, stretch, 0, 1);
-        let mut gathered = Gathered::new(neurons, &plan.storage);
+        let mut assembly = Assembly::new(neurons, &plan.storage);
         for piece in pieces {
-            let sent = gathered.read(&traces, piece, std::iter::empty());
+            let sent = assembly.read(&traces, piece, std::iter::empty());
             sent.expect("a piece");
         }
-        gathered.whole().expect("all pieces")
+        assembly.whole().expect("all pieces")
     });
     let stretches = stretches.collect();
     (plan, stretches)

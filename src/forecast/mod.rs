@@ -312,7 +312,7 @@ impl Recording {
     fn plan(&self, config: &Config) -> SubjectPlan {
         SubjectPlan {
             unit_neurons: unit_neurons(self.neurons, self.frames, config.batch_size),
-            drawn: (0..config.num_neurons.min(self.neurons)).collect(),
+            plotted: (0..config.num_neurons.min(self.neurons)).collect(),
             ..SubjectPlan::made_up(self.storage)
         }
     }

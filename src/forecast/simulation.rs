@@ -22,7 +22,7 @@ pub struct Load {
     pub slabs: usize,
     /// Rank 0: looking into the files.
     pub open: f64,
-    /// Reading a piece.
+    /// PieceToRead a piece.
     pub read: f64,
     /// Computing a unit, on all compute threads of a rank.
     pub compute: f64,
@@ -168,7 +168,7 @@ pub fn makespan(loads: &[Load], ranks: usize, threads: usize) -> f64 {
         match event {
             Event::Report(report) => {
                 state.talking[0] = time + HANDLING;
-                if state.hear(&mut scheduler, report) {
+                if state.on_reply(&mut scheduler, report) {
                     return state.talking[0];
                 }
             }
@@ -190,7 +190,7 @@ impl Ranks<'_> {
     }
 
     /// Rank 0 takes a report in and does what the scheduler says; whether that is the end.
-    fn hear(&mut self, scheduler: &mut Scheduler, report: Report) -> bool {
+    fn on_reply(&mut self, scheduler: &mut Scheduler, report: Report) -> bool {
         match report {
             Report::Start => {}
             Report::Unit {
@@ -209,7 +209,7 @@ impl Ranks<'_> {
                 subject,
                 last,
             } => {
-                scheduler.drawn(rank, subject);
+                scheduler.rasterised(rank, subject);
                 if last {
                     self.talking[0] += self.loads[subject].finish;
                     scheduler.ended(subject);
@@ -242,11 +242,11 @@ impl Ranks<'_> {
                 Step::Write { subject } => {
                     self.send(0, self.writers[subject], Event::Write { subject });
                 }
-                Step::Draw { rank, subject, .. } => {
+                Step::Rasterise { rank, subject, .. } => {
                     let deal = Event::Deal { subject, to: rank };
                     self.send(0, self.writers[subject], deal);
                 }
-                Step::Load { .. } | Step::Forget { .. } => {}
+                Step::Load { .. } | Step::Drop { .. } => {}
                 Step::Finish => return true,
             }
         }

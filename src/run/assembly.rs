@@ -11,7 +11,7 @@ use crate::run::schedule::share;
 use crate::run::subject_plan::SubjectPlan;
 
 /// The samples of a share.
-pub struct Gathered {
+pub struct Assembly {
     samples: Samples,
     /// Samples that are not here yet.
     missing: usize,
@@ -22,7 +22,7 @@ pub fn neurons(plan: &SubjectPlan, stretch: usize, rank: usize, ranks: usize) ->
     plan.neurons_of(&share(&plan.stretch(stretch), plan.index, rank, ranks))
 }
 
-impl Gathered {
+impl Assembly {
     /// Nothing yet of `neurons`.
     pub fn new(neurons: Range<usize>, storage: &Storage) -> Self {
         let all = storage.all_frames(neurons);
@@ -158,8 +158,8 @@ mod tests {
         let mut seen = 0;
         for (stretch, pieces) in plan.pieces().iter().enumerate() {
             let of = |rank| neurons(plan, stretch, rank, ranks);
-            let mut shares: Vec<Gathered> = (0..ranks)
-                .map(|rank| Gathered::new(of(rank), &plan.storage))
+            let mut shares: Vec<Assembly> = (0..ranks)
+                .map(|rank| Assembly::new(of(rank), &plan.storage))
                 .collect();
             for (number, piece) in pieces.iter().enumerate() {
                 let reader = number % ranks;

@@ -11,7 +11,7 @@ use crate::run::subject_plan::SubjectPlan;
 /// A compressed plane, a twentieth of its pixels set.
 const PLANE: u64 = 2 << 10;
 /// What a thread draws with: a plane in 8 frames, and what compresses it.
-const PENCIL: u64 = 1 << 20;
+const RASTER_SCRATCH: u64 = 1 << 20;
 /// Samples that a rank holds of a stretch, unless one unit has more or chunks would lie in several stretches: 256 MiB as f32. A rank that
 /// is alone then reads a whole brain in some ten stretches, each a tenth of every row; many ranks read it in one.
 const SHARE_SAMPLES: u64 = 64 << 20;
@@ -77,7 +77,7 @@ impl Budget {
         let slabs_in_flight = SLABS_IN_FLIGHT.min(units_in_flight * self.ranks);
         let slabs_in_flight = slabs_in_flight.min(slabs.count()) as u64;
         let slab = neurons * slab_frames.div_ceil(8) + slab_frames * planes as u64 * PLANE;
-        let drawn = frames.saturating_mul(9 * plan.drawn.len() as u64);
+        let drawn = frames.saturating_mul(9 * plan.plotted.len() as u64);
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
         let held = unit.saturating_mul((4 * STRETCHES * share) as u64);
@@ -94,7 +94,7 @@ impl Budget {
             neurons * BYTES_PER_NEURON,
             spikes,
             slab.saturating_mul(slabs_in_flight),
-            PENCIL * self.threads as u64,
+            RASTER_SCRATCH * self.threads as u64,
             self.network.saturating_mul(self.threads as u64),
             drawn,
             threads,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use spikegrid_core::cascade::trace;
 use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
-use spikegrid_core::unit::{DrawnNeuron, UnitSummary};
+use spikegrid_core::unit::{PlottedNeuron, UnitSummary};
 use spikegrid_core::{spikes, split};
 use spikegrid_files::crash_trial;
 use spikegrid_files::figures::{self, NeuronTraces};
@@ -30,7 +30,7 @@ use crate::run::progress::Progress;
 use crate::run::report::{Outcome, SubjectReport, peak_resident_bytes};
 use crate::run::schedule::{Scheduler, Step, Stretch};
 use crate::run::setup::Setup;
-use crate::run::subject_plan::{SubjectPlan, drawn_neurons, unit_neurons};
+use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
 use crate::settings::Config;
 use crate::settings::size::MemorySize;
 
@@ -75,7 +75,7 @@ struct Open {
     model_noise_level: Vec<i32>,
     neurons_with_gaps: usize,
     computed_neurons: usize,
-    drawn: Vec<DrawnNeuron>,
+    plotted: Vec<PlottedNeuron>,
     /// What is to be read of each stretch, and computed for the writer; none where only files of rank 0 are missing.
     pieces: Vec<Vec<Piece>>,
     failure: Option<String>,
@@ -84,7 +84,7 @@ struct Open {
 }
 
 /// The state of the run on rank 0.
-pub struct Root {
+pub struct Coordinator {
     config: Config,
     provenance: Provenance,
     windowsize: usize,
@@ -98,7 +98,7 @@ pub struct Root {
     finished: bool,
 }
 
-impl Root {
+impl Coordinator {
     pub fn new(setup: &Setup, subjects: Vec<Subject>, ranks: usize, progress: Progress) -> Self {
         Self {
             config: setup.config.clone(),
@@ -165,13 +165,13 @@ impl Root {
                     outbox.send(owner, Message::Order(order));
                 }
                 Step::Write { subject } => self.write(outbox, subject),
-                Step::Draw {
+                Step::Rasterise {
                     rank,
                     subject,
                     slab,
                 } => {
                     if let Some(open) = self.open.get(&subject) {
-                        let order = Order::Deal {
+                        let order = Order::SendSlab {
                             subject,
                             slab,
                             rank,
@@ -179,7 +179,7 @@ impl Root {
                         outbox.send(open.plan.writer, Message::Order(order));
                     }
                 }
-                Step::Forget { subject } => {
+                Step::Drop { subject } => {
                     let open = self.open.get_mut(&subject);
                     let failure = open.and_then(|open| open.failure.take());
                     self.fail(outbox, subject, failure.unwrap_or_default());
@@ -230,7 +230,7 @@ impl Root {
     }
 
     /// Takes in what a rank reports.
-    pub fn hear(&mut self, outbox: &mut impl Outbox, rank: usize, reply: Reply) {
+    pub fn on_reply(&mut self, outbox: &mut impl Outbox, rank: usize, reply: Reply) {
         match reply {
             Reply::Done {
                 subject,
@@ -238,7 +238,7 @@ impl Root {
                 summary,
             } => {
                 self.scheduler.done(rank, subject, unit);
-                self.take_in(subject, unit, *summary);
+                self.on_unit_done(subject, unit, *summary);
             }
             Reply::Read {
                 subject,
@@ -261,7 +261,7 @@ impl Root {
                 self.note_failure(subject, message);
             }
             Reply::Opened { subject, slabs } => self.scheduler.opened(subject, slabs),
-            Reply::Drawn { rank, subject } => self.scheduler.drawn(rank, subject),
+            Reply::Rasterised { rank, subject } => self.scheduler.rasterised(rank, subject),
             Reply::Written { subject, written } => self.close_subject(outbox, subject, &written),
             Reply::Unwritten { subject, message } => self.note_failure(subject, message),
             Reply::Warning { subject, message } => {
@@ -285,7 +285,7 @@ impl Root {
         }
     }
 
-    fn take_in(&mut self, subject: usize, unit: usize, summary: UnitSummary) {
+    fn on_unit_done(&mut self, subject: usize, unit: usize, summary: UnitSummary) {
         let Some(open) = self.open.get_mut(&subject) else {
             return;
         };
@@ -300,7 +300,7 @@ impl Root {
             false => open.computed_neurons += neurons.len(),
         }
         open.neurons_with_gaps += summary.neurons_with_gaps;
-        open.drawn.extend(summary.drawn);
+        open.plotted.extend(summary.plotted);
         self.progress.computed(
             &open.plan.name,
             open.plan.neurons,
@@ -404,7 +404,7 @@ impl Root {
             unit_neurons: unit_neurons(neurons, frames, config.batch_size),
             stretch_units: 1,
             writer,
-            drawn: drawn_neurons(neurons, config.num_neurons, config.seed.into()),
+            plotted: plotted_neurons(neurons, config.num_neurons, config.seed.into()),
             traces_file: None,
             journal: Journal::default(),
         };
@@ -426,7 +426,7 @@ impl Root {
         let key = Key::new(
             &plan.name,
             units,
-            plan.drawn.len(),
+            plan.plotted.len(),
             wanted.traces,
             &provenance,
         );
@@ -477,7 +477,7 @@ impl Root {
             model_noise_level: vec![0; neurons],
             neurons_with_gaps: 0,
             computed_neurons: 0,
-            drawn: Vec::new(),
+            plotted: Vec::new(),
             pieces,
             failure: None,
             warned_of_journal: false,
@@ -526,14 +526,14 @@ impl Root {
             self.fail(outbox, subject, error.to_string());
             return;
         }
-        self.forget(outbox, subject);
+        self.drop_subject(outbox, subject);
         let Some(open) = self.open.remove(&subject) else {
             return;
         };
         let report = &mut self.reports[subject];
         report.outcome = Outcome::Processed;
         report.output_bytes = written_bytes(&open);
-        report.stage_sec.draw = written.draw_sec;
+        report.stage_sec.draw = written.rasterise_sec;
         report.stage_sec.write = written.write_sec;
         report.stage_sec.finish = start.elapsed().as_secs_f64();
         report.stage_sec.total = open.start.elapsed().as_secs_f64();
@@ -564,7 +564,7 @@ impl Root {
             open.metadata.write(&open.claim.files.metadata)?;
         }
         if wanted.figures {
-            draw(open, &self.config, &report.warnings, spikes_per_frame)?;
+            plot_figures(open, &self.config, &report.warnings, spikes_per_frame)?;
         }
         let files = &open.claim.files;
         if wanted.grids {
@@ -600,7 +600,7 @@ impl Root {
     }
 
     fn fail(&mut self, outbox: &mut impl Outbox, subject: usize, message: String) {
-        self.forget(outbox, subject);
+        self.drop_subject(outbox, subject);
         self.record_failure(subject, message);
     }
 
@@ -619,8 +619,8 @@ impl Root {
     }
 
     /// Lets all ranks drop a subject.
-    fn forget(&self, outbox: &mut impl Outbox, subject: usize) {
-        outbox.send_to_all(Message::Order(Order::Forget { subject }));
+    fn drop_subject(&self, outbox: &mut impl Outbox, subject: usize) {
+        outbox.send_to_all(Message::Order(Order::Drop { subject }));
     }
 }
 
@@ -667,25 +667,25 @@ fn wanted(
     })
 }
 
-fn draw(
+fn plot_figures(
     open: &mut Open,
     config: &Config,
     warnings: &[String],
     spikes_per_frame: &[u32],
 ) -> Result<(), OutputError> {
     let frames = open.plan.frames;
-    open.drawn.sort_by_key(|drawn| drawn.neuron);
-    let neurons: Vec<NeuronTraces> = std::mem::take(&mut open.drawn)
+    open.plotted.sort_by_key(|plotted| plotted.neuron);
+    let neurons: Vec<NeuronTraces> = std::mem::take(&mut open.plotted)
         .into_iter()
-        .map(|drawn| {
+        .map(|plotted| {
             let mut unpacked = vec![0; frames];
-            spikes::unpack(&drawn.spikes, &mut unpacked);
+            spikes::unpack(&plotted.spikes, &mut unpacked);
             NeuronTraces {
-                neuron: drawn.neuron,
-                noise_level: open.noise_level[drawn.neuron],
-                model_noise_level: open.model_noise_level[drawn.neuron],
-                dff: drawn.dff,
-                rate: drawn.rate,
+                neuron: plotted.neuron,
+                noise_level: open.noise_level[plotted.neuron],
+                model_noise_level: open.model_noise_level[plotted.neuron],
+                dff: plotted.dff,
+                rate: plotted.rate,
                 spikes: unpacked,
             }
         })

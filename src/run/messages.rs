@@ -70,13 +70,13 @@ pub enum Order {
     /// Write the subject, once the spikes of all its units are here.
     Write(Box<WriteJob>),
     /// Give `rank` a slab of the subject written here.
-    Deal {
+    SendSlab {
         subject: usize,
         slab: usize,
         rank: usize,
     },
     /// Drop what is held of the subject.
-    Forget { subject: usize },
+    Drop { subject: usize },
     /// End, with this exit status.
     Finish { status: u8 },
 }
@@ -106,7 +106,7 @@ pub enum Reply {
     /// The file is laid out: the subject is to be drawn in this many slabs.
     Opened { subject: usize, slabs: usize },
     /// What `rank` drew is taken in.
-    Drawn { rank: usize, subject: usize },
+    Rasterised { rank: usize, subject: usize },
     /// All slabs are written.
     Written { subject: usize, written: Written },
     /// The subject cannot be written.
@@ -177,7 +177,7 @@ pub struct Written {
     /// Spikes of all neurons in each frame, (T,).
     pub spikes_per_frame: Vec<u32>,
     /// Seconds of drawing, summed over threads.
-    pub draw_sec: f64,
+    pub rasterise_sec: f64,
     /// Seconds of dealing slabs out and putting planes into the file.
     pub write_sec: f64,
 }

@@ -29,12 +29,12 @@ use spikegrid_ranks::World;
 
 use crate::job::{NOTHING_STARTED, catch_signals};
 use crate::settings::flags::{Interruption, RunArgs};
-use coordinator::Root;
+use coordinator::Coordinator;
 use messages::{Message, Order, Reply};
 use progress::Progress;
 use report::{Report, peak_resident_bytes};
 use setup::{Prepared, Setup};
-use worker::RankState;
+use worker::Worker;
 
 /// A rank that has nothing to do looks for messages again after a quarter of the time for which nothing has happened, within these
 /// bounds: MPI cannot wake it, and looking takes as much of a core as a compute thread then lacks.
@@ -89,7 +89,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
         }
         warnings.iter().for_each(|warning| progress.warn(warning));
         (
-            Root::new(&setup, subjects, world.size(), progress),
+            Coordinator::new(&setup, subjects, world.size(), progress),
             warnings,
         )
     });
@@ -101,10 +101,10 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
             setup.sampling_rate,
         )
     });
-    let mut rank = RankState::new(setup.pipeline(), workers);
+    let mut rank = Worker::new(setup.pipeline(), workers);
     let status = work(world, &mut rank, &mut root, &signal);
     rank.release_gpu();
-    world.settle();
+    world.drain();
     let peaks = world.gather(peak_resident_bytes());
     if let (Some(root), Some((configuration, model_sha256, sampling_rate))) = (root, for_report) {
         let output_dir = configuration.output_dir.clone();
@@ -151,8 +151,8 @@ fn resources(
 /// Handles messages until rank 0 says how it ended.
 fn work(
     world: &mut World,
-    rank: &mut RankState,
-    root: &mut Option<Root>,
+    rank: &mut Worker,
+    root: &mut Option<Coordinator>,
     signal: &AtomicUsize,
 ) -> u8 {
     let mut last = Instant::now();
@@ -170,7 +170,7 @@ fn work(
                 }
                 Some(Message::Reply(reply)) => {
                     if let Some(root) = root {
-                        root.hear(world, from, reply);
+                        root.on_reply(world, from, reply);
                         root.advance(world);
                     }
                 }

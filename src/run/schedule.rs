@@ -70,13 +70,13 @@ pub enum Step {
     Write { subject: usize },
     /// Let the writer hand the slab to the rank and write what comes of it, then report [`Scheduler::drawn`]; after the
     /// last, [`Scheduler::ended`].
-    Draw {
+    Rasterise {
         rank: usize,
         subject: usize,
         slab: usize,
     },
     /// The subject failed and no rank works on it any more: forget it everywhere, then report [`Scheduler::ended`].
-    Forget { subject: usize },
+    Drop { subject: usize },
     /// Every subject has ended.
     Finish,
 }
@@ -89,7 +89,7 @@ struct Progress {
     units: Range<usize>,
     /// Units to compute that are not done, and of those the ones that are not handed out.
     left: usize,
-    unhanded: usize,
+    unassigned: usize,
     /// Pieces that are not handed out.
     pieces: Range<usize>,
     pieces_in_flight: usize,
@@ -108,7 +108,7 @@ impl Progress {
         Self {
             weight,
             left,
-            unhanded: left,
+            unassigned: left,
             units,
             pieces: 0..pieces,
             pieces_in_flight: 0,
@@ -136,13 +136,13 @@ impl Progress {
     /// The shares, if there are units to hand out: once every piece is with its rank or on its way there.
     fn shares(&mut self) -> Option<&mut Vec<VecDeque<usize>>> {
         let read = self.pieces.is_empty() && self.pieces_in_flight == 0;
-        self.shares.as_mut().filter(|_| read && self.unhanded > 0)
+        self.shares.as_mut().filter(|_| read && self.unassigned > 0)
     }
 
     /// The next unit of a rank's own share.
     fn own(&mut self, rank: usize) -> Option<(usize, usize)> {
         let unit = self.shares()?.get_mut(rank)?.pop_front()?;
-        self.unhanded -= 1;
+        self.unassigned -= 1;
         Some((rank, unit))
     }
 
@@ -151,7 +151,7 @@ impl Progress {
         let shares = self.shares()?.iter_mut().enumerate();
         let (owner, share) = shares.max_by_key(|(_, share)| share.len())?;
         let unit = share.pop_back()?;
-        self.unhanded -= 1;
+        self.unassigned -= 1;
         Some((owner, unit))
     }
 }
@@ -167,7 +167,7 @@ struct Active {
     stretches: Vec<Progress>,
     /// Units that are not done, and of those the ones that are not handed out.
     units_left: usize,
-    unhanded: usize,
+    unassigned: usize,
     /// Slabs that are not handed out.
     slabs: Range<usize>,
     slabs_in_flight: usize,
@@ -219,8 +219,8 @@ impl Scheduler {
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<Step> {
         self.close()
-            .or_else(|| self.hand_out())
-            .or_else(|| self.hand_out_piece())
+            .or_else(|| self.assign())
+            .or_else(|| self.assign_piece())
             .or_else(|| self.plan_or_finish())
     }
 
@@ -231,14 +231,14 @@ impl Scheduler {
         let subject = active.subject;
         if active.failed {
             self.ended(subject);
-            return Some(Step::Forget { subject });
+            return Some(Step::Drop { subject });
         }
         active.closing = true;
         Some(Step::Write { subject })
     }
 
     /// A slab, a unit of the journal, or a unit to compute, for the rank that has least.
-    fn hand_out(&mut self) -> Option<Step> {
+    fn assign(&mut self) -> Option<Step> {
         let rank = least(&self.computing, self.in_flight)?;
         let step = self
             .slab(rank)
@@ -255,7 +255,7 @@ impl Scheduler {
             .find(|active| !active.slabs.is_empty() && active.slabs_in_flight < SLABS_IN_FLIGHT)?;
         active.slabs_in_flight += 1;
         active.in_flight += 1;
-        Some(Step::Draw {
+        Some(Step::Rasterise {
             rank,
             subject: active.subject,
             slab: active.slabs.next()?,
@@ -266,7 +266,7 @@ impl Scheduler {
         self.active.iter_mut().find_map(|active| {
             let unit = active.to_load.pop_front()?;
             active.in_flight += 1;
-            active.unhanded -= 1;
+            active.unassigned -= 1;
             Some(Step::Load {
                 rank,
                 subject: active.subject,
@@ -280,7 +280,7 @@ impl Scheduler {
             self.active.iter_mut().find_map(|active| {
                 let (owner, unit) = active.stretches.iter_mut().find_map(find)?;
                 active.in_flight += 1;
-                active.unhanded -= 1;
+                active.unassigned -= 1;
                 Some(Step::Compute {
                     rank,
                     subject: active.subject,
@@ -293,7 +293,7 @@ impl Scheduler {
     }
 
     /// A piece for the rank that has fewest. A stretch is begun when there is room for it, in the order of the file.
-    fn hand_out_piece(&mut self) -> Option<Step> {
+    fn assign_piece(&mut self) -> Option<Step> {
         let rank = least(&self.reading, PIECES_IN_FLIGHT)?;
         let ranks = self.reading.len();
         let stretches = self.active.iter().flat_map(|active| &active.stretches);
@@ -340,9 +340,9 @@ impl Scheduler {
         }
         // The next subject is to be at hand when this one is handed out; of small ones more are.
         let ranks = self.computing.len();
-        let unhanded = self.active.iter().map(|active| active.unhanded);
-        let subjects = unhanded.clone().filter(|units| *units > 0).count();
-        if subjects > 1 && unhanded.sum::<usize>() >= ranks * self.in_flight {
+        let unassigned = self.active.iter().map(|active| active.unassigned);
+        let subjects = unassigned.clone().filter(|units| *units > 0).count();
+        if subjects > 1 && unassigned.sum::<usize>() >= ranks * self.in_flight {
             return None;
         }
         // One subject to write for each rank; alone, a rank computes one more meanwhile.
@@ -373,7 +373,7 @@ impl Scheduler {
             writer,
             to_load: journalled.iter().copied().collect(),
             units_left: units,
-            unhanded: units,
+            unassigned: units,
             stretches: stretches
                 .into_iter()
                 .map(|stretch| Progress::new(stretch, &journalled))
@@ -432,7 +432,7 @@ impl Scheduler {
     }
 
     /// The writer has taken in what the rank drew.
-    pub fn drawn(&mut self, rank: usize, subject: usize) {
+    pub fn rasterised(&mut self, rank: usize, subject: usize) {
         self.computing[rank] -= 1;
         if let Some(active) = self.find(subject) {
             active.in_flight -= 1;
@@ -444,7 +444,7 @@ impl Scheduler {
     pub fn fails(&mut self, subject: usize) {
         if let Some(active) = self.find(subject) {
             active.failed = true;
-            active.unhanded = 0;
+            active.unassigned = 0;
             active.to_load.clear();
             active.slabs = 0..0;
             active
@@ -452,7 +452,7 @@ impl Scheduler {
                 .retain(|progress| progress.shares.is_some());
             for progress in &mut active.stretches {
                 progress.pieces = 0..0;
-                progress.unhanded = 0;
+                progress.unassigned = 0;
             }
         }
     }

@@ -36,7 +36,7 @@ fn run(subjects: &[Subject], ranks: usize, mut pick: impl FnMut(usize) -> usize)
                 Report::Piece(rank, subject, stretch) => scheduler.read(rank, subject, stretch),
                 Report::Unit(rank, subject, unit) => scheduler.done(rank, subject, unit),
                 Report::Slab(rank, subject) => {
-                    scheduler.drawn(rank, subject);
+                    scheduler.rasterised(rank, subject);
                     left[subject] -= 1;
                     if left[subject] == 0 {
                         scheduler.ended(subject);
@@ -68,10 +68,10 @@ fn run(subjects: &[Subject], ranks: usize, mut pick: impl FnMut(usize) -> usize)
                 unit,
                 ..
             } => in_flight.push(Report::Unit(rank, subject, unit)),
-            Step::Draw { rank, subject, .. } => in_flight.push(Report::Slab(rank, subject)),
+            Step::Rasterise { rank, subject, .. } => in_flight.push(Report::Slab(rank, subject)),
             Step::Write { subject } if left[subject] == 0 => scheduler.ended(subject),
             Step::Write { subject } => scheduler.opened(subject, left[subject]),
-            Step::Forget { subject } => scheduler.ended(subject),
+            Step::Drop { subject } => scheduler.ended(subject),
             Step::Finish => return steps,
         }
     }
@@ -104,7 +104,9 @@ fn every_piece_unit_and_slab_is_handed_out_once_and_every_subject_written_once_i
                             computed.push(unit);
                         }
                         Step::Load { subject, unit, .. } if subject == number => loaded.push(unit),
-                        Step::Draw { subject, slab, .. } if subject == number => drawn.push(slab),
+                        Step::Rasterise { subject, slab, .. } if subject == number => {
+                            drawn.push(slab)
+                        }
                         Step::Write { subject } if subject == number => written += 1,
                         _ => {}
                     }
@@ -245,7 +247,7 @@ fn subjects_that_are_written_at_the_same_time_have_different_writers() {
                     scheduler.planned(subject, Vec::new(), BTreeSet::new());
                 }
                 Step::Write { subject } => scheduler.opened(subject, 1),
-                Step::Draw { .. } => {}
+                Step::Rasterise { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -262,7 +264,7 @@ fn a_writer_never_has_more_slabs_to_take_in_than_it_can_hold() {
     assert_eq!(scheduler.next(), Some(Step::Write { subject: 0 }));
     scheduler.opened(0, 1000);
     let mut drawn = 0;
-    while let Some(Step::Draw { .. }) = scheduler.next() {
+    while let Some(Step::Rasterise { .. }) = scheduler.next() {
         drawn += 1;
     }
     assert_eq!(drawn, SLABS_IN_FLIGHT);
@@ -291,7 +293,7 @@ fn a_failed_piece_or_unit_fails_its_subject_alone_and_late_reports_change_nothin
     );
     scheduler.read(0, 0, 0);
     scheduler.done(0, 0, 7);
-    assert_eq!(scheduler.next(), Some(Step::Forget { subject: 0 }));
+    assert_eq!(scheduler.next(), Some(Step::Drop { subject: 0 }));
     scheduler.ended(0);
     assert_eq!(scheduler.next(), Some(Step::Finish));
 }
@@ -306,7 +308,7 @@ fn a_subject_that_cannot_be_written_is_forgotten_when_its_slabs_are_back() {
     let first = scheduler.next();
     assert_eq!(
         first,
-        Some(Step::Draw {
+        Some(Step::Rasterise {
             rank: 1,
             subject: 0,
             slab: 0
@@ -314,8 +316,8 @@ fn a_subject_that_cannot_be_written_is_forgotten_when_its_slabs_are_back() {
     );
     scheduler.fails(0);
     assert_eq!(scheduler.next(), None);
-    scheduler.drawn(1, 0);
-    assert_eq!(scheduler.next(), Some(Step::Forget { subject: 0 }));
+    scheduler.rasterised(1, 0);
+    assert_eq!(scheduler.next(), Some(Step::Drop { subject: 0 }));
     assert_eq!(scheduler.next(), Some(Step::Finish));
 }
 
@@ -326,7 +328,7 @@ fn a_file_that_cannot_be_laid_out_is_forgotten_at_once() {
     scheduler.planned(0, Vec::new(), BTreeSet::new());
     assert_eq!(scheduler.next(), Some(Step::Write { subject: 0 }));
     scheduler.fails(0);
-    assert_eq!(scheduler.next(), Some(Step::Forget { subject: 0 }));
+    assert_eq!(scheduler.next(), Some(Step::Drop { subject: 0 }));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub struct SubjectPlan {
     /// The rank that gathers the spikes and writes the grids.
     pub writer: usize,
     /// The neurons of the PDF, ascending.
-    pub drawn: Vec<usize>,
+    pub plotted: Vec<usize>,
     /// Where the traces of all neurons go, if they are wanted.
     pub traces_file: Option<TracesFile>,
     /// What an interrupted run finished, and where this one notes what it finishes.
@@ -60,7 +60,7 @@ impl SubjectPlan {
             unit_neurons,
             stretch_units: neurons.div_ceil(unit_neurons).max(1),
             writer: 0,
-            drawn: Vec::new(),
+            plotted: Vec::new(),
             traces_file: None,
             journal: Journal::default(),
         }
@@ -126,7 +126,7 @@ pub fn unit_neurons(neurons: usize, frames: usize, batch_size: usize) -> usize {
 }
 
 /// The neurons of the PDF: `count` different ones of `neurons`, drawn by the seed, ascending (rule 8.3).
-pub fn drawn_neurons(neurons: usize, count: usize, seed: u64) -> Vec<usize> {
+pub fn plotted_neurons(neurons: usize, count: usize, seed: u64) -> Vec<usize> {
     let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut all: Vec<usize> = (0..neurons).collect();
     let count = count.min(neurons);
@@ -182,11 +182,11 @@ mod tests {
 
     #[test]
     fn rule_8_3_drawn_neurons_are_different_and_repeatable() {
-        let drawn = drawn_neurons(1000, 10, 42);
-        assert_eq!(drawn, drawn_neurons(1000, 10, 42));
-        assert_ne!(drawn, drawn_neurons(1000, 10, 43));
+        let drawn = plotted_neurons(1000, 10, 42);
+        assert_eq!(drawn, plotted_neurons(1000, 10, 42));
+        assert_ne!(drawn, plotted_neurons(1000, 10, 43));
         assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]) && drawn.len() == 10);
-        assert_eq!(drawn_neurons(3, 10, 42), [0, 1, 2]);
-        assert!(drawn_neurons(0, 10, 42).is_empty());
+        assert_eq!(plotted_neurons(3, 10, 42), [0, 1, 2]);
+        assert!(plotted_neurons(0, 10, 42).is_empty());
     }
 }

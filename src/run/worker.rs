@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::{Planes, Slab};
 use spikegrid_core::spikes::row_bytes;
-use spikegrid_core::unit::{DrawnNeuron, UnitOutput, UnitSummary};
+use spikegrid_core::unit::{PlottedNeuron, UnitOutput, UnitSummary};
 use spikegrid_files::input::traces::{Piece, Samples, Traces};
 use spikegrid_files::output::journal::{self, JournalledUnit};
 use spikegrid_inference::pipeline::{Pipeline, Workers};
 
 use super::messages::{Message, Order, Outbox, Reply};
-use crate::run::assembly::{self, Gathered};
+use crate::run::assembly::{self, Assembly};
 use crate::run::schedule::share;
 use crate::run::subject_plan::SubjectPlan;
 use crate::run::writer::Writer;
@@ -28,7 +28,7 @@ use crate::run::writer::Writer;
 const BACKLOG: usize = 16 << 20;
 
 /// A subject as this rank holds it.
-struct Held {
+struct WorkerSubject {
     plan: SubjectPlan,
     journal: journal::Writer,
     /// By stretch.
@@ -37,7 +37,7 @@ struct Held {
 
 /// This rank's share of a stretch.
 struct Share {
-    gathered: Gathered,
+    assembly: Assembly,
     /// Once all pieces are here.
     samples: Option<Arc<Samples>>,
     /// Units that were asked for before: to be computed by these ranks.
@@ -47,7 +47,7 @@ struct Share {
 }
 
 /// A unit of this rank's share that another rank computes.
-struct Owed {
+struct UnitToSend {
     rank: usize,
     subject: usize,
     unit: usize,
@@ -57,7 +57,7 @@ struct Owed {
 }
 
 /// A piece that is to be read.
-struct Reading {
+struct PieceToRead {
     subject: usize,
     stretch: usize,
     piece: Piece,
@@ -78,16 +78,16 @@ enum Finished {
 }
 
 /// This rank's share of the work.
-pub struct RankState {
+pub struct Worker {
     pipeline: Arc<Pipeline>,
     workers: Arc<Workers>,
-    subjects: HashMap<usize, Held>,
+    subjects: HashMap<usize, WorkerSubject>,
     /// What other ranks sent of a subject that rank 0 has not told of yet.
     early: HashMap<usize, Vec<Message>>,
     /// Subjects of which something may still arrive, to no use.
-    forgotten: HashSet<usize>,
-    readings: VecDeque<Reading>,
-    owed: VecDeque<Owed>,
+    dropped: HashSet<usize>,
+    pieces_to_read: VecDeque<PieceToRead>,
+    units_to_send: VecDeque<UnitToSend>,
     /// The recording that was read last, by subject, and its open file.
     traces: Option<(usize, Traces)>,
     /// Of subjects that are drawn here.
@@ -98,7 +98,7 @@ pub struct RankState {
     finish: Sender<Finished>,
 }
 
-impl RankState {
+impl Worker {
     pub fn new(pipeline: Pipeline, workers: Workers) -> Self {
         let (finish, finished) = channel();
         Self {
@@ -106,9 +106,9 @@ impl RankState {
             workers: Arc::new(workers),
             subjects: HashMap::new(),
             early: HashMap::new(),
-            forgotten: HashSet::new(),
-            readings: VecDeque::new(),
-            owed: VecDeque::new(),
+            dropped: HashSet::new(),
+            pieces_to_read: VecDeque::new(),
+            units_to_send: VecDeque::new(),
             traces: None,
             layouts: HashMap::new(),
             writer: Writer::default(),
@@ -125,12 +125,12 @@ impl RankState {
         message: Message,
     ) -> Option<Message> {
         match message {
-            Message::Order(Order::Subject(plan)) => self.meet(outbox, *plan),
+            Message::Order(Order::Subject(plan)) => self.on_subject(outbox, *plan),
             Message::Order(Order::Read {
                 subject,
                 stretch,
                 piece,
-            }) => self.readings.push_back(Reading {
+            }) => self.pieces_to_read.push_back(PieceToRead {
                 subject,
                 stretch,
                 piece,
@@ -140,26 +140,26 @@ impl RankState {
                 subject,
                 unit,
                 rank,
-            }) => self.bring(outbox, subject, unit, rank),
+            }) => self.send_unit(outbox, subject, unit, rank),
             Message::Order(Order::Write(job)) => self.writer.begin(outbox, *job),
-            Message::Order(Order::Deal {
+            Message::Order(Order::SendSlab {
                 subject,
                 slab,
                 rank,
-            }) => self.writer.deal(outbox, subject, slab, rank),
-            Message::Order(Order::Forget { subject }) => self.forget(subject),
+            }) => self.writer.send_slab(outbox, subject, slab, rank),
+            Message::Order(Order::Drop { subject }) => self.drop_subject(subject),
             message @ (Message::Samples { subject, .. } | Message::Unit { subject, .. }) => {
-                self.take_in(outbox, subject, message);
+                self.on_samples(outbox, subject, message);
             }
             Message::Spikes {
                 subject,
                 unit,
                 spikes,
-            } => self.writer.gather(outbox, subject, unit, spikes),
+            } => self.writer.add_spikes(outbox, subject, unit, spikes),
             Message::Layout { subject, layout } => {
                 self.layouts.insert(subject, Arc::new(*layout));
             }
-            Message::Slab { subject, spikes } => self.draw(from, subject, spikes),
+            Message::Slab { subject, spikes } => self.rasterise(from, subject, spikes),
             Message::Planes { subject, planes } => {
                 self.writer.write(outbox, from, subject, &planes);
             }
@@ -168,37 +168,37 @@ impl RankState {
         None
     }
 
-    fn meet(&mut self, outbox: &mut impl Outbox, plan: SubjectPlan) {
+    fn on_subject(&mut self, outbox: &mut impl Outbox, plan: SubjectPlan) {
         let subject = plan.index;
-        let held = Held {
+        let held = WorkerSubject {
             journal: plan.journal.writer(outbox.rank()),
             plan,
             shares: HashMap::new(),
         };
         self.subjects.insert(subject, held);
         for message in self.early.remove(&subject).unwrap_or_default() {
-            self.take_in(outbox, subject, message);
+            self.on_samples(outbox, subject, message);
         }
     }
 
-    fn forget(&mut self, subject: usize) {
+    fn drop_subject(&mut self, subject: usize) {
         self.subjects.remove(&subject);
         self.traces.take_if(|(open, _)| *open == subject);
         self.early.remove(&subject);
-        self.forgotten.insert(subject);
+        self.dropped.insert(subject);
         self.layouts.remove(&subject);
-        self.writer.forget(subject);
+        self.writer.drop_subject(subject);
     }
 
     /// Has a slab drawn for its writer.
-    fn draw(&mut self, writer: usize, subject: usize, spikes: Slab) {
+    fn rasterise(&mut self, writer: usize, subject: usize, spikes: Slab) {
         let Some(layout) = self.layouts.get(&subject).cloned() else {
             return;
         };
         let (workers, finish) = (self.workers.clone(), self.finish.clone());
         let start = Instant::now();
         self.workers.spawn(move || {
-            let planes = workers.install(|| spikes.draw(&layout, || start.elapsed()));
+            let planes = workers.install(|| spikes.rasterise(&layout, || start.elapsed()));
             // The receiver is gone only when the run was stopped.
             let _ = finish.send(Finished::Slab {
                 writer,
@@ -214,19 +214,19 @@ impl RankState {
         if outbox.backlog() > BACKLOG {
             return false;
         }
-        if let Some(owed) = self.owed.pop_front() {
+        if let Some(units_to_send) = self.units_to_send.pop_front() {
             let unit = Message::Unit {
-                subject: owed.subject,
-                unit: owed.unit,
-                samples: owed.samples.of(&owed.neurons),
+                subject: units_to_send.subject,
+                unit: units_to_send.unit,
+                samples: units_to_send.samples.of(&units_to_send.neurons),
             };
-            outbox.send(owed.rank, unit);
+            outbox.send(units_to_send.rank, unit);
             return true;
         }
-        let Some(reading) = self.readings.pop_front() else {
+        let Some(reading) = self.pieces_to_read.pop_front() else {
             return false;
         };
-        let Reading {
+        let PieceToRead {
             subject, stretch, ..
         } = reading;
         let start = Instant::now();
@@ -241,8 +241,8 @@ impl RankState {
         true
     }
 
-    fn read(&mut self, outbox: &mut impl Outbox, reading: Reading) -> Result<(), String> {
-        let Reading {
+    fn read(&mut self, outbox: &mut impl Outbox, reading: PieceToRead) -> Result<(), String> {
+        let PieceToRead {
             subject,
             stretch,
             piece,
@@ -255,7 +255,7 @@ impl RankState {
             let neurons = assembly::neurons(&held.plan, stretch, rank, ranks);
             (rank, neurons)
         });
-        let parts = share.gathered.read(traces, &piece, others);
+        let parts = share.assembly.read(traces, &piece, others);
         for (rank, samples) in parts.map_err(|error| error.to_string())? {
             let samples = Message::Samples {
                 subject,
@@ -264,14 +264,14 @@ impl RankState {
             };
             outbox.send(rank, samples);
         }
-        self.go_on(outbox, subject, stretch);
+        self.release_units(outbox, subject, stretch);
         Ok(())
     }
 
     /// Takes in samples from another rank.
-    fn take_in(&mut self, outbox: &mut impl Outbox, subject: usize, message: Message) {
+    fn on_samples(&mut self, outbox: &mut impl Outbox, subject: usize, message: Message) {
         let Some(held) = self.subjects.get_mut(&subject) else {
-            if !self.forgotten.contains(&subject) {
+            if !self.dropped.contains(&subject) {
                 self.early.entry(subject).or_default().push(message);
             }
             return;
@@ -281,8 +281,8 @@ impl RankState {
                 stretch, samples, ..
             } => {
                 let share = share_of(&mut held.shares, &held.plan, stretch, outbox);
-                share.gathered.put(&samples);
-                self.go_on(outbox, subject, stretch);
+                share.assembly.put(&samples);
+                self.release_units(outbox, subject, stretch);
             }
             Message::Unit { unit, samples, .. } => self.compute(subject, unit, Arc::new(samples)),
             _ => {}
@@ -290,7 +290,7 @@ impl RankState {
     }
 
     /// Brings a unit of this rank's share to the rank that is to compute it.
-    fn bring(&mut self, outbox: &mut impl Outbox, subject: usize, unit: usize, rank: usize) {
+    fn send_unit(&mut self, outbox: &mut impl Outbox, subject: usize, unit: usize, rank: usize) {
         // Nobody forgets a subject whose units are asked for.
         let Some(held) = self.subjects.get_mut(&subject) else {
             return;
@@ -298,11 +298,11 @@ impl RankState {
         let stretch = held.plan.stretch_of(unit);
         let share = share_of(&mut held.shares, &held.plan, stretch, outbox);
         share.asked.push((unit, rank));
-        self.go_on(outbox, subject, stretch);
+        self.release_units(outbox, subject, stretch);
     }
 
     /// Does what was asked of a share, once all of it is here.
-    fn go_on(&mut self, outbox: &impl Outbox, subject: usize, stretch: usize) {
+    fn release_units(&mut self, outbox: &impl Outbox, subject: usize, stretch: usize) {
         let Some(held) = self.subjects.get_mut(&subject) else {
             return;
         };
@@ -310,7 +310,7 @@ impl RankState {
             return;
         };
         if share.samples.is_none() {
-            share.samples = share.gathered.whole();
+            share.samples = share.assembly.whole();
         }
         let Some(samples) = share.samples.clone() else {
             return;
@@ -328,7 +328,7 @@ impl RankState {
             if rank == outbox.rank() {
                 self.compute(subject, unit, samples);
             } else {
-                self.owed.push_back(Owed {
+                self.units_to_send.push_back(UnitToSend {
                     rank,
                     subject,
                     unit,
@@ -347,7 +347,7 @@ impl RankState {
         };
         if let Some(found) = held.resumed(unit) {
             let writer = held.plan.writer;
-            deliver(
+            send_spikes(
                 outbox,
                 &mut self.writer,
                 writer,
@@ -366,12 +366,12 @@ impl RankState {
 
     /// Has a unit computed, whose samples are among these.
     fn compute(&mut self, subject: usize, unit: usize, samples: Arc<Samples>) {
-        let Some(Held { plan, .. }) = self.subjects.get(&subject) else {
+        let Some(WorkerSubject { plan, .. }) = self.subjects.get(&subject) else {
             return;
         };
         let neurons = plan.unit(unit);
-        let keep_traces =
-            plan.traces_file.is_some() || plan.drawn.iter().any(|neuron| neurons.contains(neuron));
+        let keep_traces = plan.traces_file.is_some()
+            || plan.plotted.iter().any(|neuron| neurons.contains(neuron));
         let name = plan.name.clone();
         let (pipeline, workers, finish) = (
             self.pipeline.clone(),
@@ -450,7 +450,7 @@ impl RankState {
                 return;
             }
         };
-        output.summary.drawn = drawn(&held.plan, &output);
+        output.summary.plotted = plotted(&held.plan, &output);
         let finished = JournalledUnit {
             summary: output.summary,
             spikes: output.spikes,
@@ -460,7 +460,7 @@ impl RankState {
             outbox.send(0, Message::Reply(Reply::Warning { subject, message }));
         }
         let writer = held.plan.writer;
-        deliver(
+        send_spikes(
             outbox,
             &mut self.writer,
             writer,
@@ -483,7 +483,7 @@ impl RankState {
 }
 
 /// Brings a unit's spikes to the writer of its subject, which may be this rank.
-fn deliver(
+fn send_spikes(
     outbox: &mut impl Outbox,
     here: &mut Writer,
     writer: usize,
@@ -492,7 +492,7 @@ fn deliver(
     spikes: Vec<u8>,
 ) {
     if writer == outbox.rank() {
-        here.gather(outbox, subject, unit, spikes);
+        here.add_spikes(outbox, subject, unit, spikes);
         return;
     }
     outbox.send(
@@ -561,16 +561,16 @@ fn read_alone(
 }
 
 /// Cuts the traces of the neurons to be drawn out of a unit.
-fn drawn(plan: &SubjectPlan, output: &UnitOutput) -> Vec<DrawnNeuron> {
+fn plotted(plan: &SubjectPlan, output: &UnitOutput) -> Vec<PlottedNeuron> {
     let (frames, bytes) = (plan.frames, row_bytes(plan.frames));
     let chosen = plan
-        .drawn
+        .plotted
         .iter()
         .filter(|neuron| output.neurons.contains(neuron));
     chosen
         .map(|&neuron| {
             let row = neuron - output.neurons.start;
-            DrawnNeuron {
+            PlottedNeuron {
                 neuron,
                 dff: output.dff[row * frames..][..frames].to_vec(),
                 rate: output.rate[row * frames..][..frames].to_vec(),
@@ -596,7 +596,7 @@ impl Share {
         let (rank, ranks) = (outbox.rank(), outbox.size());
         let units = share(&plan.stretch(stretch), plan.index, rank, ranks);
         Self {
-            gathered: Gathered::new(plan.neurons_of(&units), &plan.storage),
+            assembly: Assembly::new(plan.neurons_of(&units), &plan.storage),
             samples: None,
             asked: Vec::new(),
             left: units.filter(|unit| !plan.journal.has(*unit)).count(),
@@ -604,7 +604,7 @@ impl Share {
     }
 }
 
-impl Held {
+impl WorkerSubject {
     /// The unit as an interrupted run finished it, if it did and all of it is there.
     fn resumed(&self, unit: usize) -> Option<JournalledUnit> {
         let start = Instant::now();

@@ -15,13 +15,13 @@ use super::messages::{Message, Outbox, Reply, WriteJob, Written};
 /// The subjects that this rank writes.
 #[derive(Default)]
 pub struct Writer {
-    subjects: HashMap<usize, Gathered>,
+    subjects: HashMap<usize, SubjectSpikes>,
     /// Subjects of which spikes may still arrive, to no use.
-    forgotten: HashSet<usize>,
+    dropped: HashSet<usize>,
 }
 
 #[derive(Default)]
-struct Gathered {
+struct SubjectSpikes {
     /// The spikes of each unit, (n, ceil(T / 8)).
     units: BTreeMap<usize, Vec<u8>>,
     writing: Option<Writing>,
@@ -53,16 +53,16 @@ impl Writing {
 
 impl Writer {
     /// Takes in a unit's spikes, (n, ceil(T / 8)).
-    pub fn gather(
+    pub fn add_spikes(
         &mut self,
         outbox: &mut impl Outbox,
         subject: usize,
         unit: usize,
         spikes: Vec<u8>,
     ) {
-        if !self.forgotten.contains(&subject) {
-            let gathered = self.subjects.entry(subject).or_default();
-            gathered.units.insert(unit, spikes);
+        if !self.dropped.contains(&subject) {
+            let subject_spikes = self.subjects.entry(subject).or_default();
+            subject_spikes.units.insert(unit, spikes);
             self.open(outbox, subject);
         }
     }
@@ -83,18 +83,18 @@ impl Writer {
     }
 
     fn open(&mut self, outbox: &mut impl Outbox, subject: usize) {
-        let Some(gathered) = self.subjects.get_mut(&subject) else {
+        let Some(subject_spikes) = self.subjects.get_mut(&subject) else {
             return;
         };
-        let Some(writing) = &mut gathered.writing else {
+        let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
         let job = &writing.job;
-        if gathered.units.len() < job.units {
+        if subject_spikes.units.len() < job.units {
             return;
         }
         let Some(path) = &job.grids else {
-            let ended = writing.end(&gathered.units);
+            let ended = writing.end(&subject_spikes.units);
             outbox.send(0, ended);
             return;
         };
@@ -113,11 +113,11 @@ impl Writer {
     }
 
     /// Gives a rank the spikes of a slab, and with its first the layout.
-    pub fn deal(&mut self, outbox: &mut impl Outbox, subject: usize, slab: usize, to: usize) {
-        let Some(gathered) = self.subjects.get_mut(&subject) else {
+    pub fn send_slab(&mut self, outbox: &mut impl Outbox, subject: usize, slab: usize, to: usize) {
+        let Some(subject_spikes) = self.subjects.get_mut(&subject) else {
             return;
         };
-        let Some(writing) = &mut gathered.writing else {
+        let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
         let job = &writing.job;
@@ -127,7 +127,7 @@ impl Writer {
         }
         let start = Instant::now();
         let frames = writing.slabs.frames(slab);
-        let units = gathered.units.values().map(Vec::as_slice);
+        let units = subject_spikes.units.values().map(Vec::as_slice);
         let spikes = Slab::cut(frames, job.frames, job.neurons, units);
         outbox.send(to, Message::Slab { subject, spikes });
         writing.written.write_sec += start.elapsed().as_secs_f64();
@@ -141,10 +141,10 @@ impl Writer {
         subject: usize,
         planes: &Planes,
     ) {
-        let Some(gathered) = self.subjects.get_mut(&subject) else {
+        let Some(subject_spikes) = self.subjects.get_mut(&subject) else {
             return;
         };
-        let Some(writing) = &mut gathered.writing else {
+        let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
         let start = Instant::now();
@@ -157,11 +157,11 @@ impl Writer {
                 false => Ok(Some(file)),
             }
         });
-        writing.written.draw_sec += planes.seconds;
+        writing.written.rasterise_sec += planes.seconds;
         writing.written.write_sec += start.elapsed().as_secs_f64();
         // What failed before, if nothing is open, is known.
         let reply = match outcome {
-            Some(Ok(None)) => Some(writing.end(&gathered.units)),
+            Some(Ok(None)) => Some(writing.end(&subject_spikes.units)),
             Some(Ok(file)) => {
                 writing.file = file;
                 None
@@ -169,7 +169,7 @@ impl Writer {
             Some(Err(error)) => Some(Message::Reply(unwritten(subject, error))),
             None => None,
         };
-        let drawn = Reply::Drawn { rank, subject };
+        let drawn = Reply::Rasterised { rank, subject };
         outbox.send(0, Message::Reply(drawn));
         if let Some(reply) = reply {
             outbox.send(0, reply);
@@ -177,9 +177,9 @@ impl Writer {
     }
 
     /// Drops what is held of a subject, and what still comes of it.
-    pub fn forget(&mut self, subject: usize) {
+    pub fn drop_subject(&mut self, subject: usize) {
         self.subjects.remove(&subject);
-        self.forgotten.insert(subject);
+        self.dropped.insert(subject);
     }
 }
 

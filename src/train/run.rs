@@ -120,9 +120,9 @@ pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
     };
     let mut root = world
         .is_root()
-        .then(|| Root::new(&job, missing, world.size()));
+        .then(|| Coordinator::new(&job, missing, world.size()));
     let status = work(world, &job, &mut root, &signal);
-    world.settle();
+    world.drain();
     let finished = match root {
         Some(_) if status == 0 => finish(&job),
         _ => Ok(()),
@@ -222,7 +222,12 @@ fn wanted(config: &ModelConfig) -> VecDeque<Member> {
 }
 
 /// Handles messages until rank 0 says how it ended.
-fn work(world: &mut World, job: &Arc<Job>, root: &mut Option<Root>, signal: &AtomicUsize) -> u8 {
+fn work(
+    world: &mut World,
+    job: &Arc<Job>,
+    root: &mut Option<Coordinator>,
+    signal: &AtomicUsize,
+) -> u8 {
     let mut training: Option<Training> = None;
     world.send(0, Message::Idle);
     loop {
@@ -336,7 +341,7 @@ fn train(
 }
 
 /// What rank 0 knows.
-struct Root {
+struct Coordinator {
     missing: VecDeque<Member>,
     /// Ranks that train nothing.
     idle: Vec<bool>,
@@ -350,7 +355,7 @@ struct Root {
     training_frames: u64,
 }
 
-impl Root {
+impl Coordinator {
     fn new(job: &Job, missing: VecDeque<Member>, ranks: usize) -> Self {
         let members = job.config.noise_levels.len() * job.config.ensemble_size.max(1);
         say!(

@@ -88,7 +88,7 @@ impl Slab {
     ///
     /// # Panics
     /// When the spikes are not those of the layout's neurons.
-    pub fn draw(&self, layout: &Layout, clock: impl Fn() -> Duration + Sync) -> Planes {
+    pub fn rasterise(&self, layout: &Layout, clock: impl Fn() -> Duration + Sync) -> Planes {
         let (neurons, planes) = (layout.neurons(), layout.planes());
         let octets = self.octets.chunks_exact(neurons);
         assert_eq!(
@@ -99,16 +99,16 @@ impl Slab {
         let octets: Vec<&[u8]> = octets.collect();
         let packed: Vec<(Vec<Packed>, f64)> = (0..octets.len() * planes)
             .into_par_iter()
-            .map_init(Pencil::new, |pencil, place| {
+            .map_init(RasterScratch::new, |scratch, place| {
                 let start = clock();
                 let (octet, plane) = (place / planes, place % planes);
                 let frames = OCTET.min(self.frames.len() - octet * OCTET);
-                let packed = pencil.draw(layout, octets[octet], frames, plane);
+                let packed = scratch.rasterise(layout, octets[octet], frames, plane);
                 (packed, (clock() - start).as_secs_f64())
             })
             .collect();
         // From (octet, plane, frame) to (frame, plane): a frame's planes lie together in the file.
-        let mut drawn = Planes {
+        let mut planes_of_slab = Planes {
             frames: self.frames.clone(),
             lengths: Vec::with_capacity(self.frames.len() * planes),
             bytes: Vec::new(),
@@ -117,11 +117,11 @@ impl Slab {
         for frame in 0..self.frames.len() {
             for (plane, _) in &packed[frame / OCTET * planes..][..planes] {
                 let packed = &plane[frame % OCTET];
-                drawn.lengths.push(packed.len() as u32);
-                drawn.bytes.extend_from_slice(packed);
+                planes_of_slab.lengths.push(packed.len() as u32);
+                planes_of_slab.bytes.extend_from_slice(packed);
             }
         }
-        drawn
+        planes_of_slab
     }
 }
 
@@ -141,36 +141,44 @@ pub struct Planes {
 }
 
 /// What a thread draws with.
-struct Pencil {
+struct RasterScratch {
     grids: Vec<u8>,
-    press: Press,
+    compressor: Compressor,
 }
 
-impl Pencil {
+impl RasterScratch {
     fn new() -> Self {
         Self {
             grids: vec![0; OCTET * PLANE_BYTES],
-            press: Press::new(),
+            compressor: Compressor::new(),
         }
     }
 
     /// Draws one plane in the first `frames` frames of an octet.
-    fn draw(&mut self, layout: &Layout, octet: &[u8], frames: usize, plane: usize) -> Vec<Packed> {
+    fn rasterise(
+        &mut self,
+        layout: &Layout,
+        octet: &[u8],
+        frames: usize,
+        plane: usize,
+    ) -> Vec<Packed> {
         let grids = &mut self.grids[..frames * PLANE_BYTES];
         layout.rasterise(octet, 1, 0..frames, plane..plane + 1, grids);
         let planes = grids.chunks_exact(PLANE_BYTES);
-        planes.map(|plane| self.press.pack(plane)).collect()
+        planes
+            .map(|plane| self.compressor.compress(plane))
+            .collect()
     }
 }
 
 /// Compresses planes. They are runs of zeros between single ones, for which matches at distance 1 suffice: half the bytes of
 /// zlib's default strategy in the same time.
-struct Press {
+struct Compressor {
     packed: Vec<u8>,
     deflate: Deflate,
 }
 
-impl Press {
+impl Compressor {
     fn new() -> Self {
         let config = DeflateConfig {
             level: GZIP_LEVEL.into(),
@@ -183,7 +191,7 @@ impl Press {
         }
     }
 
-    fn pack(&mut self, plane: &[u8]) -> Packed {
+    fn compress(&mut self, plane: &[u8]) -> Packed {
         self.deflate.reset();
         let packed = &mut self.packed;
         let status = self.deflate.compress(plane, packed, DeflateFlush::Finish);
@@ -242,13 +250,17 @@ mod tests {
             // Units of 20 neurons, the last of 10.
             let units = spikes.chunks(20 * row_bytes(frames));
             let slab = Slab::cut(range.clone(), frames, neurons, units);
-            let drawn = slab.draw(&layout, || Duration::ZERO);
-            assert_eq!(drawn.lengths.len(), range.len() * planes);
+            let planes_of_slab = slab.rasterise(&layout, || Duration::ZERO);
+            assert_eq!(planes_of_slab.lengths.len(), range.len() * planes);
             let mut expected = vec![0; range.len() * planes * PLANE_BYTES];
             let row = row_bytes(frames);
             layout.rasterise(&spikes, row, range, 0..planes, &mut expected);
-            let mut rest = &drawn.bytes[..];
-            for (length, expected) in drawn.lengths.iter().zip(expected.chunks(PLANE_BYTES)) {
+            let mut rest = &planes_of_slab.bytes[..];
+            for (length, expected) in planes_of_slab
+                .lengths
+                .iter()
+                .zip(expected.chunks(PLANE_BYTES))
+            {
                 let (packed, after) = rest.split_at(*length as usize);
                 let mut plane = Vec::new();
                 let mut reader = flate2::read::ZlibDecoder::new(packed);
@@ -263,8 +275,8 @@ mod tests {
     #[test]
     fn a_plane_of_noise_fits_its_buffer() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
-        let mut press = Press::new();
+        let mut compressor = Compressor::new();
         let noise: Vec<u8> = (0..PLANE_BYTES).map(|_| random.next_u64() as u8).collect();
-        assert!(press.pack(&noise).len() < PACKED_BYTES);
+        assert!(compressor.compress(&noise).len() < PACKED_BYTES);
     }
 }

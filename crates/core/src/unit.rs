@@ -49,7 +49,7 @@ pub struct UnitSummary {
     pub neurons_with_gaps: usize,
     pub spikes: u64,
     /// The traces of the neurons to be drawn.
-    pub drawn: Vec<DrawnNeuron>,
+    pub plotted: Vec<PlottedNeuron>,
     pub read_sec: f64,
     /// Summed over threads.
     pub compute_sec: f64,
@@ -59,7 +59,7 @@ pub struct UnitSummary {
 
 /// ΔF/F, spike rate and bit-packed spikes of a neuron to be drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DrawnNeuron {
+pub struct PlottedNeuron {
     pub neuron: usize,
     pub dff: Vec<f32>,
     pub rate: Vec<f32>,

@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Drops what was sent and not received.
-    pub fn settle(&mut self) {
+    pub fn drain(&mut self) {
         self.loopback.clear();
     }
 

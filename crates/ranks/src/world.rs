@@ -164,7 +164,7 @@ impl World {
         }
         self.leaving += bytes.len();
         let bytes = Box::into_raw(bytes.into_boxed_slice());
-        // SAFETY: `bytes` comes from `Box::into_raw` and is freed only in `reap`, after MPI has completed the request;
+        // SAFETY: `bytes` comes from `Box::into_raw` and is freed only in `free_sent`, after MPI has completed the request;
         // until then nobody writes to it.
         let buffer: &'static [u8] = unsafe { &*bytes };
         let request = self
@@ -186,10 +186,10 @@ impl World {
 
     /// The next message that has arrived, with its sender; those of one sender in their order. A job has one type of messages.
     pub fn receive<M: DeserializeOwned>(&mut self) -> Option<(usize, M)> {
-        let arrived = self.take_arrived().or_else(|| {
-            self.reap();
-            self.take_in();
-            self.take_arrived()
+        let arrived = self.next_arrived().or_else(|| {
+            self.free_sent();
+            self.post_receives();
+            self.next_arrived()
         });
         // What a rank tells itself comes last, or one that answers itself at once would hear nobody else.
         let (from, bytes) = match arrived {
@@ -200,7 +200,7 @@ impl World {
     }
 
     /// Begins to receive what is at the door.
-    fn take_in(&mut self) {
+    fn post_receives(&mut self) {
         while self.arriving < ARRIVING
             && let Some((message, status)) = self.messages.any_process().immediate_matched_probe()
         {
@@ -218,7 +218,7 @@ impl World {
     }
 
     /// The first message that is there whole and has no earlier one of the same sender before it.
-    fn take_arrived(&mut self) -> Option<(usize, Vec<u8>)> {
+    fn next_arrived(&mut self) -> Option<(usize, Vec<u8>)> {
         let mut waited_for = vec![false; self.size()];
         for place in 0..self.incoming.len() {
             let incoming = &mut self.incoming[place];
@@ -242,7 +242,7 @@ impl World {
     }
 
     /// Lets what all ranks have sent leave, and drops what arrives. Collective, at the end.
-    pub fn settle(&mut self) {
+    pub fn drain(&mut self) {
         self.drop_until(|world| world.outgoing.is_empty());
         let mut barrier = Some(self.collectives.immediate_barrier());
         self.drop_until(|_| {
@@ -252,7 +252,7 @@ impl World {
             barrier.is_none()
         });
         self.drop_until(|world| {
-            world.take_in();
+            world.post_receives();
             world.incoming.is_empty()
         });
     }
@@ -260,9 +260,9 @@ impl World {
     /// Drops what arrives until it is enough.
     fn drop_until(&mut self, mut enough: impl FnMut(&mut Self) -> bool) {
         loop {
-            self.reap();
-            self.take_in();
-            while self.take_arrived().is_some() {}
+            self.free_sent();
+            self.post_receives();
+            while self.next_arrived().is_some() {}
             if enough(self) {
                 return;
             }
@@ -270,7 +270,7 @@ impl World {
         }
     }
 
-    fn reap(&mut self) {
+    fn free_sent(&mut self) {
         for outgoing in std::mem::take(&mut self.outgoing) {
             match outgoing.request.test() {
                 Ok(_) => {

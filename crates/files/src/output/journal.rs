@@ -187,11 +187,11 @@ impl Journal {
             && summary.model_noise_level.len() == neurons.len()
             && found.spikes.len() == neurons.len() * bytes
             && found.traces_checksum.is_some() == traces
-            && summary.drawn.iter().all(|drawn| {
-                neurons.contains(&drawn.neuron)
-                    && drawn.dff.len() == units.frames
-                    && drawn.rate.len() == units.frames
-                    && drawn.spikes.len() == bytes
+            && summary.plotted.iter().all(|plotted| {
+                neurons.contains(&plotted.neuron)
+                    && plotted.dff.len() == units.frames
+                    && plotted.rate.len() == units.frames
+                    && plotted.spikes.len() == bytes
             });
         whole.then_some(found)
     }
@@ -373,7 +373,7 @@ fn sync_regularly(file: &File, stopped: &Receiver<()>) {
 mod tests {
     use spikegrid_core::baseline::Baseline;
     use spikegrid_core::cascade::Threshold;
-    use spikegrid_core::unit::DrawnNeuron;
+    use spikegrid_core::unit::PlottedNeuron;
 
     use super::*;
 
@@ -403,13 +403,13 @@ mod tests {
 
     fn unit(unit: usize) -> JournalledUnit {
         let neurons = UNITS.neurons_of(unit);
-        let drawn = PLOTTED.iter().filter(|drawn| neurons.contains(drawn));
+        let plotted = PLOTTED.iter().filter(|plotted| neurons.contains(plotted));
         JournalledUnit {
             summary: UnitSummary {
                 noise_level: vec![unit as f32; neurons.len()],
                 model_noise_level: vec![2; neurons.len()],
-                drawn: drawn
-                    .map(|&neuron| DrawnNeuron {
+                plotted: plotted
+                    .map(|&neuron| PlottedNeuron {
                         neuron,
                         dff: vec![0.5; 20],
                         rate: vec![0.25; 20],
