@@ -19,8 +19,9 @@ use spikegrid_files::input::{self, InputError};
 use thiserror::Error;
 
 use crate::demo::{self, DemoError, DemoOptions};
-use crate::run::budget::Budget;
+use crate::run::budget::{Budget, Cut};
 use crate::run::report::{StageSeconds, engineering};
+use crate::run::schedule::largest_first;
 use crate::run::setup::select;
 use crate::run::subject_plan::{SubjectPlan, unit_neurons};
 use crate::settings::flags::RunArgs;
@@ -369,16 +370,16 @@ impl Job<'_> {
             loads.push(load);
             memory = memory.max(bytes);
         }
-        // As rank 0 orders them.
-        if ranks > 1 {
-            let bytes = |place: &usize| std::cmp::Reverse(self.recordings[*place].bytes as u64);
-            let mut order: Vec<usize> = (0..loads.len()).collect();
-            order.sort_by_key(bytes);
-            loads = order
-                .into_iter()
-                .map(|place| loads[place].clone())
-                .collect();
-        }
+        let sizes: Vec<u64> = self
+            .recordings
+            .iter()
+            .map(|recording| recording.bytes as u64)
+            .collect();
+        let order = largest_first(&sizes, ranks);
+        let loads: Vec<Load> = order
+            .into_iter()
+            .map(|place| loads[place].clone())
+            .collect();
         let busy = |of: fn(&Load) -> f64| loads.iter().map(of).sum::<f64>();
         let (computing, moving) = (busy(Load::computing), busy(Load::moving));
         let ideal = computing.max(moving) / ranks as f64;
@@ -403,19 +404,10 @@ impl Job<'_> {
     fn load(&self, recording: &Recording, ranks: usize, slowed: f64) -> Result<(Load, u64), u64> {
         let Self { config, costs, .. } = self;
         let mut plan = recording.plan(config);
-        let budget = Budget {
-            limit: config.memory_limit.0,
-            at_start: RANK_BYTES,
-            ranks,
-            threads: config.workers,
-            network: NETWORK_BYTES,
-        };
-        let (planes, traces) = (recording.planes, config.save_traces);
-        let longest_share = budget.longest_share(&plan, planes, traces)?;
-        plan.cut(longest_share, ranks);
-        let share = plan.stretch(0).len().div_ceil(ranks);
-        let memory = budget.needed(&plan, planes, traces, share);
-        let stretches = plan.scheduled(&plan.pieces(), longest_share, ranks);
+        let budget = Budget::new(config, ranks, RANK_BYTES, NETWORK_BYTES);
+        let Cut {
+            stretches, memory, ..
+        } = budget.cut(&mut plan, recording.planes, config.save_traces)?;
         let pieces: usize = stretches.iter().map(|stretch| stretch.pieces).sum();
         let units = plan.units();
         let slabs = Slabs::new(recording.frames, recording.neurons, recording.planes).count();

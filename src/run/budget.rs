@@ -3,14 +3,18 @@
 use spikegrid_core::slab::Slabs;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::input::traces::Piece;
+use spikegrid_inference::gpu::launches;
+use spikegrid_inference::pipeline::GPU_SAMPLES;
 use spikegrid_ranks::ARRIVING;
 
 use crate::run::schedule::{SLABS_IN_FLIGHT, STRETCHES, Stretch, in_flight};
 use crate::run::subject_plan::SubjectPlan;
+use crate::settings::Config;
+use crate::settings::flags::Device;
 
 /// A compressed plane, a twentieth of its pixels set.
 const PLANE: u64 = 2 << 10;
-/// What a thread draws with: a plane in 8 frames, and what compresses it.
+/// Scratch memory of one rasterising thread: a plane in 8 frames, and the state of the compressor.
 const RASTER_SCRATCH: u64 = 1 << 20;
 /// Samples that a rank holds of a stretch, unless one unit has more or chunks would lie in several stretches: 256 MiB as f32. A rank that
 /// is alone then reads a whole brain in some ten stretches, each a tenth of every row; many ranks read it in one.
@@ -26,47 +30,95 @@ const THREAD_BYTES_PER_FRAME: u64 = 48;
 /// One neuron: position, pixel, noise levels, journal.
 const BYTES_PER_NEURON: u64 = 128;
 
-/// What a rank has.
+/// Units that are prepared for a GPU, evaluated by it, or completed after it, at a time.
+const GPU_UNITS: u64 = 3;
+
+/// Bytes of the samples of a unit that go to a GPU together.
+fn gpu_rows(frames: usize, unit_neurons: usize) -> u64 {
+    let neurons = (GPU_SAMPLES / frames.max(1)).clamp(1, unit_neurons.max(1));
+    (neurons * launches::stride(frames)) as u64 * 4
+}
+
+/// What a rank may use, and what of it is in use whatever the subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
+    /// `--memory_limit`, in bytes.
     pub limit: u64,
-    /// In use before the first subject.
+    /// Bytes in use before the first subject.
     pub at_start: u64,
+    /// Ranks of the run.
     pub ranks: usize,
     /// Compute threads of a rank.
     pub threads: usize,
-    /// What each of them evaluates the network with.
+    /// Bytes with which each of them evaluates the network.
     pub network: u64,
+    /// Whether a GPU may evaluate the network.
+    pub gpu: bool,
+}
+
+/// How a subject is read: in stretches, each in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct Cut {
+    /// The stretches as the scheduler sees them.
+    pub stretches: Vec<Stretch>,
+    /// The pieces of each stretch.
+    pub pieces: Vec<Vec<Piece>>,
+    /// Bytes that a rank takes, at most.
+    pub memory: u64,
 }
 
 impl Budget {
-    /// The most units that a rank may hold of a stretch of a subject of `planes` z-planes. `traces` says whether traces are written.
+    /// The budget of each of `ranks` ranks that take `at_start` bytes before the first subject, and `network` bytes for each
+    /// compute thread to evaluate the network.
+    pub fn new(config: &Config, ranks: usize, at_start: u64, network: u64) -> Self {
+        Self {
+            limit: config.memory_limit.0,
+            at_start,
+            ranks,
+            threads: config.workers,
+            network,
+            gpu: cfg!(feature = "cuda") && config.device != Device::Cpu,
+        }
+    }
+
+    /// Cuts a subject of `planes` z-planes into as few stretches as the budget allows, as even as can be. `traces` says whether
+    /// traces are written.
     ///
     /// # Errors
     /// The bytes that a rank needs to hold one unit at a time, where these are beyond the limit.
-    pub fn longest_share(
-        &self,
-        plan: &SubjectPlan,
-        planes: usize,
-        traces: bool,
-    ) -> Result<usize, u64> {
+    pub fn cut(&self, plan: &mut SubjectPlan, planes: usize, traces: bool) -> Result<Cut, u64> {
+        let longest_share = self.longest_share(plan, planes, traces)?;
+        plan.cut(longest_share, self.ranks);
+        let pieces = plan.pieces();
+        let share = plan.stretch(0).len().div_ceil(self.ranks);
+        Ok(Cut {
+            stretches: plan.scheduled(&pieces, longest_share, self.ranks),
+            pieces,
+            memory: self.needed(plan, planes, traces, share),
+        })
+    }
+
+    /// The most units that a rank may hold of a stretch of a subject of `planes` z-planes.
+    fn longest_share(&self, plan: &SubjectPlan, planes: usize, traces: bool) -> Result<usize, u64> {
         let one = self.needed(plan, planes, traces, 1);
         let each = self.needed(plan, planes, traces, 2) - one;
-        let more = self.limit.checked_sub(one).ok_or(one)? / each.max(1);
+        let units_within = |bytes: u64| bytes.checked_sub(one).map(|more| 1 + more / each.max(1));
+        let most = units_within(self.limit).ok_or(one)?;
         let unit = (plan.frames * plan.unit_neurons).max(1) as u64;
         let usual = (SHARE_SAMPLES / unit).max(1);
         let usual_stretch = usual.saturating_mul((plan.unit_neurons * self.ranks) as u64);
-        // Computing begins later, but a chunk is inflated once for each stretch that it lies in.
-        let most = if plan.storage.chunk_neurons() as u64 > usual_stretch {
-            u64::MAX
-        } else {
-            usual
-        };
-        Ok((1 + more).min(most) as usize)
+        if plan.storage.chunk_neurons() as u64 <= usual_stretch {
+            // Larger shares of such recordings are slower: everything is read before anything is computed.
+            return Ok(most.min(usual) as usize);
+        }
+        // A chunk is inflated once for each stretch in which it lies, so shares reach up to the limit. An eighth of the limit stays
+        // free: `needed` counts one subject at a time, but ranks may still hold something of the one before.
+        let reached = units_within(self.limit / 8 * 7).unwrap_or(1);
+        Ok(reached.max(most.min(usual)) as usize)
     }
 
     /// Bytes that a rank takes, at most, to process a subject of which it holds `share` units of each stretch.
-    pub fn needed(&self, plan: &SubjectPlan, planes: usize, traces: bool, share: usize) -> u64 {
+    fn needed(&self, plan: &SubjectPlan, planes: usize, traces: bool, share: usize) -> u64 {
         let (frames, neurons) = (plan.frames as u64, plan.neurons as u64);
         // Of one rank's subjects one is written while the next is computed.
         let written = if self.ranks == 1 { 2 } else { 1 };
@@ -77,13 +129,17 @@ impl Budget {
         let slabs_in_flight = SLABS_IN_FLIGHT.min(units_in_flight * self.ranks);
         let slabs_in_flight = slabs_in_flight.min(slabs.count()) as u64;
         let slab = neurons * slab_frames.div_ceil(8) + slab_frames * planes as u64 * PLANE;
-        let drawn = frames.saturating_mul(9 * plan.plotted.len() as u64);
+        let plotted = frames.saturating_mul(9 * plan.plotted.len() as u64);
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
         let held = unit.saturating_mul((4 * STRETCHES * share) as u64);
         // Samples from another rank and the traces made of them, or ΔF/F and rates.
         let units = unit.saturating_mul(8 * units_in_flight as u64);
         let piece = 4 * plan.storage.largest_piece() as u64;
+        let gpu_rows = match self.gpu {
+            true => GPU_UNITS * gpu_rows(plan.frames, plan.unit_neurons),
+            false => 0,
+        };
         let parts = [
             self.at_start,
             plan.storage.block_bytes() as u64,
@@ -96,10 +152,11 @@ impl Budget {
             slab.saturating_mul(slabs_in_flight),
             RASTER_SCRATCH * self.threads as u64,
             self.network.saturating_mul(self.threads as u64),
-            drawn,
+            plotted,
             threads,
             held,
             units,
+            gpu_rows,
         ];
         parts
             .iter()
@@ -109,19 +166,14 @@ impl Budget {
 
 impl SubjectPlan {
     /// Cuts the subject into as few stretches as ranks that hold `longest_share` units of each allow, as even as can be.
-    pub fn cut(&mut self, longest_share: usize, ranks: usize) {
+    fn cut(&mut self, longest_share: usize, ranks: usize) {
         let units = self.units();
         let stretches = units.div_ceil(longest_share.saturating_mul(ranks)).max(1);
         self.stretch_units = units.div_ceil(stretches).max(1);
     }
 
     /// The stretches as the scheduler sees them; `pieces` are those of each.
-    pub fn scheduled(
-        &self,
-        pieces: &[Vec<Piece>],
-        longest_share: usize,
-        ranks: usize,
-    ) -> Vec<Stretch> {
+    fn scheduled(&self, pieces: &[Vec<Piece>], longest_share: usize, ranks: usize) -> Vec<Stretch> {
         let stretches = pieces.iter().enumerate().map(|(stretch, pieces)| {
             let units = self.stretch(stretch);
             Stretch {
@@ -156,6 +208,7 @@ mod tests {
             ranks,
             threads: 1,
             network: 1 << 19,
+            gpu: false,
         }
     }
 
@@ -204,6 +257,30 @@ mod tests {
             assert_eq!(stretches(one_frame, GIB, ranks)?, 1);
         }
         Ok(())
+    }
+
+    #[test]
+    fn shares_that_reach_up_to_the_limit_leave_an_eighth_of_it_free() -> Result<(), u64> {
+        let mut plan = plan(71_721, 7_879, Some([1, 71_721]));
+        for limit in [GIB, 2 * GIB] {
+            let memory = budget(limit, 1).cut(&mut plan, 29, false)?.memory;
+            assert!((limit / 2..=limit / 8 * 7).contains(&memory), "{memory}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn samples_on_their_way_to_a_gpu_count() {
+        let plan = plan(10_000, 3_000, None);
+        let needed = |gpu| {
+            Budget {
+                gpu,
+                ..budget(GIB, 1)
+            }
+            .needed(&plan, 29, false, 1)
+        };
+        let rows = GPU_UNITS * 4 * (plan.unit_neurons * plan.frames) as u64;
+        assert!((rows..2 * rows).contains(&(needed(true) - needed(false))));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Rank 0's own part: it opens subjects, hands out their units, has them written, and keeps the record.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
@@ -25,10 +24,10 @@ use spikegrid_files::output::{
 
 use super::messages::{Message, Order, Outbox, Reply, WriteJob, Written};
 use crate::job::STOPPED;
-use crate::run::budget::Budget;
+use crate::run::budget::{Budget, Cut};
 use crate::run::progress::Progress;
 use crate::run::report::{Outcome, SubjectReport, peak_resident_bytes};
-use crate::run::schedule::{Scheduler, Step, Stretch};
+use crate::run::schedule::{Scheduler, Step, Stretch, largest_first};
 use crate::run::setup::Setup;
 use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
 use crate::settings::Config;
@@ -104,14 +103,17 @@ impl Coordinator {
             config: setup.config.clone(),
             provenance: setup.provenance(),
             windowsize: setup.model.config.windowsize,
-            budget: Budget {
-                limit: setup.config.memory_limit.0,
-                at_start: peak_resident_bytes(),
+            budget: Budget::new(
+                &setup.config,
                 ranks,
-                threads: setup.config.workers,
-                network: trace::working_memory(&setup.model.config) as u64,
-            },
-            scheduler: Scheduler::new(order(&subjects, ranks), ranks, setup.config.workers),
+                peak_resident_bytes(),
+                trace::working_memory(&setup.model.config) as u64,
+            ),
+            scheduler: Scheduler::new(
+                largest_first(&sizes(&subjects), ranks),
+                ranks,
+                setup.config.workers,
+            ),
             reports: subjects
                 .iter()
                 .map(|subject| SubjectReport::new(&subject.name))
@@ -408,9 +410,8 @@ impl Coordinator {
             traces_file: None,
             journal: Journal::default(),
         };
-        let share = self.budget.longest_share(&plan, planes, wanted.traces);
-        let longest_share = match share {
-            Ok(units) => units,
+        let cut = match self.budget.cut(&mut plan, planes, wanted.traces) {
+            Ok(cut) => cut,
             Err(needed) => {
                 claim.keep_journal();
                 return Err(format!(
@@ -421,7 +422,6 @@ impl Coordinator {
                 ));
             }
         };
-        plan.cut(longest_share, self.budget.ranks);
         let units = plan.cut_into_units();
         let key = Key::new(
             &plan.name,
@@ -461,11 +461,12 @@ impl Coordinator {
         }
         plan.journal = journal;
         let compute = wanted.grids || wanted.figures || wanted.traces;
-        let pieces = match compute {
-            true => plan.pieces(),
-            false => Vec::new(),
+        let Cut {
+            stretches, pieces, ..
+        } = match compute {
+            true => cut,
+            false => Cut::default(),
         };
-        let stretches = plan.scheduled(&pieces, longest_share, self.budget.ranks);
         let open = Open {
             claim,
             wanted,
@@ -576,7 +577,7 @@ impl Coordinator {
                 planes,
                 train,
                 &open.provenance,
-                &self.config,
+                &self.config.as_json(),
             )?;
             // What belongs to other grids must not stand beside these, not even after an interruption here.
             for stale in [&files.metadata, &files.figures, &files.traces] {
@@ -624,17 +625,12 @@ impl Coordinator {
     }
 }
 
-/// The largest files first where several ranks share the work, so that the last subject is soon written.
-fn order(subjects: &[Subject], ranks: usize) -> Vec<usize> {
-    let bytes = |&index: &usize| {
-        let metadata = std::fs::metadata(subjects[index].time_series());
-        Reverse(metadata.map_or(0, |metadata| metadata.len()))
+/// Bytes of each subject's traces, 0 where the file cannot be asked.
+fn sizes(subjects: &[Subject]) -> Vec<u64> {
+    let size = |subject: &Subject| {
+        std::fs::metadata(subject.time_series()).map_or(0, |metadata| metadata.len())
     };
-    let mut order: Vec<usize> = (0..subjects.len()).collect();
-    if ranks > 1 {
-        order.sort_by_cached_key(bytes);
-    }
-    order
+    subjects.iter().map(size).collect()
 }
 
 /// Bytes of the files that were written.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use spikegrid_files::output::{OutputError, lock_folder, write_whole};
 
 use crate::settings::Config;
@@ -91,6 +91,7 @@ impl SubjectReport {
 pub struct Report {
     pub software_version: &'static str,
     pub exit_status: u8,
+    #[serde(serialize_with = "as_json")]
     pub configuration: Config,
     pub model_sha256: String,
     pub sampling_rate: f64,
@@ -152,6 +153,10 @@ impl Report {
             self.count(Outcome::Failed),
         )
     }
+}
+
+fn as_json<S: Serializer>(config: &Config, serializer: S) -> Result<S::Ok, S::Error> {
+    config.as_json().serialize(serializer)
 }
 
 /// A number in three digits with its power of thousand: `1.23 M`.

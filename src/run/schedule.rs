@@ -7,6 +7,7 @@
 //! and writes. All is handed out on demand, slabs first, so no rank waits while there is work. The next stretch, of this subject or
 //! the next, is read while one is computed. Results never depend on who did what.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
@@ -28,6 +29,16 @@ pub fn share(units: &Range<usize>, subject: usize, rank: usize, ranks: usize) ->
     let place = (rank + ranks - subject % ranks) % ranks;
     let cut = |place| units.start + units.len() * place / ranks;
     cut(place)..cut(place + 1)
+}
+
+/// The order in which subjects of these sizes begin: the largest first where several ranks share the work, so that the last
+/// subject is soon written; of equal ones the first, and on one rank all, as they are given.
+pub fn largest_first(bytes: &[u64], ranks: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..bytes.len()).collect();
+    if ranks > 1 {
+        order.sort_by_key(|&subject| Reverse(bytes[subject]));
+    }
+    order
 }
 
 /// Neighbouring units that are read together.

@@ -14,7 +14,7 @@ use super::array::ArrayFlag;
 use super::size::MemorySize;
 
 /// What to process and how.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct RunArgs {
     /// Folder with the subjects, each a folder `subject_*` with TimeSeries.h5 and data_full.mat
     #[arg(
@@ -50,6 +50,7 @@ pub struct RunArgs {
     pub skip: Vec<String>,
     /// This is one task of a job array and takes its share of the subjects: auto (Slurm says which task), or I/N
     #[arg(long, value_name = "auto|I/N", help_heading = "Input and output")]
+    #[serde(skip)]
     pub array: Option<ArrayFlag>,
     /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
     #[arg(
@@ -89,6 +90,7 @@ pub struct RunArgs {
         env = "SPIKEGRID_MODEL_DIR",
         help_heading = "Computation"
     )]
+    #[serde(skip)]
     pub model_dir: Option<PathBuf>,
     /// Sampling rate of the recording in Hz [default: the model's]
     #[arg(long, value_name = "HZ", help_heading = "Computation")]
@@ -163,11 +165,12 @@ pub struct RunArgs {
     )]
     pub memory_limit: MemorySize,
     #[command(flatten)]
+    #[serde(skip)]
     pub interruption: Interruption,
 }
 
 /// What ends a job of several ranks before its time.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Interruption {
     /// Seconds of silence after which the host of a rank counts as lost, which ends the job
     #[arg(
@@ -184,9 +187,10 @@ pub struct Interruption {
 }
 
 /// A signal that can ask for the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "UPPER")]
 pub enum StopSignal {
+    #[default]
     Usr1,
     Usr2,
     Hup,

@@ -4,16 +4,14 @@ pub mod array;
 pub mod flags;
 pub mod size;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use spikegrid_core::baseline::Baseline;
-use spikegrid_core::cascade::Threshold;
 use thiserror::Error;
 
 use array::{ArrayError, ArrayTask};
 use flags::{Device, RunArgs};
-use size::MemorySize;
 
 /// Why nothing can start.
 #[derive(Debug, Error)]
@@ -56,32 +54,20 @@ pub enum ConfigError {
     },
 }
 
-/// A run's settings that need no file to be checked.
+/// The configuration of a run: its flags, checked, and which task of a job array it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
-    pub input_dir: PathBuf,
-    pub output_dir: PathBuf,
-    pub only: Vec<String>,
-    pub skip: Vec<String>,
+    flags: RunArgs,
     /// The task of a job array that this run is.
     pub array: Option<ArrayTask>,
-    pub calcium_dataset: String,
-    pub save_traces: bool,
-    pub overwrite: bool,
-    pub num_neurons: usize,
-    pub cascade_model: String,
-    pub sampling_rate: Option<f64>,
-    pub baseline: Baseline,
-    pub window_sec: f64,
-    pub percentile: f64,
-    pub threshold: Threshold,
-    pub shift_frames: i64,
-    pub seed: u32,
-    pub split_ratio: f64,
-    pub workers: usize,
-    pub batch_size: usize,
-    pub device: Device,
-    pub memory_limit: MemorySize,
+}
+
+impl Deref for Config {
+    type Target = RunArgs;
+
+    fn deref(&self) -> &RunArgs {
+        &self.flags
+    }
 }
 
 impl Config {
@@ -176,30 +162,15 @@ impl Config {
             .array
             .map(|flag| ArrayTask::resolve(flag, |name| std::env::var(name).ok()))
             .transpose()?;
-        Ok(Self {
-            input_dir: flags.input_dir,
-            output_dir: flags.output_dir,
-            only: flags.only,
-            skip: flags.skip,
-            array,
-            calcium_dataset: flags.calcium_dataset,
-            save_traces: flags.save_traces,
-            overwrite: flags.overwrite,
-            num_neurons: flags.num_neurons,
-            cascade_model: flags.cascade_model,
-            sampling_rate: flags.sampling_rate,
-            baseline: flags.baseline,
-            window_sec: flags.window_sec,
-            percentile: flags.percentile,
-            threshold: flags.threshold,
-            shift_frames: flags.shift_frames,
-            seed: flags.seed,
-            split_ratio: flags.split_ratio,
-            workers: flags.workers,
-            batch_size: flags.batch_size,
-            device: flags.device,
-            memory_limit: flags.memory_limit,
-        })
+        Ok(Self { flags, array })
+    }
+
+    /// The configuration as a JSON object, as the results hold it. Where models are looked for, and what interrupts a run, are
+    /// not part of it.
+    pub fn as_json(&self) -> serde_json::Value {
+        let mut all = serde_json::to_value(&self.flags).unwrap_or_default();
+        all["array"] = serde_json::to_value(&self.array).unwrap_or_default();
+        all
     }
 }
 
