@@ -55,11 +55,11 @@ def time_series(path, neurons, frames, layout="contiguous"):
     return path
 
 
-def subject(folder, neurons, frames, planes):
+def subject(folder, neurons, frames, planes, layout="contiguous"):
     """Makes one subject in a folder of its own, and returns that, to be given as `--input_dir`."""
-    folder = folder / f"{neurons}x{frames}x{planes}"
+    folder = folder / f"{neurons}x{frames}x{planes}-{layout}"
     subject = folder / "subject_1"
-    time_series(subject / "TimeSeries.h5", neurons, frames)
+    time_series(subject / "TimeSeries.h5", neurons, frames, layout)
     random = np.random.default_rng(2)
     xyz = random.random((neurons, 3)) * (1000, 500, 0)
     xyz[:, 2] = np.arange(neurons) % planes
