@@ -150,7 +150,7 @@ struct Costs {
     /// Of a neuron-frame, on reading it.
     read: f64,
     /// Of a plane, on a compute thread.
-    draw: f64,
+    rasterise: f64,
     /// Of a plane, by its writer.
     write: f64,
     /// Of a subject, by rank 0.
@@ -196,7 +196,7 @@ impl Costs {
         Ok(Self {
             compute: sum(&|subject| subject.stage_sec.compute) / neuron_frames,
             read: sum(&|subject| subject.stage_sec.read) / neuron_frames,
-            draw: sum(&|subject| subject.stage_sec.draw) / planes,
+            rasterise: sum(&|subject| subject.stage_sec.draw) / planes,
             write: sum(&|subject| subject.stage_sec.write) / planes,
             open: sum(&|subject| subject.stage_sec.open) / subjects.len() as f64,
             finish: sum(&|subject| subject.stage_sec.finish) / subjects.len() as f64,
@@ -383,7 +383,7 @@ impl Job<'_> {
         let busy = |of: fn(&Load) -> f64| loads.iter().map(of).sum::<f64>();
         let (computing, moving) = (busy(Load::computing), busy(Load::moving));
         let ideal = computing.max(moving) / ranks as f64;
-        // A talking thread needs a core as well.
+        // The main thread of a rank needs a core as well.
         let work = (computing * self.config.workers as f64 + moving) / slowed;
         let seconds =
             simulation::makespan(&loads, ranks, self.config.workers).max(work / cores as f64);
@@ -427,7 +427,7 @@ impl Job<'_> {
             open: costs.open * slowed,
             read: read / pieces as f64,
             compute: neuron_frames * costs.compute / threads / units as f64,
-            draw: planes * costs.draw / threads / slabs as f64,
+            rasterise: planes * costs.rasterise / threads / slabs as f64,
             write: write / slabs as f64,
             finish: costs.finish * slowed,
         };
@@ -505,7 +505,7 @@ fn print(job: &Job, ranks: &[usize]) {
     say!(
         "a compute thread: {} neuron-frames/s, {} planes/s; a rank reads {} neuron-frames/s and writes {} planes/s",
         engineering(1.0 / costs.compute),
-        engineering(1.0 / costs.draw),
+        engineering(1.0 / costs.rasterise),
         engineering(1.0 / costs.read),
         engineering(1.0 / costs.write)
     );
@@ -564,7 +564,7 @@ mod tests {
     const COSTS: Costs = Costs {
         compute: 2.5e-6,
         read: 1.2e-8,
-        draw: 2e-5,
+        rasterise: 2e-5,
         write: 6e-6,
         open: 0.1,
         finish: 0.1,

@@ -1,7 +1,10 @@
-//! A run that is not run: the real [`Scheduler`], driven by ranks that only count their seconds.
+//! A simulated run: the [`Scheduler`] of real runs, driven by ranks that only count seconds. It found that units of 300 neurons were
+//! too coarse for a thousand ranks (now 40), that subjects were opened only when all ranks were out of work, and that rank 0 was
+//! late with everything while it brought files to disk (now their writers do).
 //!
-//! Each rank has a thread that reads, writes and talks, and a pool of compute threads, as in [`rank`](crate::rank). Events are
-//! handled in the order of their time; one that finds the talking thread of its rank busy waits for it. Pure.
+//! Each rank has a main thread, which reads, writes, sends and receives, and a pool of compute threads, as in
+//! [`worker`](crate::run::worker). Events are handled in the order of their time. An event that finds the main thread of its rank
+//! busy waits for that thread.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -26,9 +29,9 @@ pub struct Load {
     pub read: f64,
     /// Computing a unit, on all compute threads of a rank.
     pub compute: f64,
-    /// Drawing a slab, on all compute threads of a rank.
-    pub draw: f64,
-    /// The writer: dealing a slab out and putting it into the file.
+    /// Rasterising a slab, on all compute threads of a rank.
+    pub rasterise: f64,
+    /// The writer: cutting a slab and putting its planes into the file.
     pub write: f64,
     /// Rank 0: the other files.
     pub finish: f64,
@@ -37,25 +40,25 @@ pub struct Load {
 impl Load {
     /// Seconds of a rank's compute threads.
     pub fn computing(&self) -> f64 {
-        self.units as f64 * self.compute + self.slabs as f64 * self.draw
+        self.units as f64 * self.compute + self.slabs as f64 * self.rasterise
     }
 
-    /// Seconds of the ranks' talking threads.
+    /// Seconds of the ranks' main threads.
     pub fn moving(&self) -> f64 {
         let pieces: usize = self.stretches.iter().map(|stretch| stretch.pieces).sum();
         self.open + pieces as f64 * self.read + self.slabs as f64 * self.write + self.finish
     }
 }
 
-/// What is to happen on a rank.
+/// An event on a rank.
 #[derive(Debug, Clone)]
 enum Event {
-    /// Rank 0 hears.
+    /// Rank 0 receives a report.
     Report(Report),
     /// A rank reads a piece.
     Read { subject: usize, stretch: usize },
-    /// The owner of a unit's samples brings them to a rank.
-    Bring {
+    /// The rank that holds a unit's samples sends them to a rank.
+    SendUnit {
         subject: usize,
         unit: usize,
         to: usize,
@@ -63,9 +66,9 @@ enum Event {
     /// A rank has a unit computed.
     Compute { subject: usize, unit: usize },
     /// The writer cuts a slab for a rank.
-    Deal { subject: usize, to: usize },
-    /// A rank draws a slab.
-    Draw { subject: usize, writer: usize },
+    SendSlab { subject: usize, to: usize },
+    /// A rank rasterises a slab.
+    Rasterise { subject: usize, writer: usize },
     /// The writer has a slab back.
     Planes { subject: usize, from: usize },
     /// The writer lays the file out.
@@ -88,7 +91,7 @@ enum Report {
     Opened {
         subject: usize,
     },
-    Drawn {
+    Rasterised {
         rank: usize,
         subject: usize,
         last: bool,
@@ -130,14 +133,14 @@ impl Ord for Due {
     }
 }
 
-/// The ranks' clocks and what lies before them.
+/// The ranks' clocks, and the events to come.
 struct Ranks<'a> {
     loads: &'a [Load],
     due: BinaryHeap<Due>,
     numbers: u64,
-    /// When each rank's talking thread is free.
-    talking: Vec<f64>,
-    /// When each rank's compute threads are free.
+    /// When the main thread of each rank is free, in seconds.
+    main_free: Vec<f64>,
+    /// When the compute threads of each rank are free, in seconds.
     computing: Vec<f64>,
     writers: Vec<usize>,
     slabs_left: Vec<usize>,
@@ -150,7 +153,7 @@ pub fn makespan(loads: &[Load], ranks: usize, threads: usize) -> f64 {
         loads,
         due: BinaryHeap::new(),
         numbers: 0,
-        talking: vec![0.0; ranks],
+        main_free: vec![0.0; ranks],
         computing: vec![0.0; ranks],
         writers: vec![0; loads.len()],
         slabs_left: loads.iter().map(|load| load.slabs).collect(),
@@ -160,22 +163,22 @@ pub fn makespan(loads: &[Load], ranks: usize, threads: usize) -> f64 {
         let Due {
             time, rank, event, ..
         } = due;
-        if state.talking[rank] > time {
-            let free = state.talking[rank];
+        if state.main_free[rank] > time {
+            let free = state.main_free[rank];
             state.at(free, rank, event);
             continue;
         }
         match event {
             Event::Report(report) => {
-                state.talking[0] = time + HANDLING;
-                if state.on_reply(&mut scheduler, report) {
-                    return state.talking[0];
+                state.main_free[0] = time + HANDLING;
+                if state.on_report(&mut scheduler, report) {
+                    return state.main_free[0];
                 }
             }
             event => state.happen(time, rank, event),
         }
     }
-    state.talking[0]
+    state.main_free[0]
 }
 
 impl Ranks<'_> {
@@ -189,8 +192,8 @@ impl Ranks<'_> {
         });
     }
 
-    /// Rank 0 takes a report in and does what the scheduler says; whether that is the end.
-    fn on_reply(&mut self, scheduler: &mut Scheduler, report: Report) -> bool {
+    /// Rank 0 receives a report and takes the steps that the scheduler returns. Returns whether the run is finished.
+    fn on_report(&mut self, scheduler: &mut Scheduler, report: Report) -> bool {
         match report {
             Report::Start => {}
             Report::Unit {
@@ -204,14 +207,14 @@ impl Ranks<'_> {
                 stretch,
             } => scheduler.read(rank, subject, stretch),
             Report::Opened { subject } => scheduler.opened(subject, self.loads[subject].slabs),
-            Report::Drawn {
+            Report::Rasterised {
                 rank,
                 subject,
                 last,
             } => {
                 scheduler.rasterised(rank, subject);
                 if last {
-                    self.talking[0] += self.loads[subject].finish;
+                    self.main_free[0] += self.loads[subject].finish;
                     scheduler.ended(subject);
                 }
             }
@@ -220,7 +223,7 @@ impl Ranks<'_> {
             match step {
                 Step::Plan { subject, writer } => {
                     let load = &self.loads[subject];
-                    self.talking[0] += load.open;
+                    self.main_free[0] += load.open;
                     self.writers[subject] = writer;
                     scheduler.planned(subject, load.stretches.clone(), BTreeSet::new());
                 }
@@ -237,14 +240,14 @@ impl Ranks<'_> {
                     owner,
                 } => {
                     let to = rank;
-                    self.send(0, owner, Event::Bring { subject, unit, to });
+                    self.send(0, owner, Event::SendUnit { subject, unit, to });
                 }
                 Step::Write { subject } => {
                     self.send(0, self.writers[subject], Event::Write { subject });
                 }
                 Step::Rasterise { rank, subject, .. } => {
-                    let deal = Event::Deal { subject, to: rank };
-                    self.send(0, self.writers[subject], deal);
+                    let send = Event::SendSlab { subject, to: rank };
+                    self.send(0, self.writers[subject], send);
                 }
                 Step::Load { .. } | Step::Drop { .. } => {}
                 Step::Finish => return true,
@@ -254,7 +257,7 @@ impl Ranks<'_> {
     }
 
     fn send(&mut self, from: usize, to: usize, event: Event) {
-        let time = self.talking[from] + LATENCY;
+        let time = self.main_free[from] + LATENCY;
         self.at(time, to, event);
     }
 
@@ -266,19 +269,19 @@ impl Ranks<'_> {
         match event {
             Event::Report(_) => {}
             Event::Read { subject, stretch } => {
-                self.talking[rank] = time + self.loads[subject].read;
+                self.main_free[rank] = time + self.loads[subject].read;
                 let report = Report::Read {
                     rank,
                     subject,
                     stretch,
                 };
-                self.report(self.talking[rank], report);
+                self.report(self.main_free[rank], report);
             }
-            Event::Bring { subject, unit, to } if to == rank => {
+            Event::SendUnit { subject, unit, to } if to == rank => {
                 self.happen(time, rank, Event::Compute { subject, unit });
             }
-            Event::Bring { subject, unit, to } => {
-                self.talking[rank] = time + HANDLING;
+            Event::SendUnit { subject, unit, to } => {
+                self.main_free[rank] = time + HANDLING;
                 self.send(rank, to, Event::Compute { subject, unit });
             }
             Event::Compute { subject, unit } => {
@@ -292,33 +295,33 @@ impl Ranks<'_> {
                 self.report(self.computing[rank], report);
             }
             Event::Write { subject } => self.report(time, Report::Opened { subject }),
-            Event::Deal { subject, to } => {
-                self.talking[rank] = time + HANDLING;
-                let draw = Event::Draw {
+            Event::SendSlab { subject, to } => {
+                self.main_free[rank] = time + HANDLING;
+                let rasterise = Event::Rasterise {
                     subject,
                     writer: rank,
                 };
-                self.send(rank, to, draw);
+                self.send(rank, to, rasterise);
             }
-            Event::Draw { subject, writer } => {
+            Event::Rasterise { subject, writer } => {
                 let begin = self.computing[rank].max(time);
-                self.computing[rank] = begin + self.loads[subject].draw;
+                self.computing[rank] = begin + self.loads[subject].rasterise;
                 let planes = Event::Planes {
                     subject,
                     from: rank,
                 };
-                let drawn = self.computing[rank] + LATENCY;
-                self.at(drawn, writer, planes);
+                let done = self.computing[rank] + LATENCY;
+                self.at(done, writer, planes);
             }
             Event::Planes { subject, from } => {
-                self.talking[rank] = time + self.loads[subject].write;
+                self.main_free[rank] = time + self.loads[subject].write;
                 self.slabs_left[subject] -= 1;
-                let report = Report::Drawn {
+                let report = Report::Rasterised {
                     rank: from,
                     subject,
                     last: self.slabs_left[subject] == 0,
                 };
-                self.report(self.talking[rank], report);
+                self.report(self.main_free[rank], report);
             }
         }
     }
@@ -340,7 +343,7 @@ mod tests {
             open: 0.0,
             read: 0.0,
             compute,
-            draw: 0.0,
+            rasterise: 0.0,
             write: 0.0,
             finish: 0.0,
         }

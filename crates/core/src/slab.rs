@@ -1,9 +1,9 @@
-//! A slab: some frames of a subject, from the spikes of all neurons to compressed planes.
+//! A slab: neighbouring frames of a subject, from the spikes of all neurons to compressed planes.
 //!
-//! Spikes are computed neuron by neuron and grids are made of frames: the writer of a subject, which has the spikes of all
-//! neurons, cuts slabs of frames out of them, any rank draws a slab and compresses its planes, one by one and so within its
-//! cache, and the writer puts these into the file. A slab is a multiple of 8 frames, so that a neuron's part of it is whole
-//! bytes of its bit-packed spikes.
+//! Spikes are computed neuron by neuron, and grids are stored frame by frame. So the writer of a subject, which has the spikes of
+//! all neurons, cuts slabs of frames out of them. Any rank rasterises a slab and compresses its planes. The writer puts the
+//! compressed planes into the file. A slab is a multiple of 8 frames, so that a neuron's part of the slab is whole bytes of its
+//! bit-packed spikes. A rank rasterises one plane in 8 frames at a time, which stay in its cache.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub struct Slabs {
 }
 
 impl Slabs {
+    /// Cuts `frames` frames of `neurons` neurons and `planes` z-planes into slabs of about 1,024 planes.
     pub fn new(frames: usize, neurons: usize, planes: usize) -> Self {
         let by_planes = SLAB_PLANES / planes.max(1) / OCTET;
         let by_memory = SLAB_BYTES / neurons.max(1);
@@ -58,6 +59,7 @@ impl Slabs {
 /// The spikes of a slab of `F` frames of `N` neurons, ceil(F / 8) octets of frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slab {
+    /// The frames of the slab.
     pub frames: Range<usize>,
     /// (octets, N): bit `f` of a byte is the neuron's spike in frame `f` of the octet.
     #[serde(with = "serde_bytes")]
@@ -84,7 +86,8 @@ impl Slab {
         Self { frames, octets }
     }
 
-    /// Draws the planes of all frames and compresses each.
+    /// Rasterises the planes of all frames and compresses each, on the threads of the current pool. `clock` tells the time since
+    /// some moment.
     ///
     /// # Panics
     /// When the spikes are not those of the layout's neurons.
@@ -130,17 +133,18 @@ type Packed = Vec<u8>;
 /// The compressed planes of a slab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planes {
+    /// The frames of the slab.
     pub frames: Range<usize>,
-    /// Bytes of each, (F, Z).
+    /// Bytes of each plane, (F, Z).
     pub lengths: Vec<u32>,
-    /// One after the other.
+    /// The planes, one after the other.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
-    /// What drawing them took, summed over threads.
+    /// Seconds of rasterising and compressing, summed over threads.
     pub seconds: f64,
 }
 
-/// What a thread draws with.
+/// Scratch memory of one rasterising thread.
 struct RasterScratch {
     grids: Vec<u8>,
     compressor: Compressor,
@@ -154,7 +158,7 @@ impl RasterScratch {
         }
     }
 
-    /// Draws one plane in the first `frames` frames of an octet.
+    /// Rasterises one plane in the first `frames` frames of an octet.
     fn rasterise(
         &mut self,
         layout: &Layout,
@@ -171,8 +175,8 @@ impl RasterScratch {
     }
 }
 
-/// Compresses planes. They are runs of zeros between single ones, for which matches at distance 1 suffice: half the bytes of
-/// zlib's default strategy in the same time.
+/// Compresses planes by zlib's run-length strategy. Planes are runs of zeros between single ones: a plane with 1 % of its pixels set
+/// takes 600 bytes, in place of 1,160 by the default strategy in the same time. libdeflate takes three times as long.
 struct Compressor {
     packed: Vec<u8>,
     deflate: Deflate,

@@ -46,7 +46,7 @@ pub const fn row_bytes(frames: usize) -> usize {
     frames.div_ceil(8)
 }
 
-/// Draws one neuron's spikes from its spike `rate` per frame, (T,), and returns how many there are.
+/// Samples one neuron's spikes from its spike `rate` per frame, (T,), and returns how many there are.
 ///
 /// `packed` takes `row_bytes(T)` bytes: frame `t` is bit `t % 8`, counted from the least significant, of byte `t / 8`;
 /// bits after the last frame are 0.
@@ -86,7 +86,7 @@ pub fn unpack(packed: &[u8], spikes: &mut [u8]) {
     }
 }
 
-/// A number in [0, 1): the 53 high bits of one draw.
+/// A number in [0, 1): the 53 high bits of one number of the generator.
 fn uniform(rng: &mut impl Rng) -> f64 {
     const STEP: f64 = 1.0 / (1u64 << 53) as f64;
     (rng.next_u64() >> 11) as f64 * STEP
@@ -102,11 +102,12 @@ mod tests {
         subject: String,
         neuron: u64,
         rate: Vec<u32>,
-        first_draws: Vec<u64>,
+        #[serde(rename = "first_draws")]
+        first_numbers: Vec<u64>,
         spikes: Vec<u8>,
     }
 
-    fn draw(rate: &[f32], seed: u64, subject: &str, neuron: u64) -> (u32, Vec<u8>) {
+    fn sampled(rate: &[f32], seed: u64, subject: &str, neuron: u64) -> (u32, Vec<u8>) {
         let mut packed = vec![0xff; row_bytes(rate.len())];
         let count = sample(rate, &mut generator(seed, subject, neuron), &mut packed);
         let mut spikes = vec![0xff; rate.len()];
@@ -123,12 +124,12 @@ mod tests {
             subject,
             neuron,
             rate,
-            first_draws,
+            first_numbers,
             spikes,
         } in golden
         {
             let mut rng = generator(seed, &subject, neuron);
-            for expected in first_draws {
+            for expected in first_numbers {
                 assert_eq!(
                     uniform(&mut rng),
                     f64::from_bits(expected),
@@ -136,7 +137,7 @@ mod tests {
                 );
             }
             let rate: Vec<f32> = rate.into_iter().map(f32::from_bits).collect();
-            let (count, found) = draw(&rate, seed, &subject, neuron);
+            let (count, found) = sampled(&rate, seed, &subject, neuron);
             assert_eq!(found, spikes, "{subject} {neuron}");
             assert_eq!(
                 count,
@@ -149,11 +150,15 @@ mod tests {
     fn rule_5_1_nan_never_spikes_and_rates_are_clipped() {
         let frames = 10_000;
         for never in [f32::NAN, 0.0, -0.0, -1.0, f32::NEG_INFINITY] {
-            assert_eq!(draw(&vec![never; frames], 1, "s", 0).0, 0, "rate {never}");
+            assert_eq!(
+                sampled(&vec![never; frames], 1, "s", 0).0,
+                0,
+                "rate {never}"
+            );
         }
         for always in [1.0, 1.5, f32::INFINITY] {
             assert_eq!(
-                draw(&vec![always; frames], 1, "s", 0).0,
+                sampled(&vec![always; frames], 1, "s", 0).0,
                 frames as u32,
                 "rate {always}"
             );
@@ -164,7 +169,7 @@ mod tests {
     fn rule_5_1_spikes_are_as_frequent_as_their_probability() {
         let frames = 1_000_000;
         for probability in [0.01f32, 0.3, 0.9] {
-            let (count, _) = draw(&vec![probability; frames], 7, "subject_1", 5);
+            let (count, _) = sampled(&vec![probability; frames], 7, "subject_1", 5);
             let expected = f64::from(probability) * frames as f64;
             let deviation = (expected * (1.0 - f64::from(probability))).sqrt();
             assert!(
@@ -175,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn rule_5_2_one_draw_per_frame_whatever_the_probability() {
+    fn rule_5_2_one_number_per_frame_whatever_the_probability() {
         let rate = [0.5; 64];
         let mut holes = rate;
         for frame in (0..64).step_by(3) {
             holes[frame] = [f32::NAN, 0.0, 1.0][frame % 2];
         }
-        let (_, whole) = draw(&rate, 3, "s", 9);
-        let (_, with_holes) = draw(&holes, 3, "s", 9);
+        let (_, whole) = sampled(&rate, 3, "s", 9);
+        let (_, with_holes) = sampled(&holes, 3, "s", 9);
         for frame in (0..64).filter(|frame| frame % 3 != 0) {
             assert_eq!(whole[frame], with_holes[frame], "frame {frame}");
         }
@@ -191,14 +196,14 @@ mod tests {
     #[test]
     fn rule_5_2_neurons_subjects_and_seeds_are_independent() {
         let rate = [0.5; 256];
-        let given = draw(&rate, 42, "subject_1", 0).1;
-        assert_eq!(given, draw(&rate, 42, "subject_1", 0).1);
+        let given = sampled(&rate, 42, "subject_1", 0).1;
+        assert_eq!(given, sampled(&rate, 42, "subject_1", 0).1);
         for (seed, subject, neuron) in [
             (43, "subject_1", 0),
             (42, "subject_2", 0),
             (42, "subject_1", 1),
         ] {
-            let other = draw(&rate, seed, subject, neuron).1;
+            let other = sampled(&rate, seed, subject, neuron).1;
             let equal = given.iter().zip(&other).filter(|(a, b)| a == b).count();
             assert!((80..176).contains(&equal), "{equal} of 256 frames equal");
         }

@@ -2,7 +2,7 @@
 //!
 //! Blocks of 330 frames are shuffled as NumPy's legacy generator shuffles them after `numpy.random.seed(seed)`, so that
 //! models trained on the split of the Python pipeline stay comparable: MT19937 (Matsumoto and Nishimura 1998) seeded by
-//! `init_genrand`, Fisher-Yates from the last place down, each place drawn by masking and rejection.
+//! `init_genrand`, Fisher-Yates from the last place down, each place chosen by masking and rejection.
 
 use rand_mt::Mt;
 
@@ -31,13 +31,13 @@ fn shuffle(items: &mut [usize], rng: &mut Mt) {
     }
 }
 
-/// A number from 0 to `greatest`: draws cut to the bits that `greatest` has, until one is not above it.
+/// A number from 0 to `greatest`: numbers of the generator, cut to the bits that `greatest` has, until one is not above it.
 fn at_most(greatest: usize, rng: &mut Mt) -> usize {
     let mask = u32::MAX >> (greatest as u32).leading_zeros();
     loop {
-        let draw = (rng.next_u32() & mask) as usize;
-        if draw <= greatest {
-            return draw;
+        let number = (rng.next_u32() & mask) as usize;
+        if number <= greatest {
+            return number;
         }
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 /// How a subject of `N` neurons and `T` frames is cut into work units of neighbouring neurons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Units {
+    /// Frames of the recording, T.
     pub frames: usize,
+    /// Neurons of the recording, N.
     pub neurons: usize,
     /// Neurons of a unit; the last one may have fewer.
     pub unit_neurons: usize,
@@ -28,6 +30,7 @@ impl Units {
 
 /// The results of a work unit of `n` neurons and `T` frames.
 pub struct UnitOutput {
+    /// The neurons of the unit.
     pub neurons: Range<usize>,
     /// ΔF/F, (n, T), where traces were asked for; else empty.
     pub dff: Vec<f32>,
@@ -35,6 +38,7 @@ pub struct UnitOutput {
     pub rate: Vec<f32>,
     /// Spikes, (n, ceil(T / 8)), one bit per frame, least significant first.
     pub spikes: Vec<u8>,
+    /// What rank 0 learns of the unit.
     pub summary: UnitSummary,
 }
 
@@ -47,21 +51,27 @@ pub struct UnitSummary {
     pub model_noise_level: Vec<i32>,
     /// Neurons with frames that have no rate, beside those at the ends.
     pub neurons_with_gaps: usize,
+    /// Spikes of all neurons and frames of the unit.
     pub spikes: u64,
-    /// The traces of the neurons to be drawn.
+    /// The traces of those neurons that are plotted.
     pub plotted: Vec<PlottedNeuron>,
+    /// Seconds of reading the unit from the journal, if it comes from there.
     pub read_sec: f64,
-    /// Summed over threads.
+    /// Seconds of computing, summed over threads.
     pub compute_sec: f64,
-    /// Computed by an earlier run that was interrupted.
+    /// Whether an earlier run that was interrupted computed the unit.
     pub from_journal: bool,
 }
 
-/// ΔF/F, spike rate and bit-packed spikes of a neuron to be drawn.
+/// A neuron that is plotted in the subject's PDF.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlottedNeuron {
+    /// Its place in the recording, from 0.
     pub neuron: usize,
+    /// ΔF/F, (T,).
     pub dff: Vec<f32>,
+    /// Spike rate in spikes per frame, (T,); NaN where a frame has none.
     pub rate: Vec<f32>,
+    /// Bit-packed spikes, (ceil(T / 8),).
     pub spikes: Vec<u8>,
 }

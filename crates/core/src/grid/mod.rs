@@ -85,7 +85,7 @@ impl Layout {
             .collect()
     }
 
-    /// Draws the grids of some `frames` and `planes` into `out`, (frames, planes, 256, 128), which is overwritten whole.
+    /// Rasterises the grids of some `frames` and `planes` into `out`, (frames, planes, 256, 128), which is overwritten whole.
     ///
     /// `spikes` is neuron-major: `row_bytes` bytes per neuron, bit-packed as [`crate::spikes::sample`] packs them.
     /// `frames` are places within these rows. Neurons and frames beyond the end of `spikes` have no spikes, planes
@@ -113,7 +113,7 @@ impl Layout {
         let mut rest = out;
         let mut begin = frames.start;
         while begin < frames.end {
-            // Frames that share a byte of every row are drawn together.
+            // Frames that share a byte of every row are rasterised together.
             let end = frames.end.min((begin / 8 + 1) * 8);
             let (octet, after) = rest.split_at_mut((end - begin) * frame_bytes);
             self.rasterise_octet(spikes, row_bytes, begin..end, planes.clone(), octet);
@@ -152,7 +152,7 @@ impl Layout {
                 }
             }
             for frame in out.chunks_exact_mut(frame_bytes) {
-                draw_marker(plane, &mut frame[slot * PLANE_BYTES..][..PLANE_BYTES]);
+                set_marker(plane, &mut frame[slot * PLANE_BYTES..][..PLANE_BYTES]);
             }
         }
     }
@@ -169,7 +169,7 @@ impl Layout {
 }
 
 /// Marks z-plane `plane` in its upper right corner: two rows, one column longer than the plane before (rule 7.2).
-fn draw_marker(plane: usize, pixels: &mut [u8]) {
+fn set_marker(plane: usize, pixels: &mut [u8]) {
     let length = plane.saturating_add(2).min(COLUMNS);
     for row in pixels.chunks_exact_mut(COLUMNS).take(MARKER_ROWS) {
         row[COLUMNS - length..].fill(1);
