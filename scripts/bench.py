@@ -246,7 +246,7 @@ def reading():
     with program() as ours:
         def turns(path, cache, stretches, *floors):
             def ask(*work):
-                forget(path) if cache == "cold" else ours.ask("stream", path)
+                drop_from_cache(path) if cache == "cold" else ours.ask("stream", path)
                 return ours.ask(*work)
 
             works = {floor[0]: lambda floor=floor: ask(*floor) for floor in floors}
@@ -275,7 +275,7 @@ def reading():
         row(5, f"turning to neurons, {layout}, a trace, 1 thread", f"{1e6 * turn:.0f} µs", f"its inference {1e3 * network:.1f} ms", turn / network, None)
 
 
-def forget(path):
+def drop_from_cache(path):
     """Drops a file from the page cache."""
     with open(path, "rb") as file:
         os.fsync(file)
@@ -302,7 +302,7 @@ def pipeline():
             windows=lambda: tensorflow.ask("windows", *windows),
             grids=lambda: numpy.ask("grids", neurons, frames_of_grids, PLANES, DATA / "reference.h5"),
         )
-    # `compute` has ΔF/F and the drawing of spikes in it, each of 500 traces when measured alone.
+    # `compute` has ΔF/F and the sampling of spikes in it, each of 500 traces when measured alone.
     beside = (found["dff"] + found["sample"]) * neurons / 500
     shares = [(stages["compute"] - beside) / (ranks * stages["total"])
               for stages in (report["subjects"][0]["stage_sec"] for report in reports)]

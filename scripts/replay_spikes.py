@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the spikes of a processed subject again and compares them with the saved ones.
+"""Samples the spikes of a processed subject again and compares them with the saved ones.
 
     scripts/replay_spikes.py processed_spike_grids_2018/subject_1
 
@@ -7,7 +7,7 @@ The folder must hold preaugmented_grids.h5 and, from a run with --save_traces, t
 Exit status 0: every spike is the same; 1: some differ; 2: a file is missing or not as expected.
 
 The generator is the one that src/spikes.rs documents: per neuron a xoshiro256++ whose state is the SHA-256 of the seed,
-the neuron's place in the recording and the subject's name, and one draw per frame. All neurons of a chunk step together.
+the neuron's place in the recording and the subject's name, and one number per frame. All neurons of a chunk step together.
 """
 import argparse
 import hashlib

@@ -285,7 +285,7 @@ fn traces_of_the_wrong_rank_or_type_fail() {
 }
 
 #[test]
-fn odd_but_valid_recordings_are_processed() {
+fn rules_8_1_and_8_2_and_8_5_hold_for_odd_but_valid_recordings() {
     let cells = |count: usize| {
         format!("{{'data': {{'CellXYZ': np.arange({count} * 3.0).reshape({count}, 3)}}}}")
     };

@@ -22,7 +22,7 @@ const CELLS: usize = 4;
 /// How long one file may take to be read.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A kind of file: where it lies in the folder of its kind, what `spikegrid-mpi probe` is told of it, and how it is
+/// A kind of file: where it lies in the folder of its kind, what `spikegrid-mpi crash-trial` is told of it, and how it is
 /// read. True: it was read; false: an error.
 struct Kind {
     name: &'static str,
@@ -228,7 +228,7 @@ struct Outcome {
     refused: usize,
     /// What the library did not survive, and how it ended.
     deadly: Vec<String>,
-    /// How much of that the probe did not survive either.
+    /// How much of that the crash trial did not survive either.
     contained: usize,
 }
 
@@ -313,7 +313,7 @@ fn read_in_child(kind: usize, first: usize, folder: &Path, outcome: &mut Outcome
 /// Whether the process that a run starts to read a file first comes to an end of its own.
 fn survives_probe(file: &Path, content: &str) -> bool {
     let mut child = Command::new(PROGRAM)
-        .arg("probe")
+        .arg("crash-trial")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

@@ -103,7 +103,7 @@ struct Traits {
 impl Neuron {
     pub(super) fn new(seed: u64, number: u64, region: usize, rate_hz: f64) -> Neuron {
         let mut random = Random::stream(seed, number);
-        let traits = Traits::draw(&mut random, region, rate_hz as f32);
+        let traits = Traits::random(&mut random, region, rate_hz as f32);
         Neuron {
             random,
             traits,
@@ -168,7 +168,7 @@ impl Neuron {
 }
 
 impl Traits {
-    fn draw(random: &mut Random, region: usize, rate_hz: f32) -> Traits {
+    fn random(random: &mut Random, region: usize, rate_hz: f32) -> Traits {
         let frame_sec = 1.0 / rate_hz;
         // Time to and height of the peak of a difference of exponentials, so that a spike's transient peaks at 1.
         let peak_sec = (DECAY_SEC / RISE_SEC).ln() * RISE_SEC * DECAY_SEC / (DECAY_SEC - RISE_SEC);

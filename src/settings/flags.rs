@@ -66,7 +66,7 @@ pub struct RunArgs {
     /// Write again what is there already, also if it was made with other settings
     #[arg(long, help_heading = "Input and output")]
     pub overwrite: bool,
-    /// Neurons drawn in the PDF, chosen by the seed
+    /// Neurons plotted in the PDF, chosen by the seed
     #[arg(
         long,
         value_name = "COUNT",
@@ -125,7 +125,7 @@ pub struct RunArgs {
         help_heading = "Computation"
     )]
     pub shift_frames: i64,
-    /// Seed of spikes, split and drawn neurons, 0 to 4294967295
+    /// Seed of spikes, split and plotted neurons, 0 to 4294967295
     #[arg(long, default_value_t = 42, help_heading = "Computation")]
     pub seed: u32,
     /// Share of the 330-frame blocks that train, 0 to 1; the others test

@@ -15,7 +15,7 @@ struct Golden {
     sha256: String,
 }
 
-fn draw(
+fn rasterised(
     layout: &Layout,
     spikes: &[u8],
     row_bytes: usize,
@@ -44,9 +44,9 @@ fn cloud(neurons: usize, planes: u64) -> (Vec<[f64; 3]>, Vec<u8>) {
 fn only_spike(xyz: &[[f64; 3]], neuron: usize) -> (usize, usize, usize) {
     let layout = Layout::new(xyz);
     let mut spikes = vec![0; xyz.len()];
-    let without = draw(&layout, &spikes, 1, 0..1, 0..layout.planes());
+    let without = rasterised(&layout, &spikes, 1, 0..1, 0..layout.planes());
     spikes[neuron] = 1;
-    let with = draw(&layout, &spikes, 1, 0..1, 0..layout.planes());
+    let with = rasterised(&layout, &spikes, 1, 0..1, 0..layout.planes());
     let place = (0..with.len())
         .find(|&place| with[place] != without[place])
         .expect("a spike outside the markers");
@@ -78,7 +78,7 @@ fn rule_7_3_equals_grids_by_plain_loops_in_numpy() {
         let layout = Layout::new(&xyz);
         let expected: Vec<f64> = z_values.into_iter().map(f64::from_bits).collect();
         assert_eq!(layout.z_values, expected, "{name}");
-        let volume = draw(
+        let volume = rasterised(
             &layout,
             &spikes,
             frames.div_ceil(8),
@@ -140,7 +140,7 @@ fn rule_2_5_missing_coordinates_count_as_zero() {
 #[test]
 fn rule_7_2_marker_grows_with_the_plane_up_to_the_whole_row() {
     let xyz: Vec<[f64; 3]> = (0..200).map(|z| [0.0, 0.0, f64::from(z)]).collect();
-    let grids = draw(&Layout::new(&xyz), &[], 1, 0..1, 0..200);
+    let grids = rasterised(&Layout::new(&xyz), &[], 1, 0..1, 0..200);
     for (z, plane) in grids.chunks_exact(PLANE_BYTES).enumerate() {
         let length = (z + 2).min(128);
         for (row, pixels) in plane.chunks_exact(COLUMNS).enumerate() {
@@ -158,7 +158,7 @@ fn rule_7_2_cut_frames_and_planes_equal_the_whole() {
     let (xyz, spikes) = cloud(300, 9);
     let layout = Layout::new(&xyz);
     let planes = layout.planes();
-    let whole = draw(&layout, &spikes, 5, 0..37, 0..planes);
+    let whole = rasterised(&layout, &spikes, 5, 0..37, 0..planes);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
     let mut cut = |end: usize| {
         let (a, b) = (
@@ -178,7 +178,7 @@ fn rule_7_2_cut_frames_and_planes_equal_the_whole() {
             })
             .flat_map(|begin| whole[begin..begin + PLANE_BYTES].iter().copied())
             .collect();
-        let found = draw(&layout, &spikes, 5, frames.clone(), planes_cut.clone());
+        let found = rasterised(&layout, &spikes, 5, frames.clone(), planes_cut.clone());
         assert!(
             found == expected,
             "frames {frames:?}, planes {planes_cut:?}"
@@ -189,7 +189,8 @@ fn rule_7_2_cut_frames_and_planes_equal_the_whole() {
 #[test]
 fn rule_7_2_order_of_neurons_does_not_matter() {
     let (mut xyz, mut spikes) = cloud(200, 4);
-    let grids = |xyz: &[[f64; 3]], spikes: &[u8]| draw(&Layout::new(xyz), spikes, 5, 0..37, 0..4);
+    let grids =
+        |xyz: &[[f64; 3]], spikes: &[u8]| rasterised(&Layout::new(xyz), spikes, 5, 0..37, 0..4);
     let forwards = grids(&xyz, &spikes);
     xyz.reverse();
     spikes = spikes.chunks_exact(5).rev().flatten().copied().collect();
@@ -200,12 +201,12 @@ fn rule_7_2_order_of_neurons_does_not_matter() {
 fn spikes_that_are_not_there_leave_pixels_empty() {
     let (xyz, spikes) = cloud(50, 3);
     let layout = Layout::new(&xyz);
-    let empty = draw(&layout, &[], 5, 0..1, 0..4);
+    let empty = rasterised(&layout, &[], 5, 0..1, 0..4);
     // Frames beyond the rows, although bytes of the next neuron follow there.
-    assert!(draw(&layout, &spikes, 5, 40..41, 0..4) == empty);
+    assert!(rasterised(&layout, &spikes, 5, 40..41, 0..4) == empty);
     // Neurons beyond the end of the slab.
-    let first = draw(&layout, &spikes[..5], 5, 0..8, 0..3);
-    let alone = draw(
+    let first = rasterised(&layout, &spikes[..5], 5, 0..8, 0..3);
+    let alone = rasterised(
         &layout,
         &[&spikes[..5], &vec![0; 245]].concat(),
         5,
