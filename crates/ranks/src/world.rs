@@ -1,8 +1,8 @@
-//! The ranks and what they say to each other: the one module that knows MPI.
+//! The ranks of a job of MPI, the messages between them and their collective operations: the one module that calls MPI.
 //!
-//! Two kinds of talk, each on a communicator of its own: typed messages between any two ranks (polled, never blocking), by which
-//! all work is done, and collective operations that all ranks enter together, at the start and at the end. A rank that waits sleeps
-//! between polls, so that waiting costs no core.
+//! Ranks communicate in two ways, each with a communicator of its own. Typed messages go from one rank to another and do all the
+//! work: sending and receiving return at once, and ranks poll for what has arrived. Collective operations are entered by all ranks
+//! together, at the start and at the end of a job. A rank that waits sleeps between polls, so that waiting costs no core.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -20,7 +20,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::message::{decode, encode};
-use crate::{ARRIVING, OnNode, RankFailure, StartError, heartbeat, launched_ranks};
+use crate::{
+    ARRIVING, OnNode, RankFailure, StartError, end_job_on_panic, heartbeat, launched_ranks,
+};
 
 const POLL: Duration = Duration::from_millis(1);
 
@@ -28,20 +30,20 @@ const POLL: Duration = Duration::from_millis(1);
 /// unless the user has set this variable.
 const SHARED_FILE_POINTERS: (&str, &str) = ("OMPI_MCA_sharedfp", "^lockedfile");
 
-/// A message on its way: MPI reads `bytes` until `request` is complete.
+/// A message that this rank is sending: MPI reads `bytes` until `request` is complete.
 struct Outgoing {
     request: Request<'static, [u8], StaticScope>,
     bytes: *mut [u8],
 }
 
-/// A message that is arriving: MPI fills `bytes` until `request` is complete.
+/// A message that this rank is receiving: MPI fills `bytes` until `request` is complete.
 struct Incoming {
     from: usize,
     request: Option<Request<'static, [u8], StaticScope>>,
     bytes: *mut [u8],
 }
 
-/// All ranks, seen from this one.
+/// The job, as this rank sees it.
 pub struct World {
     messages: SimpleCommunicator,
     collectives: SimpleCommunicator,
@@ -73,7 +75,7 @@ impl World {
                 granted: format!("{granted:?}"),
             });
         }
-        abort_on_panic();
+        end_job_on_panic(|| abort());
         let world = universe.world();
         check_launcher(world.size() as usize)?;
         let world = Self {
@@ -107,12 +109,12 @@ impl World {
         self.messages.size() as usize
     }
 
-    /// Whether this is rank 0, which schedules and speaks.
+    /// Whether this is rank 0, which gives out the work and writes to the terminal.
     pub fn is_root(&self) -> bool {
         self.rank() == 0
     }
 
-    /// Begins to watch whether the hosts of the other ranks are still there; silence for `timeout` ends the job. Collective.
+    /// Begins to watch whether the other ranks' hosts are still there: a rank that is not heard for `timeout` ends the job. Collective.
     pub fn watch_peers(&self, timeout: Duration) {
         if self.size() == 1 {
             return;
@@ -174,24 +176,25 @@ impl World {
         self.outgoing.push(Outgoing { request, bytes });
     }
 
-    /// Bytes that were sent and have not left.
+    /// Bytes of the messages that were sent and have not left this rank.
     pub fn backlog(&self) -> usize {
         self.leaving
     }
 
-    /// Whether a message is leaving or arriving, to which MPI has to be called again.
+    /// Whether a message is leaving or arriving: MPI moves it only while it is called.
     pub fn in_transit(&self) -> bool {
         !self.outgoing.is_empty() || !self.incoming.is_empty()
     }
 
-    /// The next message that has arrived, with its sender; those of one sender in their order. A job has one type of messages.
+    /// The next message that has arrived, with its sender. Messages of one sender arrive in the order in which they were sent. A job has
+    /// one type of messages.
     pub fn receive<M: DeserializeOwned>(&mut self) -> Option<(usize, M)> {
-        let arrived = self.next_arrived().or_else(|| {
+        let arrived = self.take_arrived().or_else(|| {
             self.free_sent();
-            self.post_receives();
-            self.next_arrived()
+            self.begin_receiving();
+            self.take_arrived()
         });
-        // What a rank tells itself comes last, or one that answers itself at once would hear nobody else.
+        // Messages of this rank to itself come last: a rank that answers itself at once would receive no other.
         let (from, bytes) = match arrived {
             Some(arrived) => arrived,
             None => (self.rank(), self.loopback.pop_front()?),
@@ -199,8 +202,8 @@ impl World {
         Some((from, decode(&bytes)))
     }
 
-    /// Begins to receive what is at the door.
-    fn post_receives(&mut self) {
+    /// Begins to receive messages that other ranks have sent, as long as those that are arriving hold less than `ARRIVING` bytes.
+    fn begin_receiving(&mut self) {
         while self.arriving < ARRIVING
             && let Some((message, status)) = self.messages.any_process().immediate_matched_probe()
         {
@@ -217,8 +220,8 @@ impl World {
         }
     }
 
-    /// The first message that is there whole and has no earlier one of the same sender before it.
-    fn next_arrived(&mut self) -> Option<(usize, Vec<u8>)> {
+    /// Takes the first message that has arrived completely, except where an earlier message of the same sender is still arriving.
+    fn take_arrived(&mut self) -> Option<(usize, Vec<u8>)> {
         let mut waited_for = vec![false; self.size()];
         for place in 0..self.incoming.len() {
             let incoming = &mut self.incoming[place];
@@ -241,7 +244,8 @@ impl World {
         None
     }
 
-    /// Lets what all ranks have sent leave, and drops what arrives. Collective, at the end.
+    /// Waits until the messages of all ranks have been delivered, and drops those that arrive here. Collective, at the end: MPI must not
+    /// end while a message is on its way.
     pub fn drain(&mut self) {
         self.drop_until(|world| world.outgoing.is_empty());
         let mut barrier = Some(self.collectives.immediate_barrier());
@@ -252,24 +256,25 @@ impl World {
             barrier.is_none()
         });
         self.drop_until(|world| {
-            world.post_receives();
+            world.begin_receiving();
             world.incoming.is_empty()
         });
     }
 
-    /// Drops what arrives until it is enough.
-    fn drop_until(&mut self, mut enough: impl FnMut(&mut Self) -> bool) {
+    /// Receives and drops messages until `done`.
+    fn drop_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
         loop {
             self.free_sent();
-            self.post_receives();
-            while self.next_arrived().is_some() {}
-            if enough(self) {
+            self.begin_receiving();
+            while self.take_arrived().is_some() {}
+            if done(self) {
                 return;
             }
             thread::sleep(POLL);
         }
     }
 
+    /// Frees the buffers of the messages that MPI has sent.
     fn free_sent(&mut self) {
         for outgoing in std::mem::take(&mut self.outgoing) {
             match outgoing.request.test() {
@@ -286,7 +291,7 @@ impl World {
         }
     }
 
-    /// Waits, asleep, until all ranks are here. Collective.
+    /// Waits, asleep between polls, until all ranks have called this. Collective.
     fn wait_for_all(&self) {
         let mut request = self.collectives.immediate_barrier();
         while let Err(pending) = request.test() {
@@ -295,11 +300,11 @@ impl World {
         }
     }
 
-    /// Goes on only where all ranks can: everyone's outcome, or the failure of the lowest rank that failed. Collective;
-    /// to be called before every collective operation that a rank might not be able to enter.
+    /// Compares the outcomes of all ranks: where all succeeded, each rank gets its own value back; else all get the same failure.
+    /// Collective. A rank that has failed could not enter the next collective operation, so this one comes before it.
     ///
     /// # Errors
-    /// The failure of the lowest failing rank, the same on all ranks.
+    /// The failure of the lowest rank that failed.
     pub fn agree<T, E: Display>(&self, outcome: Result<T, E>) -> Result<T, RankFailure> {
         self.wait_for_all();
         let failing = if outcome.is_err() {
@@ -323,13 +328,13 @@ impl World {
         }
     }
 
-    /// Rank 0's value on every rank. Collective.
+    /// Gives rank 0's value to every rank; only rank 0 passes one. Collective.
     pub fn broadcast<T: Serialize + DeserializeOwned>(&self, value: Option<T>) -> T {
         self.wait_for_all();
         self.broadcast_from(0, value)
     }
 
-    /// The value of rank `root`, which is the only one to give one, on every rank.
+    /// Gives the value of rank `root` to every rank; only `root` passes one.
     fn broadcast_from<T: Serialize + DeserializeOwned>(&self, root: usize, value: Option<T>) -> T {
         let root = self.collectives.process_at_rank(root as i32);
         let mut bytes = value.as_ref().map(encode).unwrap_or_default();
@@ -342,7 +347,7 @@ impl World {
         value.unwrap_or_else(|| decode(&bytes))
     }
 
-    /// Every rank's number on rank 0, in the order of ranks; empty elsewhere. Collective.
+    /// Collects the number of every rank on rank 0, in the order of ranks; the other ranks get none. Collective.
     pub fn gather(&self, value: u64) -> Vec<u64> {
         self.wait_for_all();
         let root = self.collectives.process_at_rank(0);
@@ -356,7 +361,7 @@ impl World {
         }
     }
 
-    /// Everyone's text, on rank 0; nothing elsewhere. Collective.
+    /// Collects the text of every rank on rank 0, in the order of ranks; the other ranks get none. Collective.
     pub fn gather_text(&self, text: &str) -> Vec<String> {
         let lengths = self.gather(text.len() as u64);
         let root = self.collectives.process_at_rank(0);
@@ -385,15 +390,6 @@ impl World {
     }
 }
 
-/// Lets a panic on any thread end all ranks with its reason, where an unwinding rank would leave the others waiting.
-fn abort_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        report(info);
-        abort();
-    }));
-}
-
 /// Ends all ranks.
 fn abort() -> ! {
     if mpi::environment::is_initialized() && !mpi::environment::is_finalized() {
@@ -403,7 +399,7 @@ fn abort() -> ! {
     std::process::abort();
 }
 
-/// Notices processes that were started together but are each alone in an MPI world of one.
+/// Checks that MPI sees the processes that the launcher has started: under the launcher of another MPI library each is alone.
 fn check_launcher(size: usize) -> Result<(), StartError> {
     if let Some((variable, expected)) = launched_ranks()
         && expected != size
