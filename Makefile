@@ -2,7 +2,7 @@
 #
 #   make install PREFIX=$HOME/.local        or a shared folder; HDF5_DIR and MPICC as for cargo build
 #   make install PREFIX=/usr DESTDIR=/tmp/package
-#   make install FEATURES=cuda              with GPU support, see the README
+#   make install FEATURES=cuda              with GPU support, see docs/gpu.md
 
 PREFIX ?= /usr/local
 CARGO ?= cargo

@@ -5,6 +5,7 @@ set -euo pipefail
 rounds=${1:-3}
 source "$(dirname "$0")/environment.sh"
 install_packages procps iproute2 slurm-wlm munge mpich libmpich-dev libhdf5-mpich-dev
+python_environment
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "this needs root: hosts and Slurm are started in namespaces of their own" >&2

@@ -9,6 +9,7 @@ evaluated on the one left out. Results are kept in the output folder: run it aga
 
 import argparse
 import csv
+import os
 import re
 import statistics
 import subprocess
@@ -70,7 +71,8 @@ def fold(arguments, recipe, text, dataset, datasets):
         folder.mkdir(parents=True, exist_ok=True)
         config.write_text(wanted)
         ground_truth = ["--ground_truth", arguments.ground_truth]
-        run(["mpirun", "-n", arguments.ranks, arguments.program, "train", *ground_truth]
+        launcher = [arguments.launcher, "-n", arguments.ranks] if arguments.ranks > 1 else []
+        run([*launcher, arguments.program, "train", *ground_truth]
             + ["--config", config, "--output", folder])
         levels = ",".join(map(str, LEVELS))
         run([arguments.program, "evaluate", *ground_truth, "--datasets", dataset]
@@ -93,6 +95,8 @@ def main():
     parser.add_argument("--config", type=Path, default=Path("models/Global_EXC_2Hz_smoothing500ms/config.yaml"))
     parser.add_argument("--program", type=Path, default=Path("target/release/spikegrid-mpi"))
     parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--launcher", default=os.environ.get("SPIKEGRID_LAUNCHER", "mpirun"),
+                        help="what starts the ranks, as LAUNCHER -n RANKS; SPIKEGRID_LAUNCHER or mpirun by default")
     parser.add_argument("--frames", type=int, default=1_500_000, help="windows that each member sees")
     arguments = parser.parse_args()
     arguments.program = arguments.program.resolve()

@@ -5,6 +5,7 @@
 # Full disks need the right to mount a tmpfs (root).
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
+python_environment
 export SPIKEGRID_FAULT_RUNS="${1:-100}"
 export SPIKEGRID_IO_FAILURES="${1:-100}" SPIKEGRID_DAMAGE_STEP=1
 exec cargo test --no-fail-fast --test fault --test io_failure --test damaged_input -- --nocapture --test-threads 1

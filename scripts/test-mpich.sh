@@ -4,6 +4,7 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 install_packages mpich libmpich-dev libhdf5-mpich-dev
+python_environment
 
 export MPICC=mpicc.mpich HDF5_DIR="/usr/lib/$(uname -m)-linux-gnu/hdf5/mpich" SPIKEGRID_TEST_MPIRUN=mpirun.mpich
 if ! command -v "$MPICC" >/dev/null || [ ! -d "$HDF5_DIR" ]; then

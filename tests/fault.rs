@@ -58,7 +58,7 @@ fn rule_8_6_runs_killed_at_random_moments_are_completed_with_the_same_bytes() {
 #[test]
 fn each_rank_can_be_killed_at_each_stage() {
     let bench = Undisturbed::get();
-    let ranks = if fault_runs() > 20 { 4 } else { 2 };
+    let ranks = common::available(if fault_runs() > 20 { 4 } else { 2 });
     let journal = |folder: &Path| {
         let hidden = hidden_files(folder);
         hidden.iter().any(|name| name.starts_with(".journal-"))
@@ -94,6 +94,7 @@ fn each_rank_can_be_killed_at_each_stage() {
     }
 }
 
+#[cfg(feature = "mpi")]
 #[test]
 fn a_rank_that_falls_silent_ends_the_job_after_the_peer_timeout() {
     let bench = Undisturbed::get();

@@ -1,5 +1,5 @@
 //! The whole program with a GPU, in a build with the feature `cuda`, on a stand-in for NVIDIA's driver.
-#![cfg(feature = "cuda")]
+#![cfg(all(feature = "cuda", feature = "mpi"))]
 
 mod common;
 #[path = "common/stand_in.rs"]

@@ -1,4 +1,5 @@
 //! Several hosts, which `tests/hosts/network.sh` makes of network namespaces on this machine: the ranks talk over TCP.
+#![cfg(feature = "mpi")]
 
 mod common;
 

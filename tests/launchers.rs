@@ -1,5 +1,6 @@
 //! Programs of one MPI library under the launcher of another, where every process would be alone and all would write
 //! the same files. `SPIKEGRID_MPICH_PROGRAM` names this program built with MPICH; `scripts/test.sh` builds it.
+#![cfg(feature = "mpi")]
 
 mod common;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{Job, Workbench, datasets, report};
 
+#[cfg(feature = "mpi")]
 #[test]
 fn sixty_four_ranks_on_two_small_subjects_write_the_bytes_of_one() {
     let bench = Workbench::get();
@@ -54,6 +55,7 @@ fn ticks(process: u32) -> u64 {
     fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
+#[cfg(feature = "mpi")]
 #[test]
 fn a_rank_without_work_uses_under_5_percent_of_a_core() {
     const SECONDS: u64 = 3;

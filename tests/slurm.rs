@@ -1,5 +1,6 @@
 //! The batch scripts on a real Slurm: `tests/slurm/cluster.sh` starts a cluster of one node for these tests alone, and
 //! it ends with them, however they end.
+#![cfg(feature = "mpi")]
 
 mod common;
 

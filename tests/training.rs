@@ -314,6 +314,8 @@ fn the_cross_validation_makes_its_tables_and_keeps_its_results() {
         command
             .arg(script)
             .args(["--program", common::PROGRAM, "--frames", "20000"]);
+        command.args(["--launcher", &common::launcher()]);
+        command.args(["--ranks", &common::available(2).to_string()]);
         command.args(["--ground_truth", &ground_truth()]);
         command.args([
             Path::new("--config"),

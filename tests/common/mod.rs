@@ -62,7 +62,12 @@ pub fn alone(arguments: &[&str]) -> Run {
     finish(command)
 }
 
-/// Runs the program on some ranks.
+/// The number of ranks of a test that asks for so many but is not about them: without MPI there is one.
+pub fn available(ranks: usize) -> usize {
+    if cfg!(feature = "mpi") { ranks } else { 1 }
+}
+
+/// Runs the program on some ranks, of those [`available`].
 pub fn mpirun(ranks: usize, arguments: &[&str]) -> Run {
     finish(mpirun_command(ranks, arguments))
 }
@@ -73,10 +78,18 @@ pub fn launcher() -> String {
 }
 
 pub fn mpirun_command(ranks: usize, arguments: &[&str]) -> Command {
-    let mut command = with_mpi(Command::new(launcher()));
+    let mut command = on_ranks(ranks, PROGRAM);
+    command.args(arguments);
     command
-        .args(["-n", &ranks.to_string(), PROGRAM])
-        .args(arguments);
+}
+
+/// A command that starts a program on some ranks, of those [`available`].
+pub fn on_ranks(ranks: usize, program: &str) -> Command {
+    if !cfg!(feature = "mpi") {
+        return Command::new(program);
+    }
+    let mut command = with_mpi(Command::new(launcher()));
+    command.args(["-n", &ranks.to_string(), program]);
     command
 }
 
@@ -87,6 +100,9 @@ pub fn with_mpi(mut command: Command) -> Command {
         ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
         ("OMPI_MCA_rmaps_base_oversubscribe", "1"),
         ("OMPI_MCA_hwloc_base_binding_policy", "none"),
+        // The same for Open MPI 5.
+        ("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"),
+        ("PRTE_MCA_hwloc_default_binding_policy", "none"),
     ] {
         command.env(name, value);
     }
@@ -142,7 +158,7 @@ impl Job {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// The process numbers of the ranks of an `mpirun`, in the order of ranks.
+    /// The process numbers of the ranks of an `mpirun`, in the order of ranks; or of the program itself.
     pub fn ranks(&self) -> Vec<u32> {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         let mut parents = BTreeMap::new();
@@ -166,13 +182,13 @@ impl Job {
         // Some launchers start ranks through a process of their own.
         let is_of_this_job = |rank: &u32| {
             let mut process = *rank;
-            while let Some(&parent) = parents.get(&process) {
-                if parent == self.child.id() {
-                    return true;
+            while process != self.child.id() {
+                match parents.get(&process) {
+                    Some(&parent) => process = parent,
+                    None => return false,
                 }
-                process = parent;
             }
-            false
+            true
         };
         ranks.retain(is_of_this_job);
         ranks.sort_unstable();
