@@ -10,7 +10,7 @@ TARGET_DIR ?= target
 DEST = $(DESTDIR)$(PREFIX)
 PROGRAM = $(TARGET_DIR)/release/spikegrid-mpi
 
-.PHONY: all install uninstall test
+.PHONY: all install uninstall check quick test bench
 
 all:
 	$(CARGO) build --release --locked --target-dir $(TARGET_DIR) $(if $(FEATURES),--features $(FEATURES))
@@ -36,5 +36,6 @@ uninstall:
 	for model in models/*; do rm -rf $(DEST)/share/spikegrid-mpi/$$model; done
 	rm -rf $(DEST)/share/spikegrid-mpi/slurm
 
-test:
-	./scripts/test.sh
+# For contributors, see CONTRIBUTING.md: lints and documentation; what to run before each commit; every test; speed against its floors.
+check quick test bench:
+	./scripts/$@.sh

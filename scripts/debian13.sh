@@ -46,6 +46,7 @@ lend() { # FROM PLACE [OPTION]
 }
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
+mount -t devpts devpts "$root/dev/pts"
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
 # All crates are fetched here: in there, nothing is written to cargo's folder.
 cargo fetch --locked --quiet --target "$(rustc -vV | sed -n 's/^host: //p')"
