@@ -12,7 +12,7 @@ pub struct Random {
 }
 
 /// The seed of a subject, from which those of its streams follow.
-pub fn subject_seed(seed: u64, subject: u64) -> u64 {
+pub(crate) fn subject_seed(seed: u64, subject: u64) -> u64 {
     let mut mixed = Xoshiro256PlusPlus::seed_from_u64(seed);
     mixed
         .next_u64()

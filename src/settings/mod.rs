@@ -1,8 +1,8 @@
 //! The configuration of a run: resolved, validated, and written out with the results (rules 1.2, 1.3, 8.1, 8.7).
 
-pub mod array;
-pub mod flags;
-pub mod size;
+pub(crate) mod array;
+pub(crate) mod flags;
+pub(crate) mod size;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -175,7 +175,7 @@ impl Config {
 }
 
 /// The folders in which models are looked for, in this order (rule 1.3).
-pub fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
+pub(crate) fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
     if let Some(folder) = model_dir {
         return vec![folder.to_path_buf()];
     }
@@ -191,7 +191,7 @@ pub fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// The model folders there, by folder and name.
-pub fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
+pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
     let mut installed = Vec::new();
     for folder in model_folders(model_dir) {
         let entries = std::fs::read_dir(folder).into_iter().flatten();
@@ -210,7 +210,7 @@ pub fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// Names the folders searched and the models that are there.
-pub fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf, ConfigError> {
+pub(crate) fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let searched = model_folders(model_dir);
     if let Some(found) = searched
         .iter()

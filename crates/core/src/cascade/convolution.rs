@@ -24,6 +24,7 @@ pub const STEP: usize = 16;
 
 /// A layer's sums over its rows.
 pub struct Convolution<'a> {
+    /// The numbers in which the rows lie.
     pub input: &'a [f32],
     /// Where in `input` each begins: (taps, inputs).
     pub rows: &'a [usize],
@@ -31,6 +32,7 @@ pub struct Convolution<'a> {
     pub layer: &'a Layer,
     /// Output channels, `output_stride` apart.
     pub output: &'a mut [f32],
+    /// Numbers from the start of one output channel to that of the next.
     pub output_stride: usize,
     /// Entries of each row and each output, a multiple of [`STEP`].
     pub entries: usize,

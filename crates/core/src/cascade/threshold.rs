@@ -44,6 +44,7 @@ impl fmt::Display for Threshold {
 /// What happens to the network's rates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostProcess {
+    /// What becomes of small and negative rates (rule 4.5).
     pub threshold: Threshold,
     /// Frames by which rates are moved later, negative for earlier (rule 4.8).
     pub shift_frames: i64,

@@ -103,9 +103,11 @@ const fn starts(dilation: usize) -> [usize; 2] {
 /// A 'valid' convolution whose taps lie `DILATION` frames apart, 1 or 2, the rectifier, and the maximum of each two frames of what comes
 /// out that lie as far apart.
 pub struct FilterAndPool<'a, const DILATION: usize> {
+    /// Kernel and bias.
     pub filter: &'a Filter,
     /// Inputs, of which frame `p` stands at `p + delay`.
     pub input: &'a Features,
+    /// How many frames later than the outputs the inputs stand.
     pub delay: usize,
     /// The maxima of `p` and `p + DILATION`, at `p + DILATION`.
     pub output: &'a mut Features,
