@@ -6,7 +6,7 @@
 The folder must hold preaugmented_grids.h5 and, from a run with --save_traces, traces.h5. Needs numpy and h5py only.
 Exit status 0: every spike is the same; 1: some differ; 2: a file is missing or not as expected.
 
-The generator is the one that src/spikes.rs documents: per neuron a xoshiro256++ whose state is the SHA-256 of the seed,
+The generator is the one that crates/core/src/spikes.rs documents: per neuron a xoshiro256++ whose state is the SHA-256 of the seed,
 the neuron's place in the recording and the subject's name, and one number per frame. All neurons of a chunk step together.
 """
 import argparse
