@@ -34,12 +34,15 @@ Exit status: 0 every subject is complete; 1 at least one subject failed, the oth
 3 stopped by a signal, run the same command again to continue."
 )]
 pub struct Cli {
+    /// The command; none for a run.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// The flags of a run.
     #[command(flatten)]
     pub run: RunArgs,
 }
 
+/// The commands beside a run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write made-up subjects to try the program with
@@ -70,7 +73,10 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Print what a shell needs to complete the flags: bash, zsh, fish, elvish or powershell
     #[command(hide = true)]
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Write the man pages, one for each command
     #[command(hide = true)]
     Man {

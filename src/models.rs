@@ -15,6 +15,7 @@ use crate::train::recipe::training_datasets;
 pub enum ModelsCommand {
     /// Show the installed models: frame rate, noise levels, members, smoothing
     List {
+        /// Where to look
         #[command(flatten)]
         place: Place,
     },
@@ -22,6 +23,7 @@ pub enum ModelsCommand {
     Info {
         /// Name of the model
         name: String,
+        /// Where to look
         #[command(flatten)]
         place: Place,
     },
@@ -43,10 +45,13 @@ pub struct Place {
 /// Why a model can't be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelsError {
+    /// There is no model of that name.
     #[error(transparent)]
     NotFound(#[from] ConfigError),
+    /// The model cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A file that the HDF5 library does not survive.
     #[error(transparent)]
     CrashingFile(#[from] CrashingFile),
 }

@@ -39,6 +39,7 @@ const NETWORK_BYTES: u64 = 1 << 19;
 const TRIAL: (usize, usize) = (600, 1500);
 const TRIAL_SUBJECT: &str = "subject_1";
 
+/// What to forecast.
 #[derive(Debug, clap::Args)]
 pub struct PlanArgs {
     /// Numbers of ranks to plan for
@@ -59,6 +60,7 @@ pub struct PlanArgs {
     /// Most nodes there are: more compute threads than cores take turns [default: as many as the ranks need]
     #[arg(long, value_name = "NODES")]
     pub nodes: Option<usize>,
+    /// The flags of the run to forecast.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -99,29 +101,46 @@ impl FromStr for Recordings {
     }
 }
 
-/// Why there is no plan.
+/// Why there is no forecast.
 #[derive(Debug, Error)]
 pub enum PlanError {
+    /// Flags that make no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A recording that cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A file that the HDF5 library does not survive.
     #[error(transparent)]
     CrashingFile(#[from] CrashingFile),
+    /// A flag of this command whose value makes no sense.
     #[error("--{flag}: expected {expected}, found {found}")]
     Flag {
+        /// Its name without dashes.
         flag: &'static str,
+        /// Values that make sense.
         expected: &'static str,
+        /// Its value.
         found: String,
     },
+    /// A report of an earlier run that does not tell what work costs.
     #[error(
         "{path}: {reason}; expected the report.json of a run in which a subject was processed from its beginning"
     )]
-    Report { path: PathBuf, reason: String },
+    Report {
+        /// The report.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The run that measures costs failed.
     #[error(
         "costs cannot be measured here: {reason}; give the report of an earlier run with --from_run"
     )]
-    Trial { reason: String },
+    Trial {
+        /// Why it failed.
+        reason: String,
+    },
 }
 
 /// What a report says that a plan needs.

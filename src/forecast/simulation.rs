@@ -20,8 +20,11 @@ const HANDLING: f64 = 5e-6;
 /// A subject, and the seconds that each piece of it takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
+    /// Work units.
     pub units: usize,
+    /// The stretches in which it is read.
     pub stretches: Vec<Stretch>,
+    /// Slabs of frames.
     pub slabs: usize,
     /// Rank 0: looking into the files.
     pub open: f64,

@@ -18,7 +18,9 @@ use crate::settings::{Config, ConfigError, find_model};
 /// The resolved settings and the model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
+    /// The checked flags.
     pub config: Config,
+    /// The model.
     pub model: Model,
     /// The recording's sampling rate in Hz.
     pub sampling_rate: f64,
@@ -28,8 +30,11 @@ pub struct Setup {
 
 /// What rank 0 alone needs beside the setup.
 pub struct Prepared {
+    /// What all ranks get.
     pub setup: Setup,
+    /// The subjects to process, in natural order.
     pub subjects: Vec<Subject>,
+    /// What the user should know before the first subject, one line each.
     pub warnings: Vec<String>,
 }
 

@@ -23,17 +23,23 @@ const SMALLEST_UNIT: usize = 32;
 pub struct SubjectPlan {
     /// Place among the subjects of the run.
     pub index: usize,
+    /// Name of its folder.
     pub name: String,
     /// `TimeSeries.h5`.
     pub traces_path: PathBuf,
+    /// The dataset with the traces.
     pub dataset: String,
+    /// How that dataset lies in its file.
     pub storage: Storage,
+    /// Frames, T.
     pub frames: usize,
+    /// Neurons, N.
     pub neurons: usize,
+    /// Neurons of a work unit; the last unit may have fewer.
     pub unit_neurons: usize,
     /// Units that are read together, at most.
     pub stretch_units: usize,
-    /// The rank that gathers the spikes and writes the grids.
+    /// The rank that collects the spikes of all neurons and writes the grids.
     pub writer: usize,
     /// The neurons of the PDF, ascending.
     pub plotted: Vec<usize>,
@@ -125,7 +131,7 @@ pub fn unit_neurons(neurons: usize, frames: usize, batch_size: usize) -> usize {
     width.min(neurons).min(batch_size).max(1)
 }
 
-/// The neurons of the PDF: `count` different ones of `neurons`, drawn by the seed, ascending (rule 8.3).
+/// The neurons of the PDF: `count` different ones of `neurons`, chosen by the seed, ascending (rule 8.3).
 pub fn plotted_neurons(neurons: usize, count: usize, seed: u64) -> Vec<usize> {
     let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut all: Vec<usize> = (0..neurons).collect();
@@ -181,11 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn rule_8_3_drawn_neurons_are_different_and_repeatable() {
-        let drawn = plotted_neurons(1000, 10, 42);
-        assert_eq!(drawn, plotted_neurons(1000, 10, 42));
-        assert_ne!(drawn, plotted_neurons(1000, 10, 43));
-        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]) && drawn.len() == 10);
+    fn rule_8_3_plotted_neurons_are_different_and_repeatable() {
+        let chosen = plotted_neurons(1000, 10, 42);
+        assert_eq!(chosen, plotted_neurons(1000, 10, 42));
+        assert_ne!(chosen, plotted_neurons(1000, 10, 43));
+        assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.len() == 10);
         assert_eq!(plotted_neurons(3, 10, 42), [0, 1, 2]);
         assert!(plotted_neurons(0, 10, 42).is_empty());
     }

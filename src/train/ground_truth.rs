@@ -27,7 +27,9 @@ pub struct Dataset {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Neuron {
     /// Name of its file.
+    /// Name of its file, without the ending.
     pub name: String,
+    /// Its recordings.
     pub trials: Vec<Trial>,
 }
 
@@ -45,23 +47,40 @@ pub struct Trial {
 /// Why ground truth can't be used.
 #[derive(Debug, Error)]
 pub enum GroundTruthError {
+    /// A folder or file cannot be read.
     #[error("{}: {source}", path.display())]
     Io {
+        /// The folder or file.
         path: PathBuf,
+        /// The system's reason.
         source: std::io::Error,
     },
+    /// A file is no MAT-file with `CAttached`.
     #[error("{}: {source}", path.display())]
-    Mat { path: PathBuf, source: MatError },
+    Mat {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MatError,
+    },
+    /// A trial whose fields are not as expected.
     #[error("{}: trial {trial} of CAttached: expected {expected}, found {found}", path.display())]
     Trial {
+        /// The file.
         path: PathBuf,
         /// From 1, as MATLAB counts.
         trial: usize,
+        /// What the trial should have.
         expected: &'static str,
+        /// What it has.
         found: String,
     },
+    /// A folder without neurons.
     #[error("{}: expected MAT-files of neurons (*.mat), found none", path.display())]
-    NoNeurons { path: PathBuf },
+    NoNeurons {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 /// Reads the dataset in the folder `dir`, its neurons in the order of their names. Trials without `fluo_mean` are passed
