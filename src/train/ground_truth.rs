@@ -20,6 +20,7 @@ const LEAST_RATE: f64 = 0.1;
 pub struct Dataset {
     /// Name of its folder.
     pub name: String,
+    /// Its neurons, in the order of their names.
     pub neurons: Vec<Neuron>,
 }
 
@@ -27,7 +28,6 @@ pub struct Dataset {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Neuron {
     /// Name of its file.
-    /// Name of its file, without the ending.
     pub name: String,
     /// Its recordings.
     pub trials: Vec<Trial>,
