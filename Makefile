@@ -2,6 +2,7 @@
 #
 #   make install PREFIX=$HOME/.local        or a shared folder; HDF5_DIR and MPICC as for cargo build
 #   make install PREFIX=/usr DESTDIR=/tmp/package
+#   make install MPI=no                     one rank, for a machine without MPI
 #   make install FEATURES=cuda              with GPU support, see docs/gpu.md
 
 PREFIX ?= /usr/local
@@ -13,7 +14,8 @@ PROGRAM = $(TARGET_DIR)/release/spikegrid-mpi
 .PHONY: all install uninstall check quick test bench
 
 all:
-	$(CARGO) build --release --locked --target-dir $(TARGET_DIR) $(if $(FEATURES),--features $(FEATURES))
+	$(CARGO) build --release --locked --target-dir $(TARGET_DIR) $(if $(filter no,$(MPI)),--no-default-features) \
+		$(if $(FEATURES),--features $(FEATURES))
 
 install: all
 	install -D -m 755 $(PROGRAM) $(DEST)/bin/spikegrid-mpi
@@ -36,6 +38,6 @@ uninstall:
 	for model in models/*; do rm -rf $(DEST)/share/spikegrid-mpi/$$model; done
 	rm -rf $(DEST)/share/spikegrid-mpi/slurm
 
-# For contributors, see CONTRIBUTING.md: lints and documentation; what to run before each commit; every test; speed against its floors.
+# For contributors, see CONTRIBUTING.md: formatting, lints and documentation; lints and unit tests; every test; speed against its floors.
 check quick test bench:
 	./scripts/$@.sh

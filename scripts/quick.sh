@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What to run before each commit: formatting, lints and unit tests, in less than two minutes once everything was built.
+# What to run while you work: formatting, lints and unit tests, in less than two minutes once everything was built.
 # Usage: scripts/quick.sh
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"

@@ -14,7 +14,7 @@ scripts/check.sh
 
 echo "== GPU build"
 scripts/cuda-toolkit.sh
-cargo clippy --features cuda --all-targets -- -D warnings
+cargo clippy --workspace --features cuda --all-targets -- -D warnings
 cargo test --features cuda --test gpu --test gpu_program
 
 echo "== build without MPI"
