@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use spikegrid_files::crash_trial;
 use spikegrid_files::models::untrained;
 use spikegrid_mpi::cli::{self, Command};
-use spikegrid_mpi::job::NOTHING_STARTED;
-use spikegrid_mpi::memory::keep_freed_blocks;
+use spikegrid_mpi::job::{NOTHING_STARTED, on_ranks};
 use spikegrid_mpi::{combine, demo, forecast, models, run, say, train};
-use spikegrid_ranks::{World, launched_rank};
+use spikegrid_ranks::launched_rank;
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -58,30 +57,4 @@ fn main() -> ExitCode {
         eprintln!("error: {error}");
         NOTHING_STARTED
     }))
-}
-
-/// Runs a job of all ranks; its exit status.
-fn on_ranks(job: impl FnOnce(&mut World) -> u8) -> ExitCode {
-    // HDF5 1.10 crashes when it ends after a file that it could not close (disk full). It ends with MPI, but only if it
-    // began after it.
-    let _ = hdf5::library_version();
-    keep_freed_blocks();
-    // candle's own threads wait by spinning, and every rank computes on its `--workers` threads alone.
-    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-        // SAFETY: the process has one thread until MPI starts.
-        unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
-    }
-    let (universe, mut world) = match World::start() {
-        Ok(started) => started,
-        Err(error) => {
-            if launched_rank() == 0 {
-                eprintln!("error: {error}");
-            }
-            return ExitCode::from(NOTHING_STARTED);
-        }
-    };
-    let status = job(&mut world);
-    drop(world);
-    drop(universe);
-    ExitCode::from(status)
 }

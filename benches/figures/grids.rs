@@ -37,7 +37,7 @@ unsafe extern "C" {
 /// for the same bytes on each rank.
 pub fn run(folder: &Path, frames: usize, repeats: usize) {
     let (_universe, mut world) = World::start().expect("MPI");
-    let mut rank = Worker::new(pipeline(), Workers::new(1).expect("a thread"));
+    let mut worker = Worker::new(pipeline(), Workers::new(1).expect("a thread"));
     let spikes = data::bits(NEURONS * row_bytes(frames), one_percent(NEURONS));
     let job = |subject| WriteJob {
         subject,
@@ -51,14 +51,14 @@ pub fn run(folder: &Path, frames: usize, repeats: usize) {
         let job = job(subject);
         let layout = job.layout.clone();
         let prepared = world.is_root().then(|| (spikes.clone(), job));
-        on_subject(&world);
+        wait_for_all(&world);
         let start = Instant::now();
-        write(&mut world, &mut rank, subject, prepared);
+        write(&mut world, &mut worker, subject, prepared);
         let written = start.elapsed().as_secs_f64();
         if world.is_root() {
             std::fs::remove_file(partial(&folder.join("grids.h5"))).expect("the grids");
         }
-        on_subject(&world);
+        wait_for_all(&world);
         let compressed = deflate(&world, &layout, &spikes, frames);
         let slowest = world.gather((compressed * 1e9) as u64).into_iter().max();
         if let Some(slowest) = slowest {
@@ -68,14 +68,14 @@ pub fn run(folder: &Path, frames: usize, repeats: usize) {
 }
 
 /// Waits until all ranks are here.
-fn on_subject(world: &World) {
+fn wait_for_all(world: &World) {
     world.agree(Ok::<(), String>(())).expect("no rank failed");
 }
 
 /// Lets rank 0, where the spikes are, write the subject with the help of all ranks.
 fn write(
     world: &mut World,
-    rank: &mut Worker,
+    worker: &mut Worker,
     subject: usize,
     prepared: Option<(Vec<u8>, WriteJob)>,
 ) {
@@ -87,8 +87,8 @@ fn write(
             unit,
             spikes,
         };
-        rank.handle(world, 0, spikes);
-        rank.handle(world, 0, Message::Order(Order::Write(Box::new(job))));
+        worker.handle(world, 0, spikes);
+        worker.handle(world, 0, Message::Order(Order::Write(Box::new(job))));
     }
     loop {
         while world.is_root()
@@ -122,7 +122,7 @@ fn write(
         let mut idle = true;
         while let Some((from, message)) = world.receive() {
             idle = false;
-            match rank.handle(world, from, message) {
+            match worker.handle(world, from, message) {
                 Some(Message::Order(Order::Finish { .. })) => return,
                 Some(Message::Reply(Reply::Opened { subject, slabs })) => {
                     scheduler.opened(subject, slabs);
@@ -134,10 +134,10 @@ fn write(
                 Some(other) => panic!("{other:?}"),
                 None => {}
             }
-            rank.collect(world);
+            worker.handle_results(world);
         }
-        if !rank.collect(world) && idle {
-            rank.wait(world, Duration::from_millis(1));
+        if !worker.handle_results(world) && idle {
+            worker.wait_for_result(world, Duration::from_millis(1));
         }
     }
 }

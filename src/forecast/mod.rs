@@ -215,7 +215,7 @@ impl Costs {
         Ok(Self {
             compute: sum(&|subject| subject.stage_sec.compute) / neuron_frames,
             read: sum(&|subject| subject.stage_sec.read) / neuron_frames,
-            rasterise: sum(&|subject| subject.stage_sec.draw) / planes,
+            rasterise: sum(&|subject| subject.stage_sec.rasterise) / planes,
             write: sum(&|subject| subject.stage_sec.write) / planes,
             open: sum(&|subject| subject.stage_sec.open) / subjects.len() as f64,
             finish: sum(&|subject| subject.stage_sec.finish) / subjects.len() as f64,

@@ -6,13 +6,13 @@ use spikegrid_ranks::OnNode;
 
 use crate::settings::flags::Device;
 
-/// The GPU that a rank takes, of `gpus` that the ranks of a node share round-robin, and how many ranks take it.
+/// The GPU that a rank uses, of `gpus` that the ranks of a node share round-robin, and how many ranks use it.
 fn turn(place: OnNode, gpus: usize) -> (usize, usize) {
     let gpu = place.rank % gpus;
     (gpu, (gpu..place.ranks).step_by(gpus).len())
 }
 
-/// Takes a GPU as `--device` has it, and says in words where the network will be evaluated.
+/// Opens a GPU if `--device` asks for one, and says in words where the network will be evaluated.
 ///
 /// # Errors
 /// A GPU was asked for, and there is none that can be used.
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn gpus_are_dealt_round_robin_to_the_ranks_of_a_node() {
-        let deal = |ranks, gpus| -> Vec<_> {
+    fn gpus_are_assigned_round_robin_to_the_ranks_of_a_node() {
+        let turns = |ranks, gpus| -> Vec<_> {
             let place = |rank| OnNode { rank, ranks };
             (0..ranks).map(|rank| turn(place(rank), gpus)).collect()
         };
-        assert_eq!(deal(5, 2), [(0, 3), (1, 2), (0, 3), (1, 2), (0, 3)]);
-        assert_eq!(deal(2, 4), [(0, 1), (1, 1)]);
-        assert_eq!(deal(3, 1), [(0, 3); 3]);
+        assert_eq!(turns(5, 2), [(0, 3), (1, 2), (0, 3), (1, 2), (0, 3)]);
+        assert_eq!(turns(2, 4), [(0, 1), (1, 1)]);
+        assert_eq!(turns(3, 1), [(0, 3); 3]);
     }
 
     #[test]

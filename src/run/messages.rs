@@ -1,4 +1,4 @@
-//! What the ranks of a run say to each other, and the way by which coordinator, worker and writer say it.
+//! The messages between the ranks of a run, and the outbox through which coordinator, worker and writer send them.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input::traces::{Piece, Samples};
 use spikegrid_ranks::World;
 
-use super::subject_plan::SubjectPlan;
+use crate::run::subject_plan::SubjectPlan;
 
-/// The way to the other ranks.
+/// What coordinator, worker and writer send messages through: MPI in a run, a list in unit tests.
 pub trait Outbox {
     /// This rank, from 0.
     fn rank(&self) -> usize;
@@ -19,7 +19,7 @@ pub trait Outbox {
     fn size(&self) -> usize;
     /// Sends a message, also to this rank itself; returns at once.
     fn send(&mut self, to: usize, message: Message);
-    /// Bytes that were sent and have not left.
+    /// Bytes of messages that were sent and have not left this rank.
     fn backlog(&self) -> usize;
 
     /// Sends a message to every rank; returns at once.
@@ -46,14 +46,19 @@ impl Outbox for World {
     fn backlog(&self) -> usize {
         World::backlog(self)
     }
+
+    // Encodes the message once.
+    fn send_to_all(&mut self, message: Message) {
+        World::send_to_all(self, message);
+    }
 }
 
-/// What rank 0 tells a rank.
+/// What the coordinator tells a worker or writer to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Order {
-    /// What there is to know of a subject, before its first unit.
+    /// The plan of a subject, before any other order about it.
     Subject(Box<SubjectPlan>),
-    /// Read a piece of a stretch and send each rank its part.
+    /// Read a piece of a stretch and send each rank the samples of its share.
     Read {
         subject: usize,
         stretch: usize,
@@ -61,27 +66,27 @@ pub enum Order {
     },
     /// Take the unit from the journal and send its spikes to the subject's writer.
     Load { subject: usize, unit: usize },
-    /// Bring the unit's samples to `rank`, which computes it and sends its spikes to the subject's writer.
+    /// Send the unit's samples to `rank`, which computes it and sends its spikes to the subject's writer.
     Compute {
         subject: usize,
         unit: usize,
         rank: usize,
     },
-    /// Write the subject, once the spikes of all its units are here.
+    /// Write the subject as soon as the spikes of all its units have arrived.
     Write(Box<WriteJob>),
-    /// Give `rank` a slab of the subject written here.
+    /// Send `rank` the spikes of a slab of a subject that this rank writes.
     SendSlab {
         subject: usize,
         slab: usize,
         rank: usize,
     },
-    /// Drop what is held of the subject.
+    /// Free all that is held of the subject.
     Drop { subject: usize },
-    /// End, with this exit status.
+    /// End the run with this exit status.
     Finish { status: u8 },
 }
 
-/// What a rank tells rank 0.
+/// What a worker or writer tells the coordinator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Reply {
     /// The unit's spikes are on their way to the writer.
@@ -90,7 +95,7 @@ pub enum Reply {
         unit: usize,
         summary: Box<UnitSummary>,
     },
-    /// Everyone's part of a piece is on its way; or why it is not.
+    /// The samples of a piece are on their way to all ranks; or why they are not.
     Read {
         subject: usize,
         stretch: usize,
@@ -103,17 +108,17 @@ pub enum Reply {
         unit: usize,
         message: String,
     },
-    /// The file is laid out: the subject is to be drawn in this many slabs.
+    /// The grids file is laid out: the subject is to be rasterised in this many slabs.
     Opened { subject: usize, slabs: usize },
-    /// What `rank` drew is taken in.
+    /// The writer has handled a slab that `rank` has rasterised.
     Rasterised { rank: usize, subject: usize },
-    /// All slabs are written.
+    /// All slabs are written, and the file is closed.
     Written { subject: usize, written: Written },
     /// The subject cannot be written.
     Unwritten { subject: usize, message: String },
-    /// The subject goes on, but there is something to be known.
+    /// The user has to know this; the subject goes on.
     Warning { subject: usize, message: String },
-    /// This rank was asked by a signal to end.
+    /// A signal has asked this rank to end the run.
     Signalled { signal: i32 },
 }
 
@@ -122,13 +127,13 @@ pub enum Reply {
 pub enum Message {
     Order(Order),
     Reply(Reply),
-    /// From the rank that read them: a part of the receiver's share.
+    /// From the rank that has read them: samples of the receiver's share.
     Samples {
         subject: usize,
         stretch: usize,
         samples: Samples,
     },
-    /// From the rank whose share they are of: the samples of a unit, to be computed.
+    /// From the rank whose share has them: the samples of a unit that the receiver is to compute.
     Unit {
         subject: usize,
         unit: usize,
@@ -141,17 +146,17 @@ pub enum Message {
         #[serde(with = "serde_bytes")]
         spikes: Vec<u8>,
     },
-    /// From the writer, before a rank's first slab.
+    /// From the writer, before a rank's first slab of the subject.
     Layout {
         subject: usize,
         layout: Box<Layout>,
     },
-    /// From the writer: draw this.
+    /// From the writer: a slab that the receiver is to rasterise.
     Slab {
         subject: usize,
         spikes: Slab,
     },
-    /// To the writer: drawn.
+    /// To the writer: a slab, rasterised.
     Planes {
         subject: usize,
         planes: Planes,
@@ -171,13 +176,13 @@ pub struct WriteJob {
     pub grids: Option<PathBuf>,
 }
 
-/// What the writer of a subject has found and done.
+/// What the writer of a subject reports when its file is closed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Written {
     /// Spikes of all neurons in each frame, (T,).
     pub spikes_per_frame: Vec<u32>,
-    /// Seconds of drawing, summed over threads.
+    /// Seconds of rasterising, summed over threads.
     pub rasterise_sec: f64,
-    /// Seconds of dealing slabs out and putting planes into the file.
+    /// Seconds of cutting slabs out of the spikes and writing planes into the file.
     pub write_sec: f64,
 }

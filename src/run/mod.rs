@@ -1,127 +1,113 @@
 //! The main job: all ranks from start to exit status.
 //!
-//! - [`setup`]: what rank 0 finds out and tells all; [`messages`]: what ranks say to each other
+//! - [`setup`]: what rank 0 finds out and tells all; [`messages`]: the messages between ranks
 //! - [`subject_plan`]: how a subject is cut into work; [`budget`]: how much of it a rank may hold
 //! - [`schedule`]: which rank does what, and when; [`coordinator`]: rank 0, which carries that out
-//! - [`worker`]: what every rank does; [`assembly`]: how its share is put together; [`writer`]: the rank that writes a subject
+//! - [`opening`], [`completion`]: what rank 0 does with a subject's files before and after it is processed
+//! - [`worker`]: what every rank does; [`recording`]: the file that it reads; [`shares`], [`assembly`]: the samples that it holds;
+//!   [`computing`]: its compute threads
+//! - [`writer`]: the rank that writes a subject
 //! - [`device`]: which rank has which GPU; [`progress`], [`report`]: what the user sees
 
 pub mod assembly;
 pub mod budget;
+mod completion;
+mod computing;
 pub mod coordinator;
 pub mod device;
 pub mod messages;
+mod opening;
 pub mod progress;
+mod recording;
 pub mod report;
 pub mod schedule;
 pub mod setup;
+mod shares;
 pub mod subject_plan;
 pub mod worker;
 pub mod writer;
 
-use std::ops::RangeInclusive;
+#[cfg(test)]
+mod fake_job;
+#[cfg(test)]
+mod fake_outbox;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use spikegrid_inference::pipeline::Workers;
 use spikegrid_ranks::World;
 
-use crate::job::{NOTHING_STARTED, catch_signals};
+use crate::job::{NOTHING_STARTED, Pace, agree, catch_signals, prepare_on_root};
+use crate::run::coordinator::Coordinator;
+use crate::run::messages::{Message, Order, Reply};
+use crate::run::progress::Progress;
+use crate::run::report::{Report, peak_resident_bytes};
+use crate::run::setup::{Prepared, Setup};
+use crate::run::worker::Worker;
 use crate::settings::flags::{Interruption, RunArgs};
-use coordinator::Coordinator;
-use messages::{Message, Order, Reply};
-use progress::Progress;
-use report::{Report, peak_resident_bytes};
-use setup::{Prepared, Setup};
-use worker::Worker;
 
-/// A rank that has nothing to do looks for messages again after a quarter of the time for which nothing has happened, within these
-/// bounds: MPI cannot wake it, and looking takes as much of a core as a compute thread then lacks.
-const SLEEP: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(8);
+/// What a rank computes with.
+struct Resources {
+    workers: Workers,
+    /// Where the network is evaluated, in words.
+    place: String,
+    /// The last signal that this rank got, 0 for none.
+    signal: Arc<AtomicUsize>,
+}
 
 /// Processes the subjects; the exit status (rule 1.4) is the same on every rank. Collective.
 pub fn run(world: &mut World, flags: RunArgs) -> u8 {
     let start = Instant::now();
     let interruption = flags.interruption;
     world.watch_peers(interruption.peer_timeout());
-    let prepared = world
-        .is_root()
-        .then(|| Setup::prepare(flags).map_err(|error| error.to_string()));
-    let (answer, rest) = match prepared {
-        Some(Ok(Prepared {
-            setup,
-            subjects,
-            warnings,
-        })) => (Some(Ok(setup)), Some((subjects, warnings))),
-        Some(Err(message)) => (Some(Err(message)), None),
-        None => (None, None),
+    let prepared = prepare_on_root(world, || {
+        Setup::prepare(flags).map(|prepared| {
+            let Prepared {
+                setup,
+                subjects,
+                warnings,
+            } = prepared;
+            (setup, (subjects, warnings))
+        })
+    });
+    let Some((setup, of_root)) = prepared else {
+        return NOTHING_STARTED;
     };
-    let setup = match world.broadcast::<Result<Setup, String>>(answer) {
-        Ok(setup) => setup,
-        Err(message) => {
-            if world.is_root() {
-                eprintln!("error: {message}");
-            }
-            return NOTHING_STARTED;
-        }
+    let Some(resources) = agree(world, resources(world, &setup, interruption)) else {
+        return NOTHING_STARTED;
     };
-    let resources = resources(world, &setup, interruption);
-    let (workers, place, signal) = match world.agree(resources) {
-        Ok(resources) => resources,
-        Err(failure) => {
-            if world.is_root() {
-                eprintln!("error: {failure}");
-            }
-            return NOTHING_STARTED;
-        }
-    };
-    let devices = device::lines(&world.gather_text(&place));
-    let root = rest.map(|(subjects, warnings)| {
+    let devices = device::lines(&world.gather_text(&resources.place));
+    let of_root = of_root.map(|(subjects, warnings)| {
         let progress = Progress::new();
-        progress.line(&greeting(world, &setup, subjects.len()));
-        devices.iter().for_each(|line| progress.line(line));
-        if let (Some(task), true) = (&setup.config.array, subjects.is_empty()) {
-            progress.line(&format!(
-                "array task {}: there are fewer subjects than the {} tasks, and none is left for this one; nothing to do",
-                task.id, task.tasks
-            ));
-        }
-        warnings.iter().for_each(|warning| progress.warn(warning));
-        (
-            Coordinator::new(&setup, subjects, world.size(), progress),
-            warnings,
-        )
+        greet(
+            &progress,
+            world,
+            &setup,
+            subjects.len(),
+            &devices,
+            &warnings,
+        );
+        let coordinator = Coordinator::new(&setup, subjects, world.size(), progress);
+        let report = begin_report(&setup, world.size(), devices, warnings);
+        (coordinator, report)
     });
-    let (mut root, warnings) = root.unzip();
-    let for_report = world.is_root().then(|| {
-        (
-            setup.config.clone(),
-            setup.model.sha256.clone(),
-            setup.sampling_rate,
-        )
-    });
-    let mut rank = Worker::new(setup.pipeline(), workers);
-    let status = work(world, &mut rank, &mut root, &signal);
-    rank.release_gpu();
+    let (mut coordinator, report) = of_root.unzip();
+    let mut worker = Worker::new(setup.pipeline(), resources.workers);
+    let status = work(world, &mut worker, &mut coordinator, &resources.signal);
+    worker.release_gpu();
     world.drain();
     let peaks = world.gather(peak_resident_bytes());
-    if let (Some(root), Some((configuration, model_sha256, sampling_rate))) = (root, for_report) {
-        let output_dir = configuration.output_dir.clone();
-        let report = Report {
-            software_version: env!("CARGO_PKG_VERSION"),
-            exit_status: status,
-            configuration,
-            model_sha256,
-            sampling_rate,
-            ranks: world.size(),
-            devices,
-            warnings: warnings.unwrap_or_default(),
-            subjects: root.reports,
-            neuron_frames: root.neuron_frames,
-            wall_sec: start.elapsed().as_secs_f64(),
-            peak_resident_bytes_per_rank: peaks,
-        };
+    if let (Some(coordinator), Some(mut report)) = (coordinator, report) {
+        report.exit_status = status;
+        report.subjects = coordinator.reports;
+        report.neuron_frames = coordinator.neuron_frames;
+        report.wall_sec = start.elapsed().as_secs_f64();
+        report.peak_resident_bytes_per_rank = peaks;
+        let output_dir = report.configuration.output_dir.clone();
         if let Err(error) = report.write(&output_dir) {
             eprintln!("warning: {error}");
         }
@@ -130,12 +116,35 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
     status
 }
 
-/// The threads and the GPU of this rank, in words where the network is evaluated, and the last signal. Collective.
+/// The report before the run.
+fn begin_report(
+    setup: &Setup,
+    ranks: usize,
+    devices: Vec<String>,
+    warnings: Vec<String>,
+) -> Report {
+    Report {
+        software_version: env!("CARGO_PKG_VERSION"),
+        exit_status: NOTHING_STARTED,
+        configuration: setup.config.clone(),
+        model_sha256: setup.model.sha256.clone(),
+        sampling_rate: setup.sampling_rate,
+        ranks,
+        devices,
+        warnings,
+        subjects: Vec::new(),
+        neuron_frames: 0,
+        wall_sec: 0.0,
+        peak_resident_bytes_per_rank: Vec::new(),
+    }
+}
+
+/// The threads and the GPU of this rank, and its signals. Collective.
 fn resources(
     world: &World,
     setup: &Setup,
     interruption: Interruption,
-) -> Result<(Workers, String, Arc<AtomicUsize>), String> {
+) -> Result<Resources, String> {
     let config = &setup.config;
     let place = world.on_node();
     let threads = |error| format!("--workers {}: {error}", config.workers);
@@ -144,54 +153,56 @@ fn resources(
     if let Some(gpu) = gpu {
         workers = workers.with_gpu(gpu).map_err(threads)?;
     }
-    let signal = catch_signals(interruption).map_err(|error| format!("signals: {error}"))?;
-    Ok((workers, place, signal))
+    Ok(Resources {
+        workers,
+        place,
+        signal: catch_signals(interruption)?,
+    })
 }
 
-/// Handles messages until rank 0 says how it ended.
+/// Handles messages until rank 0 says how the run ended.
 fn work(
     world: &mut World,
-    rank: &mut Worker,
-    root: &mut Option<Coordinator>,
+    worker: &mut Worker,
+    coordinator: &mut Option<Coordinator>,
     signal: &AtomicUsize,
 ) -> u8 {
-    let mut last = Instant::now();
+    let mut pace = Pace::new();
     loop {
         let mut busy = false;
-        if let Some(root) = root {
-            root.advance(world);
+        if let Some(coordinator) = coordinator {
+            coordinator.advance(world);
         }
         while let Some((from, message)) = world.receive::<Message>() {
             busy = true;
-            match rank.handle(world, from, message) {
+            match worker.handle(world, from, message) {
                 Some(Message::Order(Order::Finish { status })) => {
-                    rank.sync_journals();
+                    worker.sync_journals();
                     return status;
                 }
                 Some(Message::Reply(reply)) => {
-                    if let Some(root) = root {
-                        root.on_reply(world, from, reply);
-                        root.advance(world);
+                    if let Some(coordinator) = coordinator {
+                        coordinator.on_reply(world, from, reply);
+                        coordinator.advance(world);
                     }
                 }
                 _ => {}
             }
-            rank.collect(world);
-            // Messages may never run dry.
-            pass_on(world, signal);
+            worker.handle_results(world);
+            // Here, too: there may always be another message.
+            report_signal(world, signal);
         }
-        pass_on(world, signal);
-        busy |= rank.serve(world);
-        busy |= rank.collect(world);
-        let sleep = (last.elapsed() / 4).clamp(*SLEEP.start(), *SLEEP.end());
-        if busy || rank.wait(world, sleep) || world.in_transit() {
-            last = Instant::now();
+        report_signal(world, signal);
+        busy |= worker.send_or_read(world);
+        busy |= worker.handle_results(world);
+        if busy || worker.wait_for_result(world, pace.sleep()) || world.in_transit() {
+            pace.note_event();
         }
     }
 }
 
 /// Tells rank 0 of a signal that this rank got.
-fn pass_on(world: &mut World, signal: &AtomicUsize) {
+fn report_signal(world: &mut World, signal: &AtomicUsize) {
     match signal.swap(0, Ordering::Relaxed) {
         0 => {}
         number => {
@@ -201,9 +212,17 @@ fn pass_on(world: &mut World, signal: &AtomicUsize) {
     }
 }
 
-fn greeting(world: &World, setup: &Setup, subjects: usize) -> String {
+/// Tells the user what will be done, and with what.
+fn greet(
+    progress: &Progress,
+    world: &World,
+    setup: &Setup,
+    subjects: usize,
+    devices: &[String],
+    warnings: &[String],
+) {
     let config = &setup.config;
-    format!(
+    progress.line(&format!(
         "spikegrid-mpi {}: {subjects} subjects, model {} ({} Hz), {} ranks of {} threads, {} -> {}",
         env!("CARGO_PKG_VERSION"),
         config.cascade_model,
@@ -212,5 +231,13 @@ fn greeting(world: &World, setup: &Setup, subjects: usize) -> String {
         config.workers,
         config.input_dir.display(),
         config.output_dir.display()
-    )
+    ));
+    devices.iter().for_each(|line| progress.line(line));
+    if let (Some(task), 0) = (&config.array, subjects) {
+        progress.line(&format!(
+            "array task {}: there are fewer subjects than the {} tasks, and none is left for this one; nothing to do",
+            task.id, task.tasks
+        ));
+    }
+    warnings.iter().for_each(|warning| progress.warn(warning));
 }

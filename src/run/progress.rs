@@ -1,4 +1,4 @@
-//! What rank 0 says while it works: a live line on a terminal, plain lines in a log file.
+//! What the user sees while rank 0 works: a live line on a terminal, plain lines in a log file.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -8,13 +8,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::run::report::engineering;
 
-/// Before this, a rate says little.
+/// A rate is shown after this time: before, it would be too inexact.
 const FIRST_RATE: Duration = Duration::from_secs(1);
+/// When a log file first gets a line about a subject, and how often it gets more.
 const FIRST_LINE: Duration = Duration::from_secs(10);
 const NEXT_LINES: Duration = Duration::from_secs(60);
 
-/// The speech of a run.
+/// What is printed during a run.
 pub struct Progress {
+    /// Nothing is printed, as in tests.
+    quiet: bool,
+    /// A person sees stdout.
     live: bool,
     bar: ProgressBar,
     /// The subject that the bar shows.
@@ -23,7 +27,9 @@ pub struct Progress {
     stages: HashMap<String, Stage>,
 }
 
+/// A subject that is being computed.
 struct Stage {
+    /// Neurons whose units are done.
     done: usize,
     /// How many of these an earlier run had computed.
     resumed: usize,
@@ -32,8 +38,10 @@ struct Stage {
 }
 
 impl Progress {
+    /// Prints to stdout and stderr.
     pub fn new() -> Self {
         Self {
+            quiet: false,
             live: on_terminal(),
             bar: ProgressBar::hidden(),
             shown: None,
@@ -41,22 +49,39 @@ impl Progress {
         }
     }
 
+    /// Prints nothing.
+    #[cfg(test)]
+    pub(crate) fn quiet() -> Self {
+        Self {
+            quiet: true,
+            live: false,
+            ..Self::new()
+        }
+    }
+
     /// A line that stays.
     pub fn line(&self, text: &str) {
-        self.bar.suspend(|| say!("{text}"));
+        self.print(|| say!("{text}"));
     }
 
     /// A warning, on stderr.
     pub fn warn(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("warning: {text}"));
+        self.print(|| eprintln!("warning: {text}"));
     }
 
     /// An error, on stderr.
     pub fn error(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("error: {text}"));
+        self.print(|| eprintln!("error: {text}"));
     }
 
-    /// Neurons of a subject are being computed: `done` more of `neurons`, which an earlier run had computed if `resumed`.
+    /// Prints beside the live line.
+    fn print(&self, print: impl FnOnce()) {
+        if !self.quiet {
+            self.bar.suspend(print);
+        }
+    }
+
+    /// Neurons of a subject are computed: `done` more of `neurons`, which an earlier run had computed if `resumed`.
     pub fn computed(
         &mut self,
         subject: &str,
@@ -89,7 +114,9 @@ impl Progress {
         let position = stage.done;
         if !self.live && elapsed >= stage.next_line {
             stage.next_line = elapsed + NEXT_LINES;
-            say!("{subject}: {position} of {neurons} neurons, {text}");
+            self.line(&format!(
+                "{subject}: {position} of {neurons} neurons, {text}"
+            ));
         }
         if position >= neurons {
             self.stages.remove(subject);

@@ -30,19 +30,20 @@ pub enum Outcome {
 /// Seconds spent on a subject.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StageSeconds {
-    /// By rank 0, on looking into the files and planning.
+    /// By rank 0, on opening the files and planning.
     pub open: f64,
     /// Summed over ranks.
     pub read: f64,
     /// From fluorescence to spikes, summed over compute threads.
     pub compute: f64,
     /// From spikes to compressed planes, summed over compute threads.
-    pub draw: f64,
-    /// By the writer, on dealing out spikes and putting planes into the file.
+    #[serde(rename = "draw")]
+    pub rasterise: f64,
+    /// By the writer, on cutting slabs out of the spikes and writing planes into the file.
     pub write: f64,
-    /// By rank 0, on the other files and on bringing all to disk.
+    /// By rank 0, on the files that it completes and on bringing all to disk.
     pub finish: f64,
-    /// From the beginning to the end, with what went on beside.
+    /// From the opening to the final names; other subjects are processed in the same time.
     pub total: f64,
 }
 

@@ -3,15 +3,15 @@
 //! Rank 0 drives it: it asks for the [next step](Scheduler::next), does it, and reports what came of it. A subject is read in
 //! stretches of neighbouring work units: ranks read pieces of a stretch, each once, and send each rank the samples of its
 //! [share]. Then the units are computed, each rank's own first; a rank that has none left takes one of the fullest share. Their
-//! spikes come together on one rank, the subject's writer; then it is drawn in slabs (ranges of frames), which the writer deals out
-//! and writes. All is handed out on demand, slabs first, so no rank waits while there is work. The next stretch, of this subject or
-//! the next, is read while one is computed. Results never depend on who did what.
+//! spikes are sent to one rank, the subject's writer; then the subject is rasterised in slabs (ranges of frames), which the writer
+//! sends to the ranks and writes. Work is assigned on demand, slabs first, so no rank waits while there is work. The next stretch, of
+//! this subject or the next, is read while one is computed. Results never depend on which rank did what.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
-/// Slabs of a subject that are drawn at a time, at most: what its writer may have to take in at once.
+/// Slabs of a subject that are rasterised at a time, at most: so many planes may arrive at its writer at once.
 pub const SLABS_IN_FLIGHT: usize = 32;
 /// Whole stretches that ranks hold at a time: one is computed while the next is read.
 pub const STRETCHES: usize = 2;
@@ -77,49 +77,49 @@ pub enum Step {
         owner: usize,
     },
     /// All units are done: let the writer begin, which reports [`Scheduler::opened`], [`Scheduler::fails`] or, where there
-    /// is nothing to draw, [`Scheduler::ended`].
+    /// is nothing to rasterise, [`Scheduler::ended`].
     Write { subject: usize },
-    /// Let the writer hand the slab to the rank and write what comes of it, then report [`Scheduler::drawn`]; after the
-    /// last, [`Scheduler::ended`].
+    /// Let the writer send the slab to the rank and write the planes that come back, then report [`Scheduler::rasterised`]; after
+    /// the last, [`Scheduler::ended`].
     Rasterise {
         rank: usize,
         subject: usize,
         slab: usize,
     },
-    /// The subject failed and no rank works on it any more: forget it everywhere, then report [`Scheduler::ended`].
+    /// The subject failed and no rank works on it any more: drop it on all ranks, then report [`Scheduler::ended`].
     Drop { subject: usize },
     /// Every subject has ended.
     Finish,
 }
 
-/// A stretch on its way from the file to spikes.
+/// How far a stretch is, from the file to spikes.
 #[derive(Debug)]
-struct Progress {
-    /// Of the most that a rank may hold.
+struct StretchProgress {
+    /// The largest share, in terms of the largest that a rank may hold.
     weight: f64,
     units: Range<usize>,
-    /// Units to compute that are not done, and of those the ones that are not handed out.
-    left: usize,
+    /// Units to compute that are not done; of these, `unassigned` are not yet assigned.
+    unfinished: usize,
     unassigned: usize,
-    /// Pieces that are not handed out.
+    /// Pieces that are not yet assigned.
     pieces: Range<usize>,
     pieces_in_flight: usize,
-    /// Of each rank, the units that are not handed out; none before it is begun.
+    /// The units of each rank's share that are not yet assigned; none before the stretch is begun.
     shares: Option<Vec<VecDeque<usize>>>,
 }
 
-impl Progress {
+impl StretchProgress {
     fn new(stretch: Stretch, journalled: &BTreeSet<usize>) -> Self {
         let Stretch {
             units,
             pieces,
             weight,
         } = stretch;
-        let left = units.len() - journalled.range(units.clone()).count();
+        let unfinished = units.len() - journalled.range(units.clone()).count();
         Self {
             weight,
-            left,
-            unassigned: left,
+            unfinished,
+            unassigned: unfinished,
             units,
             pieces: 0..pieces,
             pieces_in_flight: 0,
@@ -127,13 +127,14 @@ impl Progress {
         }
     }
 
-    fn to_begin(&self) -> bool {
-        self.left > 0 && self.shares.is_none()
+    /// Nothing of it is read yet.
+    fn is_waiting(&self) -> bool {
+        self.unfinished > 0 && self.shares.is_none()
     }
 
-    /// Ranks hold samples of it.
+    /// Ranks hold samples of it, or will soon.
     fn is_held(&self) -> bool {
-        self.left > 0 && self.shares.is_some()
+        self.unfinished > 0 && self.shares.is_some()
     }
 
     fn begin(&mut self, subject: usize, ranks: usize, journalled: &BTreeSet<usize>) {
@@ -144,22 +145,22 @@ impl Progress {
         self.shares = Some((0..ranks).map(units).collect());
     }
 
-    /// The shares, if there are units to hand out: once every piece is with its rank or on its way there.
-    fn shares(&mut self) -> Option<&mut Vec<VecDeque<usize>>> {
+    /// The shares, if there are units to assign: once all samples are with their ranks or on their way there.
+    fn readable_shares(&mut self) -> Option<&mut Vec<VecDeque<usize>>> {
         let read = self.pieces.is_empty() && self.pieces_in_flight == 0;
         self.shares.as_mut().filter(|_| read && self.unassigned > 0)
     }
 
-    /// The next unit of a rank's own share.
-    fn own(&mut self, rank: usize) -> Option<(usize, usize)> {
-        let unit = self.shares()?.get_mut(rank)?.pop_front()?;
+    /// Takes the next unit of a rank's own share; returns it after the rank that has its samples.
+    fn take_own(&mut self, rank: usize) -> Option<(usize, usize)> {
+        let unit = self.readable_shares()?.get_mut(rank)?.pop_front()?;
         self.unassigned -= 1;
         Some((rank, unit))
     }
 
-    /// The last unit of the fullest share, with the rank that has its samples.
-    fn fullest(&mut self) -> Option<(usize, usize)> {
-        let shares = self.shares()?.iter_mut().enumerate();
+    /// Takes the last unit of the fullest share; returns it after the rank that has its samples.
+    fn take_from_fullest(&mut self) -> Option<(usize, usize)> {
+        let shares = self.readable_shares()?.iter_mut().enumerate();
         let (owner, share) = shares.max_by_key(|(_, share)| share.len())?;
         let unit = share.pop_back()?;
         self.unassigned -= 1;
@@ -167,44 +168,48 @@ impl Progress {
     }
 }
 
+/// How far a subject is, from its plan to its grids.
 #[derive(Debug)]
-struct Active {
+struct SubjectProgress {
     subject: usize,
     writer: usize,
     /// Units that an earlier run finished.
     journalled: BTreeSet<usize>,
-    /// Those of them that nobody was told to load.
+    /// Of these, the ones that are not yet assigned.
     to_load: VecDeque<usize>,
-    stretches: Vec<Progress>,
-    /// Units that are not done, and of those the ones that are not handed out.
-    units_left: usize,
+    stretches: Vec<StretchProgress>,
+    /// Units that are not done; of these, `unassigned` are not yet assigned.
+    unfinished: usize,
     unassigned: usize,
-    /// Slabs that are not handed out.
+    /// Slabs that are not yet assigned.
     slabs: Range<usize>,
     slabs_in_flight: usize,
-    /// Pieces, units and slabs that are handed out and not reported.
+    /// Pieces, units and slabs that are assigned and not yet reported.
     in_flight: usize,
     failed: bool,
     /// The writer has begun.
-    closing: bool,
+    is_writing: bool,
 }
 
 /// The state of a run of the program.
 #[derive(Debug)]
 pub struct Scheduler {
-    /// Units and slabs that each rank has.
+    /// Units and slabs that each rank has in flight.
     computing: Vec<usize>,
-    /// Pieces that each rank has.
+    /// Pieces that each rank has in flight.
     reading: Vec<usize>,
-    in_flight: usize,
-    waiting: VecDeque<usize>,
+    /// Units and slabs that a rank may have in flight.
+    most_in_flight: usize,
+    /// Subjects that are not planned yet.
+    unplanned: VecDeque<usize>,
+    /// The subject that is being planned, and its writer.
     planning: Option<(usize, usize)>,
-    /// In the order in which they were planned.
-    active: Vec<Active>,
+    /// Subjects that are planned and have not ended, in the order in which they were planned.
+    subjects: Vec<SubjectProgress>,
 }
 
-/// The place with the smallest number below a limit; among equals the last, because rank 0 also schedules.
-fn least(numbers: &[usize], limit: usize) -> Option<usize> {
+/// The rank with the smallest number below a limit; among equals the last, because rank 0 also schedules.
+fn least_loaded(numbers: &[usize], limit: usize) -> Option<usize> {
     let (place, number) = numbers
         .iter()
         .enumerate()
@@ -219,116 +224,118 @@ impl Scheduler {
         Self {
             computing: vec![0; ranks],
             reading: vec![0; ranks],
-            in_flight: in_flight(threads),
-            waiting: subjects.into_iter().collect(),
+            most_in_flight: in_flight(threads),
+            unplanned: subjects.into_iter().collect(),
             planning: None,
-            active: Vec::new(),
+            subjects: Vec::new(),
         }
     }
 
     /// The next step, or none before something is reported.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<Step> {
-        self.close()
+        self.write_or_drop()
             .or_else(|| self.assign())
             .or_else(|| self.assign_piece())
             .or_else(|| self.plan_or_finish())
     }
 
-    fn close(&mut self) -> Option<Step> {
-        let active = self.active.iter_mut().find(|active| {
-            active.in_flight == 0 && (active.failed || !active.closing && active.units_left == 0)
+    /// A subject whose units are all done is written; one that has failed is dropped when no rank works on it any more.
+    fn write_or_drop(&mut self) -> Option<Step> {
+        let state = self.subjects.iter_mut().find(|state| {
+            state.in_flight == 0 && (state.failed || !state.is_writing && state.unfinished == 0)
         })?;
-        let subject = active.subject;
-        if active.failed {
+        let subject = state.subject;
+        if state.failed {
             self.ended(subject);
             return Some(Step::Drop { subject });
         }
-        active.closing = true;
+        state.is_writing = true;
         Some(Step::Write { subject })
     }
 
-    /// A slab, a unit of the journal, or a unit to compute, for the rank that has least.
+    /// A slab, a unit of the journal, or a unit to compute, for the rank that has least to compute.
     fn assign(&mut self) -> Option<Step> {
-        let rank = least(&self.computing, self.in_flight)?;
+        let rank = least_loaded(&self.computing, self.most_in_flight)?;
         let step = self
-            .slab(rank)
-            .or_else(|| self.load(rank))
-            .or_else(|| self.unit(rank))?;
+            .assign_slab(rank)
+            .or_else(|| self.assign_load(rank))
+            .or_else(|| self.assign_unit(rank))?;
         self.computing[rank] += 1;
         Some(step)
     }
 
-    fn slab(&mut self, rank: usize) -> Option<Step> {
-        let active = self
-            .active
+    fn assign_slab(&mut self, rank: usize) -> Option<Step> {
+        let state = self
+            .subjects
             .iter_mut()
-            .find(|active| !active.slabs.is_empty() && active.slabs_in_flight < SLABS_IN_FLIGHT)?;
-        active.slabs_in_flight += 1;
-        active.in_flight += 1;
+            .find(|state| !state.slabs.is_empty() && state.slabs_in_flight < SLABS_IN_FLIGHT)?;
+        state.slabs_in_flight += 1;
+        state.in_flight += 1;
         Some(Step::Rasterise {
             rank,
-            subject: active.subject,
-            slab: active.slabs.next()?,
+            subject: state.subject,
+            slab: state.slabs.next()?,
         })
     }
 
-    fn load(&mut self, rank: usize) -> Option<Step> {
-        self.active.iter_mut().find_map(|active| {
-            let unit = active.to_load.pop_front()?;
-            active.in_flight += 1;
-            active.unassigned -= 1;
+    fn assign_load(&mut self, rank: usize) -> Option<Step> {
+        self.subjects.iter_mut().find_map(|state| {
+            let unit = state.to_load.pop_front()?;
+            state.in_flight += 1;
+            state.unassigned -= 1;
             Some(Step::Load {
                 rank,
-                subject: active.subject,
+                subject: state.subject,
                 unit,
             })
         })
     }
 
-    fn unit(&mut self, rank: usize) -> Option<Step> {
-        let mut first = |find: &dyn Fn(&mut Progress) -> Option<(usize, usize)>| {
-            self.active.iter_mut().find_map(|active| {
-                let (owner, unit) = active.stretches.iter_mut().find_map(find)?;
-                active.in_flight += 1;
-                active.unassigned -= 1;
+    fn assign_unit(&mut self, rank: usize) -> Option<Step> {
+        let mut first = |find: &dyn Fn(&mut StretchProgress) -> Option<(usize, usize)>| {
+            self.subjects.iter_mut().find_map(|state| {
+                let (owner, unit) = state.stretches.iter_mut().find_map(find)?;
+                state.in_flight += 1;
+                state.unassigned -= 1;
                 Some(Step::Compute {
                     rank,
-                    subject: active.subject,
+                    subject: state.subject,
                     unit,
                     owner,
                 })
             })
         };
-        first(&|progress| progress.own(rank)).or_else(|| first(&Progress::fullest))
+        first(&|progress| progress.take_own(rank))
+            .or_else(|| first(&StretchProgress::take_from_fullest))
     }
 
-    /// A piece for the rank that has fewest. A stretch is begun when there is room for it, in the order of the file.
+    /// A piece for the rank that has fewest to read. Stretches are begun in the order of the file, each when ranks have room for it.
     fn assign_piece(&mut self) -> Option<Step> {
-        let rank = least(&self.reading, PIECES_IN_FLIGHT)?;
+        let rank = least_loaded(&self.reading, PIECES_IN_FLIGHT)?;
         let ranks = self.reading.len();
-        let stretches = self.active.iter().flat_map(|active| &active.stretches);
+        let stretches = self.subjects.iter().flat_map(|state| &state.stretches);
         let held: f64 = stretches
             .filter(|progress| progress.is_held())
             .map(|progress| progress.weight)
             .sum();
-        for active in &mut self.active {
-            for (stretch, progress) in active.stretches.iter_mut().enumerate() {
-                if progress.to_begin() {
+        for state in &mut self.subjects {
+            for (stretch, progress) in state.stretches.iter_mut().enumerate() {
+                if progress.is_waiting() {
                     if held > 0.0 && held + progress.weight > STRETCHES as f64 {
                         return None;
                     }
-                    progress.begin(active.subject, ranks, &active.journalled);
+                    progress.begin(state.subject, ranks, &state.journalled);
                 }
                 if progress.is_held()
                     && let Some(piece) = progress.pieces.next()
                 {
                     progress.pieces_in_flight += 1;
-                    active.in_flight += 1;
+                    state.in_flight += 1;
                     self.reading[rank] += 1;
                     return Some(Step::Read {
                         rank,
-                        subject: active.subject,
+                        subject: state.subject,
                         stretch,
                         piece,
                     });
@@ -342,30 +349,31 @@ impl Scheduler {
         if self.planning.is_some() {
             return None;
         }
-        if self.waiting.is_empty() {
-            return self.active.is_empty().then_some(Step::Finish);
+        if self.unplanned.is_empty() {
+            return self.subjects.is_empty().then_some(Step::Finish);
         }
-        let mut stretches = self.active.iter().flat_map(|active| &active.stretches);
-        if stretches.any(Progress::to_begin) {
+        let mut stretches = self.subjects.iter().flat_map(|state| &state.stretches);
+        if stretches.any(StretchProgress::is_waiting) {
             return None;
         }
-        // The next subject is to be at hand when this one is handed out; of small ones more are.
+        // The next subject must be planned before the last unit of this one is assigned. Of small subjects, several are planned
+        // ahead: until each rank has as many units as it may have at a time.
         let ranks = self.computing.len();
-        let unassigned = self.active.iter().map(|active| active.unassigned);
+        let unassigned = self.subjects.iter().map(|state| state.unassigned);
         let subjects = unassigned.clone().filter(|units| *units > 0).count();
-        if subjects > 1 && unassigned.sum::<usize>() >= ranks * self.in_flight {
+        if subjects > 1 && unassigned.sum::<usize>() >= ranks * self.most_in_flight {
             return None;
         }
         // One subject to write for each rank; alone, a rank computes one more meanwhile.
         let writes = |rank| {
-            let written = self.active.iter().filter(|active| active.writer == rank);
+            let written = self.subjects.iter().filter(|state| state.writer == rank);
             written.count()
         };
         let writer = (0..ranks).rev().min_by_key(|&rank| writes(rank))?;
         if writes(writer) > usize::from(ranks == 1) {
             return None;
         }
-        let subject = self.waiting.pop_front()?;
+        let subject = self.unplanned.pop_front()?;
         self.planning = Some((subject, writer));
         Some(Step::Plan { subject, writer })
     }
@@ -379,89 +387,87 @@ impl Scheduler {
     ) {
         let writer = self.planning.take().map_or(0, |(_, writer)| writer);
         let units = stretches.iter().map(|stretch| stretch.units.len()).sum();
-        self.active.push(Active {
+        self.subjects.push(SubjectProgress {
             subject,
             writer,
             to_load: journalled.iter().copied().collect(),
-            units_left: units,
+            unfinished: units,
             unassigned: units,
             stretches: stretches
                 .into_iter()
-                .map(|stretch| Progress::new(stretch, &journalled))
+                .map(|stretch| StretchProgress::new(stretch, &journalled))
                 .collect(),
             journalled,
             slabs: 0..0,
             slabs_in_flight: 0,
             in_flight: 0,
             failed: false,
-            closing: false,
+            is_writing: false,
         });
     }
 
-    fn find(&mut self, subject: usize) -> Option<&mut Active> {
-        self.active
+    fn subject(&mut self, subject: usize) -> Option<&mut SubjectProgress> {
+        self.subjects
             .iter_mut()
-            .find(|active| active.subject == subject)
+            .find(|found| found.subject == subject)
     }
 
-    /// The writer has all spikes of the subject, which is to be drawn in `slabs` slabs (at least 1).
+    /// The writer has all spikes of the subject, which is to be rasterised in `slabs` slabs (at least 1).
     pub fn opened(&mut self, subject: usize, slabs: usize) {
-        if let Some(active) = self.find(subject).filter(|active| !active.failed) {
-            active.slabs = 0..slabs;
+        if let Some(state) = self.subject(subject).filter(|state| !state.failed) {
+            state.slabs = 0..slabs;
         }
     }
 
-    /// The subject needs nothing more: written, skipped or failed.
+    /// Nothing more has to be done for the subject: it is written, skipped or failed.
     pub fn ended(&mut self, subject: usize) {
         self.planning.take_if(|(planned, _)| *planned == subject);
-        self.active.retain(|active| active.subject != subject);
+        self.subjects.retain(|state| state.subject != subject);
     }
 
     /// The rank has read a piece of the stretch and sent it, or failed to.
     pub fn read(&mut self, rank: usize, subject: usize, stretch: usize) {
         self.reading[rank] -= 1;
-        if let Some(active) = self.find(subject) {
-            active.in_flight -= 1;
-            active.stretches[stretch].pieces_in_flight -= 1;
+        if let Some(state) = self.subject(subject) {
+            state.in_flight -= 1;
+            state.stretches[stretch].pieces_in_flight -= 1;
         }
     }
 
     /// The rank has sent the unit's spikes to the writer, or failed to.
     pub fn done(&mut self, rank: usize, subject: usize, unit: usize) {
         self.computing[rank] -= 1;
-        if let Some(active) = self.find(subject) {
-            active.in_flight -= 1;
-            active.units_left -= 1;
-            if !active.journalled.contains(&unit) {
-                let mut stretches = active.stretches.iter_mut();
-                let of = |progress: &&mut Progress| progress.units.contains(&unit);
+        if let Some(state) = self.subject(subject) {
+            state.in_flight -= 1;
+            state.unfinished -= 1;
+            if !state.journalled.contains(&unit) {
+                let mut stretches = state.stretches.iter_mut();
+                let of = |progress: &&mut StretchProgress| progress.units.contains(&unit);
                 if let Some(progress) = stretches.find(of) {
-                    progress.left -= 1;
+                    progress.unfinished -= 1;
                 }
             }
         }
     }
 
-    /// The writer has taken in what the rank drew.
+    /// The writer has handled a slab that the rank has rasterised.
     pub fn rasterised(&mut self, rank: usize, subject: usize) {
         self.computing[rank] -= 1;
-        if let Some(active) = self.find(subject) {
-            active.in_flight -= 1;
-            active.slabs_in_flight -= 1;
+        if let Some(state) = self.subject(subject) {
+            state.in_flight -= 1;
+            state.slabs_in_flight -= 1;
         }
     }
 
-    /// The subject cannot be computed or written: nothing more of it is handed out.
+    /// The subject cannot be computed or written: nothing more of it is assigned.
     pub fn fails(&mut self, subject: usize) {
-        if let Some(active) = self.find(subject) {
-            active.failed = true;
-            active.unassigned = 0;
-            active.to_load.clear();
-            active.slabs = 0..0;
-            active
-                .stretches
-                .retain(|progress| progress.shares.is_some());
-            for progress in &mut active.stretches {
+        if let Some(state) = self.subject(subject) {
+            state.failed = true;
+            state.unassigned = 0;
+            state.to_load.clear();
+            state.slabs = 0..0;
+            state.stretches.retain(|progress| progress.shares.is_some());
+            for progress in &mut state.stretches {
                 progress.pieces = 0..0;
                 progress.unassigned = 0;
             }

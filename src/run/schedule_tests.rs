@@ -78,7 +78,7 @@ fn run(subjects: &[Subject], ranks: usize, mut pick: impl FnMut(usize) -> usize)
 }
 
 #[test]
-fn every_piece_unit_and_slab_is_handed_out_once_and_every_subject_written_once_in_any_order() {
+fn every_piece_unit_and_slab_is_assigned_once_and_every_subject_written_once_in_any_order() {
     let subjects = [
         (stretches(5, 5, 1), 3, BTreeSet::new()),
         (Vec::new(), 0, BTreeSet::new()),
@@ -89,7 +89,7 @@ fn every_piece_unit_and_slab_is_handed_out_once_and_every_subject_written_once_i
         for pick in [(|_| 0) as fn(usize) -> usize, |n| n - 1, |n| n / 2] {
             let steps = run(&subjects, ranks, pick);
             for (number, (stretches, slabs, journalled)) in subjects.iter().enumerate() {
-                let (mut read, mut computed, mut loaded, mut drawn) =
+                let (mut read, mut computed, mut loaded, mut rasterised) =
                     (Vec::new(), Vec::new(), Vec::new(), Vec::new());
                 let mut written = 0;
                 for step in &steps {
@@ -105,7 +105,7 @@ fn every_piece_unit_and_slab_is_handed_out_once_and_every_subject_written_once_i
                         }
                         Step::Load { subject, unit, .. } if subject == number => loaded.push(unit),
                         Step::Rasterise { subject, slab, .. } if subject == number => {
-                            drawn.push(slab)
+                            rasterised.push(slab)
                         }
                         Step::Write { subject } if subject == number => written += 1,
                         _ => {}
@@ -129,7 +129,7 @@ fn every_piece_unit_and_slab_is_handed_out_once_and_every_subject_written_once_i
                         .eq(units.filter(|unit| !journalled.contains(unit)))
                 );
                 assert!(loaded.iter().eq(journalled));
-                assert!(drawn.into_iter().eq(0..*slabs));
+                assert!(rasterised.into_iter().eq(0..*slabs));
                 assert_eq!(written, 1);
             }
         }
@@ -257,17 +257,17 @@ fn subjects_that_are_written_at_the_same_time_have_different_writers() {
 }
 
 #[test]
-fn a_writer_never_has_more_slabs_to_take_in_than_it_can_hold() {
+fn a_writer_never_has_more_slabs_in_flight_than_it_can_hold() {
     let mut scheduler = Scheduler::new([0], 1000, 1);
     scheduler.next();
     scheduler.planned(0, Vec::new(), BTreeSet::new());
     assert_eq!(scheduler.next(), Some(Step::Write { subject: 0 }));
     scheduler.opened(0, 1000);
-    let mut drawn = 0;
+    let mut rasterised = 0;
     while let Some(Step::Rasterise { .. }) = scheduler.next() {
-        drawn += 1;
+        rasterised += 1;
     }
-    assert_eq!(drawn, SLABS_IN_FLIGHT);
+    assert_eq!(rasterised, SLABS_IN_FLIGHT);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_failed_piece_or_unit_fails_its_subject_alone_and_late_reports_change_nothin
 }
 
 #[test]
-fn a_subject_that_cannot_be_written_is_forgotten_when_its_slabs_are_back() {
+fn a_subject_that_cannot_be_written_is_dropped_when_its_slabs_are_back() {
     let mut scheduler = Scheduler::new([0], 2, 1);
     scheduler.next();
     scheduler.planned(0, Vec::new(), BTreeSet::new());
@@ -322,7 +322,7 @@ fn a_subject_that_cannot_be_written_is_forgotten_when_its_slabs_are_back() {
 }
 
 #[test]
-fn a_file_that_cannot_be_laid_out_is_forgotten_at_once() {
+fn a_file_that_cannot_be_laid_out_is_dropped_at_once() {
     let mut scheduler = Scheduler::new([0], 1, 1);
     scheduler.next();
     scheduler.planned(0, Vec::new(), BTreeSet::new());

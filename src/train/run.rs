@@ -1,11 +1,11 @@
 //! The training job: members of the ensembles, spread over ranks.
 //!
-//! Rank 0 hands out members on demand and reports; every rank, rank 0 too, trains one member at a time on a thread of its
-//! own and writes its file. What a member becomes depends on the recipe, its seed and the ground truth alone.
+//! Rank 0 assigns members on demand and reports; every rank, rank 0 too, trains one member at a time on a thread of its
+//! own and writes its file. The weights of a member depend on the recipe, its seed and the ground truth alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, OnceLock};
@@ -22,7 +22,7 @@ use super::fit::{self, Fitted};
 use super::ground_truth::{self, Dataset};
 use super::material::Material;
 use super::recipe::Recipe;
-use crate::job::{NOTHING_STARTED, STOPPED, catch_signals};
+use crate::job::{NOTHING_STARTED, Pace, STOPPED, agree, catch_signals, prepare_on_root};
 use crate::random::Random;
 use crate::settings::flags::Interruption;
 
@@ -31,8 +31,6 @@ const FIRST_LINE: Duration = Duration::from_secs(10);
 const NEXT_LINES: Duration = Duration::from_secs(60);
 /// How often a rank tells rank 0 how far its member is.
 const NEXT_REPORT: Duration = Duration::from_secs(2);
-/// How often a waiting thread looks for messages.
-const POLL: Duration = Duration::from_millis(5);
 
 /// What `train` reads and writes.
 #[derive(Debug, clap::Args)]
@@ -55,7 +53,7 @@ type Member = (i32, u32);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Message {
-    /// To rank 0: this rank trains nothing.
+    /// To rank 0: this rank trains no member now.
     Idle,
     /// To a rank: train this member.
     Train(Member),
@@ -94,51 +92,28 @@ struct Job {
 /// Trains the model; the exit status is the same on every rank. Collective.
 pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
     world.watch_peers(args.interruption.peer_timeout());
-    let prepared = world.is_root().then(|| prepare(args));
-    let (answer, missing) = match prepared {
-        Some(Ok((job, missing))) => (Some(Ok(job)), missing),
-        Some(Err(error)) => (Some(Err(error.to_string())), VecDeque::new()),
-        None => (None, VecDeque::new()),
+    let Some((job, missing)) = prepare_on_root(world, || prepare(args)) else {
+        return NOTHING_STARTED;
     };
-    let signal = match world.agree(catch_signals(args.interruption)) {
-        Ok(signal) => signal,
-        Err(failure) => {
-            if world.is_root() {
-                eprintln!("error: signals: {failure}");
-            }
-            return NOTHING_STARTED;
-        }
+    let Some(signal) = agree(world, catch_signals(args.interruption)) else {
+        return NOTHING_STARTED;
     };
-    let job = match world.broadcast::<Result<Job, String>>(answer) {
-        Ok(job) => Arc::new(job),
-        Err(message) => {
-            if world.is_root() {
-                eprintln!("error: {message}");
-            }
-            return NOTHING_STARTED;
-        }
-    };
-    let mut root = world
-        .is_root()
-        .then(|| Coordinator::new(&job, missing, world.size()));
-    let status = work(world, &job, &mut root, &signal);
+    let job = Arc::new(job);
+    let mut coordinator = missing.map(|missing| Coordinator::new(&job, missing, world.size()));
+    let status = work(world, &job, &mut coordinator, &signal);
     world.drain();
-    let finished = match root {
-        Some(_) if status == 0 => finish(&job),
+    let completed = match coordinator {
+        Some(_) if status == 0 => complete_folder(&job),
         _ => Ok(()),
     };
-    match world.agree(finished) {
-        Ok(()) => status,
-        Err(failure) => {
-            if world.is_root() {
-                eprintln!("error: {failure}");
-            }
-            1
-        }
+    match agree(world, completed) {
+        Some(()) => status,
+        None => 1,
     }
 }
 
-/// Reads everything; the job and the members that are still to be trained.
+/// Reads the configuration, the ground truth and what is in the folder already; returns the job and the members that are still to be
+/// trained.
 fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
     let output = &args.output;
     if output.to_str().is_none() {
@@ -164,42 +139,10 @@ fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
         source,
     };
     fs::create_dir_all(output).map_err(io)?;
-    let probe = output.join(".writable.partial");
-    fs::write(&probe, b"").map_err(io)?;
-    fs::remove_file(&probe).map_err(io)?;
-    let mut missing = wanted(&config);
-    let mut checksums = verify::expected_checksums(output, &mut Vec::new())?.unwrap_or_default();
-    for name in folder::member_files(output)?
-        .values()
-        .flat_map(BTreeMap::values)
-    {
-        let path = output.join(name);
-        let known = missing
-            .iter()
-            .position(|&(level, number)| member_name(level, number) == *name);
-        let Some(place) = known else {
-            return Err(TrainingError::ForeignMember {
-                path,
-                levels: config.noise_levels,
-                ensemble_size: config.ensemble_size,
-            });
-        };
-        if state_dict::recipe_of(&path)?.as_ref() != Some(&provenance) {
-            return Err(TrainingError::OtherRecipe { path });
-        }
-        folder::read_member(&path, &config)?;
-        if let Some(expected) = checksums.remove(name) {
-            let found = folder::checksum(&path)?;
-            if found != expected {
-                return Err(TrainingError::Damaged {
-                    path,
-                    expected,
-                    found,
-                });
-            }
-        }
-        missing.remove(place);
-    }
+    let writable_check = output.join(".writable.partial");
+    fs::write(&writable_check, b"").map_err(io)?;
+    fs::remove_file(&writable_check).map_err(io)?;
+    let missing = missing_members(output, &config, &provenance)?;
     let job = Job {
         config,
         recipe,
@@ -212,8 +155,53 @@ fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
     Ok((job, missing))
 }
 
+/// The members of a model that its folder does not have yet.
+///
+/// # Errors
+/// The folder has members that are damaged, that the model does not have, or that another recipe made.
+fn missing_members(
+    output: &Path,
+    config: &ModelConfig,
+    provenance: &str,
+) -> Result<VecDeque<Member>, TrainingError> {
+    let mut missing = all_members(config);
+    let mut checksums = verify::expected_checksums(output, &mut Vec::new())?.unwrap_or_default();
+    for name in folder::member_files(output)?
+        .values()
+        .flat_map(BTreeMap::values)
+    {
+        let path = output.join(name);
+        let known = missing
+            .iter()
+            .position(|&(level, number)| member_name(level, number) == *name);
+        let Some(place) = known else {
+            return Err(TrainingError::ForeignMember {
+                path,
+                levels: config.noise_levels.clone(),
+                ensemble_size: config.ensemble_size,
+            });
+        };
+        if state_dict::recipe_of(&path)?.as_deref() != Some(provenance) {
+            return Err(TrainingError::OtherRecipe { path });
+        }
+        folder::read_member(&path, config)?;
+        if let Some(expected) = checksums.remove(name) {
+            let found = folder::checksum(&path)?;
+            if found != expected {
+                return Err(TrainingError::Damaged {
+                    path,
+                    expected,
+                    found,
+                });
+            }
+        }
+        missing.remove(place);
+    }
+    Ok(missing)
+}
+
 /// All members of a model, in order.
-fn wanted(config: &ModelConfig) -> VecDeque<Member> {
+fn all_members(config: &ModelConfig) -> VecDeque<Member> {
     let levels = config.noise_levels.iter();
     let members = 0..config.ensemble_size.max(1) as u32;
     levels
@@ -225,22 +213,24 @@ fn wanted(config: &ModelConfig) -> VecDeque<Member> {
 fn work(
     world: &mut World,
     job: &Arc<Job>,
-    root: &mut Option<Coordinator>,
+    coordinator: &mut Option<Coordinator>,
     signal: &AtomicUsize,
 ) -> u8 {
     let mut training: Option<Training> = None;
+    let mut pace = Pace::new();
     world.send(0, Message::Idle);
     loop {
         while let Some((from, message)) = world.receive::<Message>() {
+            pace.note_event();
             match message {
                 Message::Train(member) => training = Some(Training::start(job, member)),
                 Message::End { status } => {
                     drop(training);
                     return status;
                 }
-                heard => {
-                    if let Some(root) = root {
-                        root.hear(world, from, heard);
+                reply => {
+                    if let Some(coordinator) = coordinator {
+                        coordinator.on_reply(world, from, reply);
                     }
                 }
             }
@@ -258,7 +248,10 @@ fn work(
                 }
             }
         }
-        std::thread::sleep(POLL);
+        if world.in_transit() {
+            pace.note_event();
+        }
+        std::thread::sleep(pace.sleep());
     }
 }
 
@@ -384,8 +377,8 @@ impl Coordinator {
         }
     }
 
-    /// Takes in what rank `from` says; hands out what is left, or ends.
-    fn hear(&mut self, world: &mut World, from: usize, message: Message) {
+    /// Notes what rank `from` replies; assigns the members that are missing, or ends the job.
+    fn on_reply(&mut self, world: &mut World, from: usize, message: Message) {
         match message {
             Message::Idle => self.idle[from] = true,
             Message::Progress {
@@ -416,10 +409,10 @@ impl Coordinator {
             Message::Signalled => self.signalled = true,
             Message::Train(_) | Message::End { .. } => {}
         }
-        self.hand_out(world);
+        self.assign(world);
     }
 
-    fn hand_out(&mut self, world: &mut World) {
+    fn assign(&mut self, world: &mut World) {
         if !self.signalled {
             for rank in 0..self.idle.len() {
                 if self.idle[rank]
@@ -468,7 +461,7 @@ impl Coordinator {
 }
 
 /// Completes the folder: the configuration and the checksums.
-fn finish(job: &Job) -> Result<(), TrainingError> {
+fn complete_folder(job: &Job) -> Result<(), TrainingError> {
     folder::write_whole(&job.output.join("config.yaml"), job.text.as_bytes())?;
     verify::write_checksums(&job.output)?;
     say!("{} is complete", job.output.display());

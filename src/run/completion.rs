@@ -1,0 +1,141 @@
+//! What rank 0 does when the grids of a subject are written: it writes the other files and gives all of them their final names.
+
+use spikegrid_core::spikes;
+use spikegrid_files::figures::{self, NeuronTraces};
+use spikegrid_files::output::{self, OutputError, partial};
+
+use crate::run::opening::OpenSubject;
+use crate::run::progress::Progress;
+use crate::run::report::SubjectReport;
+use crate::settings::Config;
+
+impl OpenSubject {
+    /// Completes the wanted files. `spikes_per_frame` are the spikes of all neurons in each frame, (T,).
+    ///
+    /// # Errors
+    /// The first file that cannot be written.
+    pub fn complete(
+        &mut self,
+        config: &Config,
+        report: &mut SubjectReport,
+        progress: &Progress,
+        spikes_per_frame: &[u32],
+    ) -> Result<(), OutputError> {
+        if self.neurons_with_gaps > 0 {
+            let warning = format!(
+                "{} of {} neurons have frames without a spike rate besides those at the ends (NaN in their ΔF/F)",
+                self.neurons_with_gaps, self.plan.neurons
+            );
+            progress.warn(&format!("{}: {warning}", report.name));
+            report.warnings.push(warning);
+        }
+        if self.wanted.metadata {
+            self.metadata.write(&self.claim.files.metadata)?;
+        }
+        if self.wanted.figures {
+            self.plot_figures(config, &report.warnings, spikes_per_frame)?;
+        }
+        if self.wanted.grids {
+            self.complete_grids(config)?;
+        }
+        let files = &self.claim.files;
+        for (path, wanted) in [
+            (&files.metadata, self.wanted.metadata),
+            (&files.figures, self.wanted.figures),
+            (&files.traces, self.wanted.traces),
+        ] {
+            if wanted {
+                output::finish(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn complete_grids(&self, config: &Config) -> Result<(), OutputError> {
+        let files = &self.claim.files;
+        output::grids::complete(
+            &files.grids,
+            &self.plan.name,
+            self.layout.z_values.len(),
+            &self.metadata.is_train,
+            &self.provenance,
+            &config.as_json(),
+        )?;
+        // Files that belong to earlier grids must not stand beside these, not even after an interruption here.
+        for stale in [&files.metadata, &files.figures, &files.traces] {
+            if stale.exists() {
+                std::fs::remove_file(stale)
+                    .map_err(OutputError::io(stale, "cannot be replaced"))?;
+            }
+        }
+        output::finish(&files.grids)
+    }
+
+    fn plot_figures(
+        &mut self,
+        config: &Config,
+        warnings: &[String],
+        spikes_per_frame: &[u32],
+    ) -> Result<(), OutputError> {
+        let neurons = self.take_plotted();
+        let positions: Vec<[f64; 3]> = self
+            .xyz
+            .iter()
+            .map(|xyz| xyz.map(|value| if value.is_nan() { 0.0 } else { value }))
+            .collect();
+        let provenance = &self.provenance;
+        let summary = figures::Summary {
+            subject: &self.plan.name,
+            cascade_model: &provenance.cascade_model,
+            neurons: self.plan.neurons,
+            frames: self.plan.frames,
+            sampling_rate_hz: provenance.sampling_rate,
+            window_sec: provenance.window_sec,
+            percentile: provenance.percentile,
+            baseline: &provenance.baseline.to_string(),
+            threshold: &provenance.threshold.to_string(),
+            seed: config.seed.into(),
+            is_train: &self.metadata.is_train,
+            z_values: &self.layout.z_values,
+            neurons_per_plane: &self.layout.neurons_per_plane(),
+            positions: &positions,
+            noise_levels: &self.noise_level,
+            spikes_per_frame,
+            software_version: env!("CARGO_PKG_VERSION"),
+            warnings,
+        };
+        let path = &self.claim.files.figures;
+        figures::write_pdf(&partial(path), &summary, &neurons).map_err(|source| OutputError::Plot {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    /// The neurons of the PDF, ascending.
+    fn take_plotted(&mut self) -> Vec<NeuronTraces> {
+        let mut plotted = std::mem::take(&mut self.plotted);
+        plotted.sort_by_key(|plotted| plotted.neuron);
+        plotted
+            .into_iter()
+            .map(|plotted| {
+                let mut unpacked = vec![0; self.plan.frames];
+                spikes::unpack(&plotted.spikes, &mut unpacked);
+                NeuronTraces {
+                    neuron: plotted.neuron,
+                    noise_level: self.noise_level[plotted.neuron],
+                    model_noise_level: self.model_noise_level[plotted.neuron],
+                    dff: plotted.dff,
+                    rate: plotted.rate,
+                    spikes: unpacked,
+                }
+            })
+            .collect()
+    }
+
+    /// Bytes of the files that were written.
+    pub fn written_bytes(&self) -> u64 {
+        let files = self.wanted.of(&self.claim.files);
+        let sizes = files.map(|path| std::fs::metadata(path).map_or(0, |metadata| metadata.len()));
+        sizes.sum()
+    }
+}

@@ -1,0 +1,107 @@
+//! The compute threads of a rank, as its worker uses them: units and slabs go in, results come out, and nobody waits in between.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use spikegrid_core::grid::Layout;
+use spikegrid_core::slab::{Planes, Slab};
+use spikegrid_core::unit::UnitOutput;
+use spikegrid_files::input::traces::Samples;
+use spikegrid_inference::pipeline::{Pipeline, Workers};
+
+use crate::run::shares::WorkerSubject;
+
+/// A result of a compute thread.
+pub enum Computed {
+    /// A work unit, from fluorescence to spikes.
+    Unit {
+        /// Place among the subjects of the run.
+        subject: usize,
+        /// Number of the unit.
+        unit: usize,
+        /// Its results.
+        output: UnitOutput,
+    },
+    /// A slab, from spikes to compressed planes.
+    Slab {
+        /// The rank that writes the subject.
+        writer: usize,
+        /// Place among the subjects of the run.
+        subject: usize,
+        /// Its planes.
+        planes: Planes,
+    },
+}
+
+/// The compute threads and what they have computed.
+pub struct Computing {
+    pipeline: Arc<Pipeline>,
+    workers: Arc<Workers>,
+    results: Receiver<Computed>,
+    result_sender: Sender<Computed>,
+}
+
+impl Computing {
+    /// Computes with `pipeline` on the threads of `workers`.
+    pub fn new(pipeline: Pipeline, workers: Workers) -> Self {
+        let (result_sender, results) = channel();
+        Self {
+            pipeline: Arc::new(pipeline),
+            workers: Arc::new(workers),
+            results,
+            result_sender,
+        }
+    }
+
+    /// Computes a unit of a subject, whose samples are among these.
+    pub fn compute(&self, held: &WorkerSubject, unit: usize, samples: Arc<Samples>) {
+        let subject = held.plan.index;
+        let neurons = held.plan.unit(unit);
+        let keep_traces = held.needs_traces(&neurons);
+        let name = held.plan.name.clone();
+        let (pipeline, workers) = (self.pipeline.clone(), self.workers.clone());
+        let result = self.result_sender.clone();
+        self.workers.spawn(move || {
+            let traces = samples.traces(&neurons);
+            drop(samples);
+            let output = pipeline.compute(&workers, &name, neurons, traces, keep_traces);
+            // The receiver is gone only when the run was stopped.
+            let _ = result.send(Computed::Unit {
+                subject,
+                unit,
+                output,
+            });
+        });
+    }
+
+    /// Rasterises a slab for the rank that writes the subject.
+    pub fn rasterise(&self, writer: usize, subject: usize, layout: Arc<Layout>, spikes: Slab) {
+        let (workers, result) = (self.workers.clone(), self.result_sender.clone());
+        let start = Instant::now();
+        self.workers.spawn(move || {
+            let planes = workers.install(|| spikes.rasterise(&layout, || start.elapsed()));
+            // The receiver is gone only when the run was stopped.
+            let _ = result.send(Computed::Slab {
+                writer,
+                subject,
+                planes,
+            });
+        });
+    }
+
+    /// The next result, if there is one.
+    pub fn result(&self) -> Option<Computed> {
+        self.results.try_recv().ok()
+    }
+
+    /// Sleeps until there is a result, but no longer than `limit`.
+    pub fn wait_for_result(&self, limit: Duration) -> Option<Computed> {
+        self.results.recv_timeout(limit).ok()
+    }
+
+    /// Closes the GPU, at the end of the run.
+    pub fn release_gpu(&self) {
+        self.workers.release_gpu();
+    }
+}

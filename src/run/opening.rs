@@ -1,0 +1,349 @@
+//! What rank 0 does before a subject is processed: it reads positions and extents, finds which files are missing, cuts the subject
+//! into work, and finds what an interrupted run has left.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
+use spikegrid_core::split;
+use spikegrid_core::unit::PlottedNeuron;
+use spikegrid_files::crash_trial;
+use spikegrid_files::input::discovery::Subject;
+use spikegrid_files::input::traces::Piece;
+use spikegrid_files::input::{self, Positions, SubjectInput};
+use spikegrid_files::output::journal::{Journal, Key};
+use spikegrid_files::output::metadata::Metadata;
+use spikegrid_files::output::provenance::Provenance;
+use spikegrid_files::output::traces::TracesFile;
+use spikegrid_files::output::{Claim, OutputError, SubjectFiles, partial, provenance};
+
+use crate::run::budget::{Budget, Cut};
+use crate::run::progress::Progress;
+use crate::run::report::SubjectReport;
+use crate::run::schedule::Stretch;
+use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
+use crate::settings::Config;
+use crate::settings::size::MemorySize;
+
+/// Which of a subject's files are to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    pub grids: bool,
+    pub metadata: bool,
+    pub figures: bool,
+    pub traces: bool,
+}
+
+impl Wanted {
+    /// The files that are missing or damaged, or all with `--overwrite`. `shape` is that of the grids, (T, Z, 256, 128).
+    fn find(
+        config: &Config,
+        files: &SubjectFiles,
+        shape: [usize; 4],
+        neurons: usize,
+        provenance: &Provenance,
+        metadata: &Metadata,
+    ) -> Result<Self, OutputError> {
+        files.check_names()?;
+        let grids = config.overwrite || !files.grids.exists();
+        if !grids {
+            provenance::check(&files.grids, shape, provenance)?;
+        }
+        Ok(Self {
+            grids,
+            metadata: grids || !metadata.is_in(&files.metadata),
+            figures: grids || !files.figures.exists(),
+            traces: config.save_traces
+                && (grids || TracesFile::open(&files.traces, shape[0], neurons).is_none()),
+        })
+    }
+
+    /// The wanted ones of a subject's files.
+    pub fn of(self, files: &SubjectFiles) -> impl Iterator<Item = &Path> {
+        let wanted = [self.grids, self.metadata, self.figures, self.traces];
+        let files = files.all().into_iter().zip(wanted);
+        files.filter(|(_, wanted)| *wanted).map(|(path, _)| path)
+    }
+
+    fn names(self, files: &SubjectFiles) -> Vec<String> {
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into()
+        };
+        self.of(files).map(name).collect()
+    }
+}
+
+/// A subject between its plan and its end, as rank 0 keeps it.
+pub struct OpenSubject {
+    pub plan: SubjectPlan,
+    pub claim: Claim,
+    pub wanted: Wanted,
+    pub provenance: Provenance,
+    pub layout: Layout,
+    /// Positions of the neurons: x, y and z, NaN where missing.
+    pub xyz: Vec<[f64; 3]>,
+    pub metadata: Metadata,
+    /// Of each neuron (rule 4.3); NaN until its unit is done.
+    pub noise_level: Vec<f32>,
+    /// That of the ensemble which each neuron uses.
+    pub model_noise_level: Vec<i32>,
+    pub neurons_with_gaps: usize,
+    /// Neurons that this run has computed, without those from the journal.
+    pub computed_neurons: usize,
+    /// The neurons of the PDF whose units are done.
+    pub plotted: Vec<PlottedNeuron>,
+    /// The pieces of each stretch; none where nothing has to be computed, because only the metadata file is missing.
+    pub pieces: Vec<Vec<Piece>>,
+    /// The first reason for which the subject fails.
+    pub failure: Option<String>,
+    pub warned_of_journal: bool,
+    pub start: Instant,
+}
+
+/// What came of opening a subject.
+pub enum Opened {
+    /// All its files are there.
+    Complete,
+    /// It is to be processed in these stretches; none where nothing has to be computed.
+    Planned {
+        open: Box<OpenSubject>,
+        stretches: Vec<Stretch>,
+    },
+}
+
+/// What is known of a subject before it is cut into work.
+struct Found<'a> {
+    input: &'a SubjectInput,
+    files: &'a SubjectFiles,
+    provenance: &'a Provenance,
+    planes: usize,
+    wanted: Wanted,
+}
+
+/// What rank 0 needs to open any subject of the run.
+pub struct Opener {
+    pub config: Config,
+    /// The same for all subjects, but for the identity of the input.
+    pub provenance: Provenance,
+    /// Frames of the network's window.
+    pub windowsize: usize,
+    pub budget: Budget,
+}
+
+impl Opener {
+    /// Opens subject `index` of the run and plans it. Notes in its report what is found.
+    ///
+    /// # Errors
+    /// Why the subject cannot be processed.
+    pub fn open(
+        &self,
+        index: usize,
+        subject: &Subject,
+        writer: usize,
+        report: &mut SubjectReport,
+        progress: &Progress,
+    ) -> Result<Opened, Box<dyn Error>> {
+        let start = Instant::now();
+        let input = self.read_input(subject)?;
+        let (neurons, frames) = (input.traces.neurons(), input.traces.frames());
+        let mut claim = self.claim(subject)?;
+        let layout = Layout::new(&input.positions.xyz);
+        let planes = layout.z_values.len();
+        let provenance = Provenance {
+            input: Some(input.identity.clone()),
+            ..self.provenance.clone()
+        };
+        (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
+        let metadata = self.metadata(frames, &layout);
+        let shape = [frames, planes, ROWS, COLUMNS];
+        let (config, files) = (&self.config, &claim.files);
+        let wanted = Wanted::find(config, files, shape, neurons, &provenance, &metadata)?;
+        report.files_written = wanted.names(files);
+        if report.files_written.is_empty() {
+            return Ok(Opened::Complete);
+        }
+        self.warn(&input.positions, frames, report, progress);
+        let mut plan = self.plan(index, subject, writer, &input);
+        let cut = match self.budget.cut(&mut plan, planes, wanted.traces) {
+            Ok(cut) => cut,
+            Err(needed) => {
+                claim.keep_journal();
+                return Err(self.beyond_memory(&plan, needed).into());
+            }
+        };
+        let found = Found {
+            input: &input,
+            files,
+            provenance: &provenance,
+            planes,
+            wanted,
+        };
+        open_earlier(&mut plan, &found, report, progress)?;
+        let Cut {
+            stretches, pieces, ..
+        } = match wanted.grids || wanted.figures || wanted.traces {
+            true => cut,
+            false => Cut::default(),
+        };
+        let open = Box::new(OpenSubject {
+            claim,
+            wanted,
+            provenance,
+            layout,
+            xyz: input.positions.xyz,
+            metadata,
+            noise_level: vec![f32::NAN; neurons],
+            model_noise_level: vec![0; neurons],
+            neurons_with_gaps: 0,
+            computed_neurons: 0,
+            plotted: Vec::new(),
+            pieces,
+            failure: None,
+            warned_of_journal: false,
+            start,
+            plan,
+        });
+        Ok(Opened::Planned { open, stretches })
+    }
+
+    /// Opens the recording, after a crash trial of its files.
+    fn read_input(&self, subject: &Subject) -> Result<SubjectInput, Box<dyn Error>> {
+        let dataset = &self.config.calcium_dataset;
+        crash_trial::subject(subject, dataset)?;
+        Ok(input::open(subject, dataset)?)
+    }
+
+    /// Claims the output folder of the subject, after a crash trial of the files that are kept.
+    fn claim(&self, subject: &Subject) -> Result<Claim, Box<dyn Error>> {
+        let files = SubjectFiles::new(&self.config.output_dir, &subject.name);
+        if !self.config.overwrite {
+            crash_trial::outputs(&files)?;
+        }
+        Ok(files.claim()?)
+    }
+
+    fn metadata(&self, frames: usize, layout: &Layout) -> Metadata {
+        let train = split::train_mask(frames, self.config.split_ratio, self.config.seed);
+        Metadata {
+            z_values: layout.z_values.clone(),
+            is_train: train.into_iter().map(u8::from).collect(),
+        }
+    }
+
+    /// Warns of what is odd in the positions and of recordings that are too short.
+    fn warn(
+        &self,
+        positions: &Positions,
+        frames: usize,
+        report: &mut SubjectReport,
+        progress: &Progress,
+    ) {
+        report.warnings.clone_from(&positions.warnings);
+        if frames < self.windowsize {
+            report.warnings.push(format!(
+                "{frames} frames are fewer than the model's window of {}: no frame has a spike rate, and there are no spikes",
+                self.windowsize
+            ));
+        }
+        for warning in &report.warnings {
+            progress.warn(&format!("{}: {warning}", report.name));
+        }
+    }
+
+    /// The plan of a subject that is not yet cut into stretches, without journal and traces file.
+    fn plan(
+        &self,
+        index: usize,
+        subject: &Subject,
+        writer: usize,
+        input: &SubjectInput,
+    ) -> SubjectPlan {
+        let config = &self.config;
+        let (neurons, frames) = (input.traces.neurons(), input.traces.frames());
+        SubjectPlan {
+            index,
+            name: subject.name.clone(),
+            traces_path: subject.time_series(),
+            dataset: config.calcium_dataset.clone(),
+            storage: input.traces.storage(),
+            frames,
+            neurons,
+            unit_neurons: unit_neurons(neurons, frames, config.batch_size),
+            stretch_units: 1,
+            writer,
+            plotted: plotted_neurons(neurons, config.num_neurons, config.seed.into()),
+            traces_file: None,
+            journal: Journal::default(),
+        }
+    }
+
+    fn beyond_memory(&self, plan: &SubjectPlan, needed: u64) -> String {
+        format!(
+            "{}: {} neurons of {} frames take about {} on each rank, --memory_limit is {}: raise it",
+            plan.traces_path.display(),
+            plan.neurons,
+            plan.frames,
+            MemorySize(needed),
+            self.config.memory_limit
+        )
+    }
+}
+
+/// Opens the journal and the traces file, which an interrupted run may have left, and says what will be done.
+fn open_earlier(
+    plan: &mut SubjectPlan,
+    found: &Found,
+    report: &SubjectReport,
+    progress: &Progress,
+) -> Result<(), OutputError> {
+    let (frames, neurons) = (plan.frames, plan.neurons);
+    let key = Key::new(
+        &plan.name,
+        plan.cut_into_units(),
+        plan.plotted.len(),
+        found.wanted.traces,
+        found.provenance,
+    );
+    let (journal, difference) = Journal::open(&found.files.folder, &key, plan.units());
+    if let Some(difference) = difference {
+        progress.warn(&format!(
+            "{}: starts over: an interrupted run worked with {difference}",
+            plan.name
+        ));
+    }
+    if found.wanted.traces {
+        let path = &found.files.traces;
+        let earlier = match journal.units() {
+            0 => None,
+            _ => TracesFile::open(&partial(path), frames, neurons),
+        };
+        let file = match earlier {
+            Some(file) => file,
+            None => {
+                let positions = &found.input.positions;
+                TracesFile::create(path, frames, &positions.xyz, &positions.source_row)?
+            }
+        };
+        plan.traces_file = Some(file);
+    }
+    progress.line(&format!(
+        "{}: {neurons} neurons, {frames} frames, {} z-planes; writing {}",
+        plan.name,
+        found.planes,
+        report.files_written.join(", ")
+    ));
+    if journal.units() > 0 {
+        progress.line(&format!(
+            "{}: goes on from {} of {} work units that an interrupted run finished",
+            plan.name,
+            journal.units(),
+            plan.units()
+        ));
+    }
+    plan.journal = journal;
+    Ok(())
+}
