@@ -37,7 +37,7 @@ impl Kind {
         Self {
             name,
             file: "subject_1/TimeSeries.h5",
-            content: r#"{"TimeSeries":{"dataset":"CellResp"}}"#,
+            content: r#"{"Recording":{"TimeSeries":{"dataset":"CellResp"}}}"#,
             make,
             read: read_subject,
         }
@@ -57,14 +57,14 @@ const KINDS: [Kind; 9] = [
     Kind {
         name: "positions, 7.3",
         file: "subject_1/data_full.mat",
-        content: r#""Positions""#,
+        content: r#"{"Recording":"DataFull"}"#,
         make: |folder| make_subject(folder, "v73.mat", Layout::Contiguous),
         read: read_subject,
     },
     Kind {
         name: "positions, 7.3 in cells",
         file: "subject_1/data_full.mat",
-        content: r#""Positions""#,
+        content: r#"{"Recording":"DataFull"}"#,
         make: |folder| make_subject(folder, "v73_in_cells.mat", Layout::Contiguous),
         read: read_subject,
     },
@@ -168,13 +168,16 @@ fn read_subject(folder: &Path) -> bool {
     let Ok(found) = input::open(&subject, "CellResp") else {
         return false;
     };
-    let (frames, neurons) = (found.traces.frames(), found.traces.neurons());
+    let (frames, neurons) = (found.frames(), found.neurons());
     assert_eq!(found.positions.xyz.len(), neurons);
     // As with --memory_limit, which ends a recording that claims to be too long.
     if frames > 1 << 20 {
         return false;
     }
-    found.traces.read_neurons(0..neurons).is_ok()
+    let reader = found.location.open();
+    reader
+        .and_then(|reader| reader.read_neurons(0..neurons))
+        .is_ok()
 }
 
 /// The damaged versions of a file: cut ones, then ones with a flipped bit, `step` bytes apart.
@@ -304,14 +307,14 @@ fn read_in_child(kind: usize, first: usize, folder: &Path, outcome: &mut Outcome
     };
     let place = folder.join("files").join(KINDS[kind].file);
     // A read beyond a buffer may crash here and not there: the library's memory lies otherwise in another process.
-    let contained = hangs || !survives_probe(&place, KINDS[kind].content);
+    let contained = hangs || !survives_trial(&place, KINDS[kind].content);
     outcome.contained += usize::from(contained);
     outcome.deadly.push(format!("{what}: {end}"));
     Some(current + 1)
 }
 
 /// Whether the process that a run starts to read a file first comes to an end of its own.
-fn survives_probe(file: &Path, content: &str) -> bool {
+fn survives_trial(file: &Path, content: &str) -> bool {
     let mut child = Command::new(PROGRAM)
         .arg("crash-trial")
         .stdin(Stdio::piped())

@@ -1,4 +1,4 @@
-//! PieceToRead `CellResp` piece by piece, against reading the file from its beginning to its end; and turning what was read.
+//! Reads `CellResp` piece by piece, against reading the file from its beginning to its end; and turning what was read.
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use spikegrid_files::input::traces::{Orientation, Samples, Traces};
+use spikegrid_files::input::{Location, Orientation, Reader, Samples};
 use spikegrid_mpi::run::assembly::{self, Assembly};
 use spikegrid_mpi::run::subject_plan::SubjectPlan;
 use zlib_rs::{Inflate, InflateFlush, Status};
@@ -52,8 +52,11 @@ fn read(file: &Path, stretches: usize) -> (SubjectPlan, Vec<Arc<Samples>>) {
 }
 
 /// A (T, N) dataset, and the plan of a rank that reads it in some stretches.
-fn open(file: &Path, stretches: usize) -> (Traces, SubjectPlan) {
-    let traces = Traces::open(file, DATASET, Orientation::FramesByNeurons).expect("traces");
+fn open(file: &Path, stretches: usize) -> (Reader, SubjectPlan) {
+    let location = Location::hdf5(file, DATASET, Orientation::FramesByNeurons);
+    let traces = location
+        .and_then(|location| location.open())
+        .expect("traces");
     let mut plan = SubjectPlan::made_up(traces.storage());
     plan.stretch_units = plan.units().div_ceil(stretches);
     (traces, plan)

@@ -15,7 +15,7 @@ fn options(output: &Path) -> DemoOptions {
     }
 }
 
-fn written(options: &DemoOptions) -> Vec<input::SubjectInput> {
+fn written(options: &DemoOptions) -> Vec<input::Source> {
     write(options, |_| {}).expect("demo data");
     let subjects = input::subjects(&options.output).expect("subjects");
     subjects
@@ -25,10 +25,10 @@ fn written(options: &DemoOptions) -> Vec<input::SubjectInput> {
 }
 
 /// Neuron-major traces of all neurons.
-fn traces(input: &input::SubjectInput) -> Vec<f32> {
-    let traces = &input.traces;
-    let all = 0..traces.neurons();
-    let samples = traces.read_neurons(all.clone()).expect("samples");
+fn traces(input: &input::Source) -> Vec<f32> {
+    let reader = input.location.open().expect("fluorescence");
+    let all = 0..input.neurons();
+    let samples = reader.read_neurons(all.clone()).expect("samples");
     samples.traces(&all)
 }
 
@@ -51,13 +51,10 @@ fn demo_subjects_have_the_input_format_of_section_2() {
     let inputs = written(&options);
     assert_eq!(inputs.len(), 2);
     for input in &inputs {
-        assert_eq!(
-            input.traces.storage().orientation,
-            Orientation::FramesByNeurons
-        );
-        assert_eq!((input.traces.frames(), input.traces.neurons()), (700, 150));
+        assert_eq!(input.storage().orientation, Orientation::FramesByNeurons);
+        assert_eq!((input.frames(), input.neurons()), (700, 150));
         // absIX and IX_inval_anat agree, and no coordinate is missing.
-        assert_eq!(input.positions.warnings, [""; 0]);
+        assert_eq!(input.warnings, [""; 0]);
         assert!(input.positions.source_row.last() >= Some(&149));
     }
     assert_ne!(inputs[0].positions.xyz, inputs[1].positions.xyz);
@@ -177,7 +174,7 @@ fn demo_data_of_one_neuron_and_one_frame() {
         ..options(dir.path())
     };
     let input = written(&smallest).swap_remove(0);
-    assert_eq!((input.traces.frames(), input.traces.neurons()), (1, 1));
+    assert_eq!((input.frames(), input.neurons()), (1, 1));
 }
 
 #[test]

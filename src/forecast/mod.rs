@@ -14,8 +14,7 @@ use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::Slabs;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::crash_trial::{self, CrashingFile};
-use spikegrid_files::input::traces::Storage;
-use spikegrid_files::input::{self, InputError};
+use spikegrid_files::input::{self, InputError, Storage};
 use thiserror::Error;
 
 use crate::demo::{self, DemoError, DemoOptions};
@@ -290,7 +289,7 @@ struct Recording {
     frames: usize,
     planes: usize,
     storage: Storage,
-    /// Of `TimeSeries.h5`.
+    /// Of the files with the fluorescence.
     bytes: f64,
 }
 
@@ -317,11 +316,11 @@ impl Recording {
         crash_trial::subject(subject, dataset)?;
         let found = input::open(subject, dataset)?;
         Ok(Self {
-            neurons: found.traces.neurons(),
-            frames: found.traces.frames(),
+            neurons: found.neurons(),
+            frames: found.frames(),
             planes: Layout::new(&found.positions.xyz).planes(),
-            storage: found.traces.storage(),
-            bytes: found.identity.time_series.size as f64,
+            storage: found.storage(),
+            bytes: input::fluorescence_bytes(subject) as f64,
         })
     }
 

@@ -4,8 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use spikegrid_files::input::InputError;
-use spikegrid_files::input::traces::{Piece, Samples, Storage, Traces};
+use spikegrid_files::input::{InputError, Piece, Reader, Samples, Storage};
 
 use crate::run::schedule::share;
 use crate::run::subject_plan::SubjectPlan;
@@ -40,11 +39,11 @@ impl Assembly {
     /// If the file cannot be read.
     pub fn read(
         &mut self,
-        traces: &Traces,
+        recording: &Reader,
         piece: &Piece,
         others: impl Iterator<Item = (usize, Range<usize>)>,
     ) -> Result<Vec<(usize, Samples)>, InputError> {
-        let storage = traces.storage();
+        let storage = recording.storage();
         let mut outgoing: Vec<(usize, Samples)> = others
             .filter_map(|(rank, neurons)| {
                 let part = piece.of(&neurons)?;
@@ -53,7 +52,7 @@ impl Assembly {
             .collect();
         let mut parts: Vec<&mut Samples> = outgoing.iter_mut().map(|(_, part)| part).collect();
         parts.push(&mut self.samples);
-        traces.read(piece, &mut parts)?;
+        recording.read(piece, &mut parts)?;
         let mine = piece.of(&self.samples.piece().neurons);
         self.missing -= mine.map_or(0, |mine| mine.samples());
         Ok(outgoing)
@@ -73,20 +72,20 @@ impl Assembly {
 
 #[cfg(test)]
 mod tests {
-    use spikegrid_files::input::traces::Orientation;
+    use spikegrid_files::input::{Location, Orientation};
 
     use super::*;
 
     /// Writes (T, N) or (N, T) numbers that say where they belong.
-    fn traces(
+    fn recording(
         folder: &std::path::Path,
         orientation: Orientation,
         frames: usize,
         neurons: usize,
         chunk: Option<(usize, usize)>,
         deflated: bool,
-    ) -> Traces {
-        let path = folder.join("TimeSeries.h5");
+    ) -> Reader {
+        let path = folder.join("recording.h5");
         match orientation {
             Orientation::FramesByNeurons => {
                 write(&path, [frames, neurons], chunk, deflated, |t, n| {
@@ -97,7 +96,9 @@ mod tests {
                 write(&path, [neurons, frames], chunk, deflated, value);
             }
         }
-        Traces::open(&path, "CellResp", orientation).expect("traces")
+        let location = Location::hdf5(&path, "F", orientation);
+        let reader = location.and_then(|location| location.open());
+        reader.expect("a recording")
     }
 
     /// A file of values of (row, column), in chunks if asked for, which are deflated or plain and no larger than the dataset.
@@ -117,7 +118,7 @@ mod tests {
                 builder = builder.deflate(1);
             }
         }
-        let dataset = builder.create("CellResp").expect("a dataset");
+        let dataset = builder.create("F").expect("a dataset");
         dataset.write(&values).expect("values");
     }
 
@@ -138,7 +139,8 @@ mod tests {
                 (Some((701, 701)), true),
                 (Some((701, 701)), false),
             ] {
-                let traces = traces(folder.path(), orientation, frames, neurons, chunk, deflated);
+                let recording =
+                    recording(folder.path(), orientation, frames, neurons, chunk, deflated);
                 for (ranks, unit_neurons, stretch_units) in
                     [(1, 40, 113), (3, 7, 400), (64, 90, 20)]
                 {
@@ -146,15 +148,15 @@ mod tests {
                         index: 5,
                         unit_neurons,
                         stretch_units,
-                        ..SubjectPlan::made_up(traces.storage())
+                        ..SubjectPlan::made_up(recording.storage())
                     };
-                    check(&plan, &traces, ranks);
+                    check(&plan, &recording, ranks);
                 }
             }
         }
     }
 
-    fn check(plan: &SubjectPlan, traces: &Traces, ranks: usize) {
+    fn check(plan: &SubjectPlan, recording: &Reader, ranks: usize) {
         let mut seen = 0;
         for (stretch, pieces) in plan.pieces().iter().enumerate() {
             let of = |rank| neurons(plan, stretch, rank, ranks);
@@ -165,7 +167,7 @@ mod tests {
                 let reader = number % ranks;
                 let others = (0..ranks).filter(|rank| *rank != reader);
                 let others = others.map(|rank| (rank, of(rank)));
-                let sent = shares[reader].read(traces, piece, others);
+                let sent = shares[reader].read(recording, piece, others);
                 for (rank, part) in sent.expect("a piece") {
                     shares[rank].put(&part);
                 }

@@ -2,7 +2,7 @@
 
 use spikegrid_core::slab::Slabs;
 use spikegrid_core::spikes::row_bytes;
-use spikegrid_files::input::traces::Piece;
+use spikegrid_files::input::Piece;
 use spikegrid_inference::gpu::launches;
 use spikegrid_inference::pipeline::GPU_SAMPLES;
 use spikegrid_ranks::ARRIVING;
@@ -188,7 +188,7 @@ impl SubjectPlan {
 
 #[cfg(test)]
 mod tests {
-    use spikegrid_files::input::traces::Storage;
+    use spikegrid_files::input::Storage;
 
     use super::*;
 

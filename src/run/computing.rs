@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::{Planes, Slab};
 use spikegrid_core::unit::UnitOutput;
-use spikegrid_files::input::traces::Samples;
+use spikegrid_files::input::Samples;
 use spikegrid_inference::pipeline::{Pipeline, Workers};
 
 use crate::run::shares::WorkerSubject;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use spikegrid_core::cascade::trace;
 use spikegrid_core::unit::UnitSummary;
+use spikegrid_files::input;
 use spikegrid_files::input::discovery::Subject;
 use spikegrid_files::output::{OutputError, combined, partial};
 
@@ -376,12 +377,9 @@ impl Coordinator {
     }
 }
 
-/// Bytes of each subject's traces, 0 where the file cannot be asked.
+/// Bytes of fluorescence of each subject.
 fn sizes(subjects: &[Subject]) -> Vec<u64> {
-    let size = |subject: &Subject| {
-        std::fs::metadata(subject.time_series()).map_or(0, |metadata| metadata.len())
-    };
-    subjects.iter().map(size).collect()
+    subjects.iter().map(input::fluorescence_bytes).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::{Planes, Slab};
 use spikegrid_core::unit::UnitSummary;
-use spikegrid_files::input::traces::{Piece, Samples};
+use spikegrid_files::input::{Piece, Samples};
 use spikegrid_ranks::World;
 
 use crate::run::subject_plan::SubjectPlan;

@@ -10,8 +10,7 @@ use spikegrid_core::split;
 use spikegrid_core::unit::PlottedNeuron;
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
-use spikegrid_files::input::traces::Piece;
-use spikegrid_files::input::{self, Positions, SubjectInput};
+use spikegrid_files::input::{self, Piece, Source};
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::provenance::Provenance;
@@ -117,7 +116,7 @@ pub enum Opened {
 
 /// What is known of a subject before it is cut into work.
 struct Found<'a> {
-    input: &'a SubjectInput,
+    source: &'a Source,
     files: &'a SubjectFiles,
     provenance: &'a Provenance,
     planes: usize,
@@ -148,13 +147,13 @@ impl Opener {
         progress: &Progress,
     ) -> Result<Opened, Box<dyn Error>> {
         let start = Instant::now();
-        let input = self.read_input(subject)?;
-        let (neurons, frames) = (input.traces.neurons(), input.traces.frames());
+        let source = self.read_source(subject)?;
+        let (neurons, frames) = (source.neurons(), source.frames());
         let mut claim = self.claim(subject)?;
-        let layout = Layout::new(&input.positions.xyz);
+        let layout = Layout::new(&source.positions.xyz);
         let planes = layout.z_values.len();
         let provenance = Provenance {
-            input: Some(input.identity.clone()),
+            input: Some(source.identity.clone()),
             ..self.provenance.clone()
         };
         (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
@@ -166,8 +165,8 @@ impl Opener {
         if report.files_written.is_empty() {
             return Ok(Opened::Complete);
         }
-        self.warn(&input.positions, frames, report, progress);
-        let mut plan = self.plan(index, subject, writer, &input);
+        self.warn(&source, report, progress);
+        let mut plan = self.plan(index, subject, writer, &source);
         let cut = match self.budget.cut(&mut plan, planes, wanted.traces) {
             Ok(cut) => cut,
             Err(needed) => {
@@ -176,7 +175,7 @@ impl Opener {
             }
         };
         let found = Found {
-            input: &input,
+            source: &source,
             files,
             provenance: &provenance,
             planes,
@@ -194,7 +193,7 @@ impl Opener {
             wanted,
             provenance,
             layout,
-            xyz: input.positions.xyz,
+            xyz: source.positions.xyz,
             metadata,
             noise_level: vec![f32::NAN; neurons],
             model_noise_level: vec![0; neurons],
@@ -211,7 +210,7 @@ impl Opener {
     }
 
     /// Opens the recording, after a crash trial of its files.
-    fn read_input(&self, subject: &Subject) -> Result<SubjectInput, Box<dyn Error>> {
+    fn read_source(&self, subject: &Subject) -> Result<Source, Box<dyn Error>> {
         let dataset = &self.config.calcium_dataset;
         crash_trial::subject(subject, dataset)?;
         Ok(input::open(subject, dataset)?)
@@ -235,14 +234,9 @@ impl Opener {
     }
 
     /// Warns of what is odd in the positions and of recordings that are too short.
-    fn warn(
-        &self,
-        positions: &Positions,
-        frames: usize,
-        report: &mut SubjectReport,
-        progress: &Progress,
-    ) {
-        report.warnings.clone_from(&positions.warnings);
+    fn warn(&self, source: &Source, report: &mut SubjectReport, progress: &Progress) {
+        let frames = source.frames();
+        report.warnings.clone_from(&source.warnings);
         if frames < self.windowsize {
             report.warnings.push(format!(
                 "{frames} frames are fewer than the model's window of {}: no frame has a spike rate, and there are no spikes",
@@ -255,21 +249,14 @@ impl Opener {
     }
 
     /// The plan of a subject that is not yet cut into stretches, without journal and traces file.
-    fn plan(
-        &self,
-        index: usize,
-        subject: &Subject,
-        writer: usize,
-        input: &SubjectInput,
-    ) -> SubjectPlan {
+    fn plan(&self, index: usize, subject: &Subject, writer: usize, source: &Source) -> SubjectPlan {
         let config = &self.config;
-        let (neurons, frames) = (input.traces.neurons(), input.traces.frames());
+        let (neurons, frames) = (source.neurons(), source.frames());
         SubjectPlan {
             index,
             name: subject.name.clone(),
-            traces_path: subject.time_series(),
-            dataset: config.calcium_dataset.clone(),
-            storage: input.traces.storage(),
+            location: source.location.clone(),
+            storage: source.storage(),
             frames,
             neurons,
             unit_neurons: unit_neurons(neurons, frames, config.batch_size),
@@ -284,7 +271,7 @@ impl Opener {
     fn beyond_memory(&self, plan: &SubjectPlan, needed: u64) -> String {
         format!(
             "{}: {} neurons of {} frames take about {} on each rank, --memory_limit is {}: raise it",
-            plan.traces_path.display(),
+            plan.location,
             plan.neurons,
             plan.frames,
             MemorySize(needed),
@@ -324,7 +311,7 @@ fn open_earlier(
         let file = match earlier {
             Some(file) => file,
             None => {
-                let positions = &found.input.positions;
+                let positions = &found.source.positions;
                 TracesFile::create(path, frames, &positions.xyz, &positions.source_row)?
             }
         };

@@ -1,50 +1,36 @@
 //! The recording that a rank reads at the moment.
 
-use spikegrid_files::input::traces::{Samples, Traces};
+use spikegrid_files::input::{Reader, Samples};
 
 use crate::run::subject_plan::SubjectPlan;
 
 /// The recording that was read last, kept open: the next piece is most likely one of the same subject.
 #[derive(Debug, Default)]
 pub struct OpenRecording {
-    /// The subject and its traces.
-    open: Option<(usize, Traces)>,
+    /// The subject and its recording.
+    open: Option<(usize, Reader)>,
 }
 
 impl OpenRecording {
-    /// The traces of a subject, opened in place of another subject's if need be.
+    /// The recording of a subject, opened in place of another subject's if need be.
     ///
     /// # Errors
     /// The file cannot be opened, or its dataset is not the one that rank 0 found when it planned the subject.
-    pub fn traces(&mut self, plan: &SubjectPlan) -> Result<&Traces, String> {
-        let traces = match self.open.take() {
-            Some((subject, traces)) if subject == plan.index => traces,
-            _ => {
-                let orientation = plan.storage.orientation;
-                let traces = Traces::open(&plan.traces_path, &plan.dataset, orientation);
-                traces.map_err(|error| error.to_string())?
-            }
+    pub fn reader(&mut self, plan: &SubjectPlan) -> Result<&Reader, String> {
+        let reader = match self.open.take() {
+            Some((subject, reader)) if subject == plan.index => reader,
+            _ => plan.location.open().map_err(|error| error.to_string())?,
         };
-        if traces.storage() != plan.storage {
-            return Err(format!(
-                "{} changed while it was processed: {} frames of {} neurons are now {} of {}, or stored otherwise",
-                plan.traces_path.display(),
-                plan.frames,
-                plan.neurons,
-                traces.frames(),
-                traces.neurons()
-            ));
-        }
-        let (_, traces) = self.open.insert((plan.index, traces));
-        Ok(traces)
+        let (_, reader) = self.open.insert((plan.index, reader));
+        Ok(reader)
     }
 
     /// The samples of one unit.
     ///
     /// # Errors
-    /// As [`traces`](Self::traces), or the samples cannot be read.
+    /// As [`reader`](Self::reader), or the samples cannot be read.
     pub fn read_unit(&mut self, plan: &SubjectPlan, unit: usize) -> Result<Samples, String> {
-        let samples = self.traces(plan)?.read_neurons(plan.unit(unit));
+        let samples = self.reader(plan)?.read_neurons(plan.unit(unit));
         samples.map_err(|error| error.to_string())
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_core::unit::{PlottedNeuron, UnitOutput, UnitSummary};
-use spikegrid_files::input::traces::{Piece, Samples, Traces};
+use spikegrid_files::input::{Piece, Reader, Samples};
 use spikegrid_files::output::journal::{self, JournalledUnit};
 
 use crate::run::assembly::{self, Assembly};
@@ -67,7 +67,7 @@ impl WorkerSubject {
     /// If the file cannot be read.
     pub fn read(
         &mut self,
-        traces: &Traces,
+        traces: &Reader,
         stretch: usize,
         piece: &Piece,
     ) -> Result<Vec<(usize, Samples)>, String> {

@@ -1,13 +1,12 @@
 //! What every rank knows of a subject, and how it is cut into work units.
 
 use std::ops::Range;
-use std::path::PathBuf;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use spikegrid_core::unit::Units;
-use spikegrid_files::input::traces::{Piece, Storage};
+use spikegrid_files::input::{Location, Piece, Storage};
 use spikegrid_files::output::journal::Journal;
 use spikegrid_files::output::traces::TracesFile;
 
@@ -25,11 +24,9 @@ pub struct SubjectPlan {
     pub index: usize,
     /// Name of its folder.
     pub name: String,
-    /// `TimeSeries.h5`.
-    pub traces_path: PathBuf,
-    /// The dataset with the traces.
-    pub dataset: String,
-    /// How that dataset lies in its file.
+    /// Where its fluorescence lies.
+    pub location: Location,
+    /// How it lies in its file.
     pub storage: Storage,
     /// Frames, T.
     pub frames: usize,
@@ -58,8 +55,7 @@ impl SubjectPlan {
         Self {
             index: 0,
             name: String::new(),
-            traces_path: PathBuf::new(),
-            dataset: String::new(),
+            location: Location::made_up(storage),
             storage,
             frames,
             neurons,

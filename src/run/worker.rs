@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use spikegrid_core::grid::Layout;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
-use spikegrid_files::input::traces::{Piece, Samples};
+use spikegrid_files::input::{Piece, Samples};
 use spikegrid_files::output::journal::JournalledUnit;
 use spikegrid_inference::pipeline::{Pipeline, Workers};
 
@@ -209,7 +209,7 @@ impl Worker {
     fn read(&mut self, outbox: &mut impl Outbox, to_read: &PieceToRead) -> Result<(), String> {
         let (subject, stretch) = (to_read.subject, to_read.stretch);
         let held = self.subjects.get_mut(&subject).ok_or(UNKNOWN)?;
-        let traces = self.recording.traces(&held.plan)?;
+        let traces = self.recording.reader(&held.plan)?;
         for (rank, samples) in held.read(traces, stretch, &to_read.piece)? {
             let samples = Message::Samples {
                 subject,

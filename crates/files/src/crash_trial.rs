@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::param::clock_ticks_per_second;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
 use thiserror::Error;
@@ -41,8 +42,7 @@ pub struct CrashingFile {
 /// What is in a file that is read.
 #[derive(Debug, Serialize, Deserialize)]
 enum Content {
-    TimeSeries { dataset: String },
-    Positions,
+    Recording(input::Content),
     Weights,
     Grids,
     Metadata,
@@ -51,16 +51,14 @@ enum Content {
 
 type Trial = (PathBuf, Content);
 
-/// Tries the two files of a subject.
+/// Tries the files of a subject's recording.
 ///
 /// # Errors
 /// The file that the library does not survive.
 pub fn subject(subject: &Subject, dataset: &str) -> Result<(), CrashingFile> {
-    let dataset = dataset.to_owned();
-    survive(&[
-        (subject.time_series(), Content::TimeSeries { dataset }),
-        (subject.data_full(), Content::Positions),
-    ])
+    let files = input::files_to_try(subject, dataset).into_iter();
+    let trials = files.map(|(path, content)| (path, Content::Recording(content)));
+    survive(&trials.collect::<Vec<_>>())
 }
 
 /// Tries what an earlier run left of a subject.
@@ -111,12 +109,11 @@ pub fn read_trials() -> bool {
         }
         // What is wrong with the file is said by the process that needs it.
         match content {
-            Content::TimeSeries { dataset } => input::traces::try_out(&path, &dataset),
-            Content::Positions => drop(input::matlab::read_anatomy(&path)),
+            Content::Recording(content) => content.read(&path),
             Content::Weights => drop(read_weights(&path)),
             Content::Grids => drop(provenance::read(&path)),
             Content::Metadata => drop(Metadata::read(&path).map(|found| found.is_in(&path))),
-            Content::Traces => TracesFile::try_out(&path),
+            Content::Traces => TracesFile::read_for_trial(&path),
         }
     }
     true
@@ -147,9 +144,7 @@ fn survive(trials: &[Trial]) -> Result<(), CrashingFile> {
         return Ok(());
     };
     let advice = match content {
-        Content::TimeSeries { .. } | Content::Positions | Content::Weights => {
-            "copy or save the file again"
-        }
+        Content::Recording(_) | Content::Weights => "copy or save the file again",
         Content::Grids | Content::Metadata | Content::Traces => {
             "remove it, and it is written again"
         }
@@ -200,13 +195,12 @@ fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
 
 /// Processor time that a process has used, as Linux tells it; zero elsewhere.
 fn processor_time(process: u32) -> Duration {
-    const TICKS_PER_SECOND: u64 = 100;
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // "pid (name) state …"; the name may hold anything. The 12th and 13th fields after it count ticks.
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
     let ticks = fields.split(' ').skip(11).take(2);
     let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+    Duration::from_millis(ticks * 1000 / clock_ticks_per_second().max(1))
 }
 
 /// Whether a file has HDF5's signature where it may be: at its beginning, or after a user block.

@@ -8,27 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
 
-/// One recording: a folder `subject_*` with `TimeSeries.h5` and `data_full.mat`.
+/// A folder `subject_*`, which holds one recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// Name of the folder, also that of the output folder. [`open`](super::open) refuses one that is not UTF-8.
     pub name: String,
     /// The folder.
     pub dir: PathBuf,
-}
-
-impl Subject {
-    /// The file with the traces (rule 2.2).
-    #[must_use]
-    pub fn time_series(&self) -> PathBuf {
-        self.dir.join("TimeSeries.h5")
-    }
-
-    /// The file with the cell positions (rule 2.3).
-    #[must_use]
-    pub fn data_full(&self) -> PathBuf {
-        self.dir.join("data_full.mat")
-    }
 }
 
 /// The folders `subject_*` directly in `input_dir`, in natural order: `subject_2` before `subject_10` (rule 2.1).

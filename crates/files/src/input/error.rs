@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::matlab::MatError;
-use super::traces::Piece;
+use super::storage::Piece;
 
 /// Why the input folder or one subject cannot be read. Every message is one line and says which file, what was expected
 /// and what was found.
@@ -138,6 +138,24 @@ pub enum InputError {
         y: f64,
         /// Third coordinate.
         z: f64,
+    },
+    /// The fluorescence lies otherwise than when rank 0 opened the recording.
+    #[error(
+        "{path} changed while it was processed: {frames} frames of {neurons} neurons are now {frames_now} of {neurons_now}, \
+         or stored otherwise",
+        path = path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its frames before.
+        frames: usize,
+        /// Its neurons before.
+        neurons: usize,
+        /// Its frames now.
+        frames_now: usize,
+        /// Its neurons now.
+        neurons_now: usize,
     },
     /// A request for a piece that the dataset does not have.
     #[error(

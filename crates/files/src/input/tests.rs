@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::time_series::identity;
 use super::*;
 
 /// A subject with the positions of a fixture (six cells, of which 2 and 5 are invalid unless its name says otherwise).
@@ -44,7 +45,7 @@ impl Recording {
         }
     }
 
-    fn open(&self) -> Result<SubjectInput, InputError> {
+    fn open(&self) -> Result<Source, InputError> {
         open(&self.subject, "CellResp")
     }
 
@@ -66,17 +67,13 @@ fn rule_2_2_the_orientation_is_the_one_that_fits_the_number_of_cells() {
         ([4, 4], Orientation::FramesByNeurons, 4),
         ([1, 4], Orientation::FramesByNeurons, 1),
     ] {
-        let input = Recording::new("compressed.mat", shape, None)
-            .open()
-            .expect("input");
-        assert_eq!(input.traces.storage().orientation, orientation, "{shape:?}");
-        assert_eq!(
-            (input.traces.frames(), input.traces.neurons()),
-            (frames, 4),
-            "{shape:?}"
-        );
+        let recording = Recording::new("compressed.mat", shape, None);
+        let input = recording.open().expect("input");
+        assert_eq!(input.storage().orientation, orientation, "{shape:?}");
+        assert_eq!((input.frames(), input.neurons()), (frames, 4), "{shape:?}");
         assert_eq!(input.positions.source_row, [0, 2, 3, 5]);
-        let second = input.traces.read_neurons(1..2).expect("samples");
+        let reader = input.location.open().expect("fluorescence");
+        let second = reader.read_neurons(1..2).expect("samples");
         let trace = second.traces(&(1..2));
         let other = if orientation == Orientation::FramesByNeurons {
             1.0
@@ -110,15 +107,15 @@ fn rule_2_4_abs_ix_is_used_whatever_the_invalid_rows_leave() {
         .expect("input");
     assert_eq!(input.positions.source_row, [5, 1]);
     assert_eq!(input.positions.xyz[0], [50.25, 51.25, 52.25]);
-    assert_eq!(input.positions.warnings.len(), 1);
+    assert_eq!(input.warnings.len(), 1);
     let agreeing = Recording::new("compressed.mat", [9, 4], Some(&[1.0, 3.0, 4.0, 6.0]))
         .open()
         .expect("input");
-    assert_eq!(agreeing.positions.warnings, [""; 0]);
+    assert_eq!(agreeing.warnings, [""; 0]);
     let one = Recording::new("no_index.mat", [1, 1], Some(&[3.0]))
         .open()
         .expect("input");
-    assert_eq!((one.traces.frames(), one.traces.neurons()), (1, 1));
+    assert_eq!((one.frames(), one.neurons()), (1, 1));
 }
 
 #[test]
@@ -147,12 +144,7 @@ fn rule_8_7_the_identity_changes_with_the_files() {
     let recording = Recording::new("compressed.mat", [9, 4], None);
     let before = recording.open().expect("input").identity;
     assert_eq!(before, identity(&recording.subject).expect("identity"));
-    let text = serde_json::to_string(&before).expect("JSON");
-    assert_eq!(
-        before,
-        serde_json::from_str::<InputIdentity>(&text).expect("JSON")
-    );
-    let path = recording.subject.data_full();
+    let path = recording.subject.dir.join("data_full.mat");
     let file = std::fs::File::options()
         .append(true)
         .open(&path)
@@ -160,11 +152,47 @@ fn rule_8_7_the_identity_changes_with_the_files() {
     file.set_modified(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(7))
         .expect("a time");
     let after = identity(&recording.subject).expect("identity");
-    assert_eq!(
-        (after.data_full.size, after.data_full.modified_ns),
-        (before.data_full.size, 7_000_000_000)
+    assert_ne!(after, before);
+    let [before, after] = [before, after].map(|identity| serde_json::json!(identity));
+    assert_eq!(after["data_full"]["size"], before["data_full"]["size"]);
+    assert_eq!(after["data_full"]["modified_ns"], 7_000_000_000_u64);
+    assert_eq!(after["time_series"], before["time_series"]);
+}
+
+#[test]
+fn rule_8_7_the_identity_is_written_as_in_earlier_versions() {
+    let recording = Recording::new("compressed.mat", [9, 4], None);
+    let sizes = ["TimeSeries.h5", "data_full.mat"].map(|name| {
+        let path = recording.subject.dir.join(name);
+        let file = std::fs::File::options().append(true).open(path);
+        let file = file.expect("a file");
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(5);
+        file.set_modified(time).expect("a time");
+        file.metadata().expect("metadata").len()
+    });
+    let identity = identity(&recording.subject).expect("identity");
+    let expected = format!(
+        r#"{{"time_series":{{"size":{},"modified_ns":5}},"data_full":{{"size":{},"modified_ns":5}}}}"#,
+        sizes[0], sizes[1]
     );
-    assert_eq!(after.time_series, before.time_series);
+    assert_eq!(serde_json::to_string(&identity).expect("JSON"), expected);
+}
+
+#[test]
+fn a_file_that_changed_since_it_was_opened_is_refused() {
+    let recording = Recording::new("compressed.mat", [9, 4], None);
+    let location = recording.open().expect("input").location;
+    let path = recording.subject.dir.join("TimeSeries.h5");
+    let file = hdf5::File::create(&path).expect("a file");
+    let dataset = file.new_dataset::<f32>().shape((8, 4)).create("CellResp");
+    drop((dataset, file));
+    let message = location.open().expect_err("another file").to_string();
+    assert!(
+        message.contains(
+            "TimeSeries.h5 changed while it was processed: 9 frames of 4 neurons are now 8 of 4"
+        ),
+        "{message}"
+    );
 }
 
 #[test]
@@ -194,7 +222,7 @@ fn rules_2_3_and_2_4_reference_subjects_have_the_positions_of_the_golden_file() 
         let dff = group.dataset("dff_subtract").expect("dff");
         assert_eq!(
             dff.shape(),
-            [input.traces.neurons(), input.traces.frames()],
+            [input.neurons(), input.frames()],
             "{}",
             subject.name
         );
@@ -213,13 +241,14 @@ fn rules_2_3_and_2_4_reference_subjects_have_the_positions_of_the_golden_file() 
         }
         let nan = usize::from(expected.iter().any(|v| v.is_nan()));
         assert_eq!(
-            input.positions.warnings.len(),
+            input.warnings.len(),
             nan,
             "{}: {:?}",
             subject.name,
-            input.positions.warnings
+            input.warnings
         );
-        let last = input.traces.neurons() - 1;
-        input.traces.read_neurons(last..last + 1).expect("a trace");
+        let last = input.neurons() - 1;
+        let reader = input.location.open().expect("fluorescence");
+        reader.read_neurons(last..last + 1).expect("a trace");
     }
 }

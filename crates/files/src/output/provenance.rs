@@ -5,19 +5,19 @@ use std::str::FromStr;
 
 use hdf5::File;
 use hdf5::types::VarLenUnicode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
 
 use super::OutputError;
 use super::grids::GRIDS;
-use crate::input::InputIdentity;
+use crate::input::Identity;
 
 const CONFIG: &str = "config";
 
 /// Everything that decides a subject's results: written with them, and compared before they are taken as done
 /// (rule 8.7). What only changes how they are computed (ranks, threads, memory) is not part of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Provenance {
     pub cascade_model: String,
     pub model_sha256: String,
@@ -31,7 +31,7 @@ pub struct Provenance {
     pub seed: u32,
     pub split_ratio: f64,
     /// Which input files; none before a subject is opened.
-    pub input: Option<InputIdentity>,
+    pub input: Option<Identity>,
 }
 
 /// Writes the attributes of a grids file of `T` frames and `Z` planes.

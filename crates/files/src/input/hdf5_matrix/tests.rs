@@ -1,18 +1,23 @@
 //! Rule 2.2, on the file that `tests/fixtures/make_traces.py` writes and on files written here.
 
+use std::path::Path;
+
 use super::*;
+use crate::input::storage::Orientation;
 
 const FIXTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../tests/fixtures/traces.h5"
 );
 
-fn open_fixture(dataset: &str) -> Result<Traces, InputError> {
-    Traces::open(Path::new(FIXTURE), dataset, Orientation::FramesByNeurons)
+fn open_fixture(dataset: &str) -> Result<Matrix, InputError> {
+    Matrix::open(Path::new(FIXTURE), dataset, Orientation::FramesByNeurons)
 }
 
-fn read(traces: &Traces, neurons: Range<usize>) -> Vec<f32> {
-    let samples = traces.read_neurons(neurons.clone()).expect("samples");
+fn read(traces: &Matrix, neurons: Range<usize>) -> Vec<f32> {
+    let piece = traces.storage().all_frames(neurons.clone());
+    let mut samples = Samples::new(&traces.storage(), piece.clone());
+    traces.read(&piece, &mut [&mut samples]).expect("samples");
     samples.traces(&neurons)
 }
 
@@ -34,7 +39,11 @@ fn rule_2_2_every_number_type_in_either_byte_order() {
             continue;
         }
         let traces = open_fixture(&name).expect("traces");
-        assert_eq!((traces.frames(), traces.neurons()), (10, 7), "{name}");
+        assert_eq!(
+            (traces.storage().frames(), traces.storage().neurons()),
+            (10, 7),
+            "{name}"
+        );
         let offset = if name.starts_with('u') { 0.0 } else { 20.0 };
         assert_eq!(read(&traces, 0..7), expected(0..7, offset), "{name}");
         assert_eq!(read(&traces, 3..5), expected(3..5, offset), "{name}");
@@ -109,7 +118,7 @@ fn rule_2_2_a_damaged_file_gives_the_librarys_short_reason() {
         (&[], "signature"),
     ] {
         std::fs::write(&path, content).expect("a file");
-        let message = Traces::open(&path, "CellResp", Orientation::FramesByNeurons)
+        let message = Matrix::open(&path, "CellResp", Orientation::FramesByNeurons)
             .expect_err("damaged")
             .to_string();
         assert!(
@@ -119,18 +128,18 @@ fn rule_2_2_a_damaged_file_gives_the_librarys_short_reason() {
             "{message}"
         );
     }
-    let missing = Traces::open(&dir.path().join("no.h5"), "x", Orientation::FramesByNeurons)
+    let missing = Matrix::open(&dir.path().join("no.h5"), "x", Orientation::FramesByNeurons)
         .expect_err("missing")
         .to_string();
     assert!(missing.contains("no such file"), "{missing}");
-    let folder = Traces::open(dir.path(), "x", Orientation::FramesByNeurons)
+    let folder = Matrix::open(dir.path(), "x", Orientation::FramesByNeurons)
         .expect_err("folder")
         .to_string();
     assert!(folder.contains("found a folder"), "{folder}");
 }
 
 /// A file of values of (row, column), in chunks if asked for, which are deflated or plain and no larger than the dataset.
-pub(crate) fn write(
+fn write(
     path: &Path,
     [rows, columns]: [usize; 2],
     chunk: Option<(usize, usize)>,
@@ -164,8 +173,8 @@ fn check_layouts(shape: [usize; 2], chunks: &[Option<(usize, usize)>], left_out:
     for (chunk, deflated) in chunks.iter().map(|chunk| (*chunk, false)).chain(deflated) {
         write(&path, shape, chunk, deflated, value);
         for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
-            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
-            let (frames, neurons) = (traces.frames(), traces.neurons());
+            let traces = Matrix::open(&path, "CellResp", orientation).expect("traces");
+            let (frames, neurons) = (traces.storage().frames(), traces.storage().neurons());
             for [before, after] in left_out {
                 let start = neurons.min(*before);
                 let range = start..neurons.saturating_sub(*after).max(start);
@@ -220,8 +229,11 @@ fn rule_2_2_one_frame_or_one_neuron() {
     let path = dir.path().join("TimeSeries.h5");
     for shape in [[1, 5], [5, 1], [1, 1]] {
         write(&path, shape, None, false, value);
-        let traces = Traces::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
-        assert_eq!([traces.frames(), traces.neurons()], shape);
+        let traces = Matrix::open(&path, "CellResp", Orientation::FramesByNeurons).expect("traces");
+        assert_eq!(
+            [traces.storage().frames(), traces.storage().neurons()],
+            shape
+        );
         assert_eq!(read(&traces, 0..shape[1]).len(), shape[0] * shape[1]);
     }
 }
@@ -256,7 +268,7 @@ fn some_frames_of_some_neurons_from_any_layout_and_orientation() {
     ] {
         write(&path, [140, 140], chunk, false, value);
         for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
-            let traces = Traces::open(&path, "CellResp", orientation).expect("traces");
+            let traces = Matrix::open(&path, "CellResp", orientation).expect("traces");
             let mut samples = Samples::new(&traces.storage(), piece.clone());
             traces.read(&piece, &mut [&mut samples]).expect("a piece");
             for neurons in [60..70, 63..66] {
@@ -284,119 +296,4 @@ fn a_piece_that_is_not_there_is_an_error() {
     assert!(!read(0..1, 3..11));
     let reversed = Range { start: 3, end: 2 };
     assert!(!read(0..1, reversed));
-}
-
-/// Row and column of every chunk that these rows and columns touch.
-fn chunks_of(
-    rows: &Range<usize>,
-    columns: &Range<usize>,
-    [high, wide]: [usize; 2],
-) -> impl Iterator<Item = (usize, usize)> {
-    let columns = columns.start / wide..(columns.end - 1) / wide + 1;
-    (rows.start / high..(rows.end - 1) / high + 1)
-        .flat_map(move |row| columns.clone().map(move |column| (row, column)))
-}
-
-#[test]
-fn blocks_cover_everything_once_and_touch_no_chunk_again() {
-    for chunk in [
-        None,
-        Some([1, 1]),
-        Some([64, 64]),
-        Some([1, 5000]),
-        Some([9000, 1]),
-        Some([9000, 700]),
-        Some([500, 3000]),
-    ] {
-        for (rows, columns) in [(0..8000, 100..900), (10..5000, 0..5000), (3..4, 7..8)] {
-            let blocks: Vec<_> = blocks(rows.clone(), columns.clone(), chunk, BLOCK).collect();
-            let mut covered = 0;
-            let mut last_seen = std::collections::HashMap::new();
-            for (place, [block_rows, block_columns]) in blocks.iter().enumerate() {
-                assert!(rows.start <= block_rows.start && block_rows.end <= rows.end);
-                assert!(columns.start <= block_columns.start && block_columns.end <= columns.end);
-                assert!(block_rows.len() * block_columns.len() <= BLOCK.max(block_columns.len()));
-                covered += block_rows.len() * block_columns.len();
-                let Some([high, wide]) = chunk else { continue };
-                if high * wide < 100 {
-                    continue;
-                }
-                for (row, column) in chunks_of(block_rows, block_columns, [high, wide]) {
-                    if let Some(before) = last_seen.insert((row, column), place) {
-                        assert!(
-                            before + 1 == place && high * wide > BLOCK,
-                            "{chunk:?}: chunk ({row}, {column})"
-                        );
-                    }
-                }
-            }
-            assert_eq!(covered, rows.len() * columns.len(), "{chunk:?}");
-            assert!(
-                chunk.is_some_and(|[h, w]| h * w > BLOCK)
-                    || blocks.len() <= 2 + 4 * covered.div_ceil(BLOCK),
-                "{chunk:?}: {}",
-                blocks.len()
-            );
-        }
-    }
-}
-
-#[test]
-fn blocks_of_one_chunk_lie_in_one() {
-    for [high, wide] in [[1, 1], [63, 313], [9000, 1], [500, 3000], [1, 1 << 20]] {
-        let chunk = Some([high, wide]);
-        let (rows, columns) = (10..1000, 100..5000);
-        let mut covered = 0;
-        for [block_rows, block_columns] in blocks(rows.clone(), columns.clone(), chunk, ONE_CHUNK) {
-            assert_eq!(
-                chunks_of(&block_rows, &block_columns, [high, wide]).count(),
-                1
-            );
-            assert!(block_rows.len() * block_columns.len() <= BLOCK.max(block_columns.len()));
-            covered += block_rows.len() * block_columns.len();
-        }
-        assert_eq!(covered, rows.len() * columns.len(), "{chunk:?}");
-    }
-}
-
-#[test]
-fn pieces_are_whole_rows_or_chunks_and_cover_the_stretch_once() {
-    for chunk in [
-        None,
-        Some([1, 20_000]),
-        Some([63, 313]),
-        Some([4000, 20_000]),
-    ] {
-        for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
-            let storage = Storage {
-                orientation,
-                shape: [4000, 20_000],
-                chunk,
-                value_bytes: 4,
-            };
-            for neurons in [0..storage.neurons(), 100..2_100] {
-                let pieces = storage.pieces(neurons.clone());
-                let [high, wide] = chunk.unwrap_or([1, 20_000]);
-                let mut seen = std::collections::HashMap::new();
-                let mut edge_seen = false;
-                for (place, piece) in pieces.iter().enumerate() {
-                    let [rows, columns] = orientation.axes(piece);
-                    for chunk in chunks_of(&rows, &columns, [high, wide]) {
-                        let before = seen.insert(chunk, place);
-                        assert_eq!(before, None, "a chunk in two pieces");
-                    }
-                    let edge = columns.start / wide == 20_000 / wide;
-                    assert!(edge || !edge_seen, "chunks across the edge come last");
-                    edge_seen |= edge;
-                }
-                let samples: usize = pieces.iter().map(Piece::samples).sum();
-                assert_eq!(samples, neurons.len() * storage.frames());
-                assert!(
-                    pieces
-                        .iter()
-                        .all(|piece| piece.samples() <= storage.largest_piece())
-                );
-            }
-        }
-    }
 }

@@ -1,0 +1,147 @@
+//! What an HDF5 file says of a dataset with two axes, before it is known which axis is that of the frames.
+
+use std::path::Path;
+
+use hdf5::{Dataset, File, LocationType};
+
+use super::chunks;
+use crate::hdf5_access::{self, NumberKind, reason, shape_text};
+use crate::input::error::InputError;
+use crate::input::identity::require_file;
+use crate::input::storage::{Orientation, Storage};
+
+/// Shape, type and layout of a dataset.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::input) struct Header {
+    /// Rows and columns.
+    pub(in crate::input) shape: [usize; 2],
+    pub(super) chunk: Option<[usize; 2]>,
+    pub(super) kind: NumberKind,
+    pub(super) value_bytes: usize,
+    /// Whether it is stored in chunks without filters.
+    pub(super) plain_chunks: bool,
+}
+
+impl Header {
+    /// Opens a file and reads the header of a dataset; the open file comes with it.
+    ///
+    /// # Errors
+    /// If the file or dataset is missing or damaged, or is not a non-empty dataset of numbers with two axes.
+    pub(in crate::input) fn read(path: &Path, dataset: &str) -> Result<(Header, File), InputError> {
+        require_file(path, "the HDF5 file with the traces")?;
+        let file = hdf5_access::open(path).map_err(|error| hdf5_error(path, dataset, &error))?;
+        let header = Self::of(&file, path, dataset)?;
+        Ok((header, file))
+    }
+
+    /// How the dataset lies in its file, once it is known what its rows and columns are.
+    pub(in crate::input) fn storage(&self, orientation: Orientation) -> Storage {
+        Storage {
+            orientation,
+            shape: self.shape,
+            chunk: self.chunk,
+            value_bytes: self.value_bytes,
+        }
+    }
+
+    fn of(file: &File, path: &Path, dataset: &str) -> Result<Header, InputError> {
+        let failed = |error: hdf5::Error| hdf5_error(path, dataset, &error);
+        let open = existing_dataset(file, path, dataset)?.ok_or_else(|| InputError::NoDataset {
+            path: path.to_owned(),
+            dataset: dataset.to_owned(),
+            found: hdf5_access::member_list(file),
+        })?;
+        let wrong = |found: String| InputError::Dataset {
+            path: path.to_owned(),
+            dataset: dataset.to_owned(),
+            expected: "a (frames, neurons) dataset of integers or floating-point numbers"
+                .to_owned(),
+            found,
+        };
+        let kind = hdf5_access::number_kind(&open)
+            .map_err(|kind| wrong(format!("{kind} in shape {}", shape_text(&open.shape()))))?;
+        let shape = match open.shape()[..] {
+            [rows, columns] if rows > 0 && columns > 0 && rows.checked_mul(columns).is_some() => {
+                [rows, columns]
+            }
+            [rows, columns] if rows > 0 && columns > 0 => {
+                return Err(wrong(format!(
+                    "an impossible size, {}",
+                    shape_text(&open.shape())
+                )));
+            }
+            [_, _] => {
+                return Err(wrong(format!(
+                    "an empty one, {}",
+                    shape_text(&open.shape())
+                )));
+            }
+            _ => {
+                return Err(wrong(format!(
+                    "{} dimensions, shape {}",
+                    open.ndim(),
+                    shape_text(&open.shape())
+                )));
+            }
+        };
+        let chunk = match open.chunk().as_deref() {
+            Some(&[rows, columns]) => Some([rows, columns]),
+            _ => None,
+        };
+        let value_bytes = open.dtype().map_err(failed)?.size();
+        Ok(Header {
+            shape,
+            chunk,
+            kind,
+            value_bytes,
+            plain_chunks: chunks::plain(&open),
+        })
+    }
+}
+
+/// Opens a dataset, or `None` where the file has nothing of that name.
+pub(in crate::input) fn existing_dataset(
+    file: &File,
+    path: &Path,
+    name: &str,
+) -> Result<Option<Dataset>, InputError> {
+    // A disk that fails makes links look absent as well: then the list of them cannot be read either.
+    if !file.link_exists(name) {
+        let names = file.member_names();
+        let names = names.map_err(|error| hdf5_error(path, name, &error))?;
+        if names.iter().all(|present| present != name) {
+            return Ok(None);
+        }
+    }
+    if let Ok(kind @ (LocationType::Group | LocationType::NamedDatatype)) =
+        file.loc_type_by_name(name)
+    {
+        let found = if kind == LocationType::Group {
+            "a group"
+        } else {
+            "a datatype"
+        };
+        let (path, dataset) = (path.to_owned(), name.to_owned());
+        return Err(InputError::Dataset {
+            path,
+            dataset,
+            expected: "a dataset".to_owned(),
+            found: found.to_owned(),
+        });
+    }
+    file.dataset(name)
+        .map(Some)
+        .map_err(|error| hdf5_error(path, name, &error))
+}
+
+/// A library error about a dataset, in a few words.
+pub(in crate::input) fn hdf5_error(path: &Path, dataset: &str, error: &hdf5::Error) -> InputError {
+    let reason = reason(error);
+    let advice = hdf5_access::advice(&reason);
+    InputError::Hdf5 {
+        path: path.to_owned(),
+        what: format!("the dataset {dataset}"),
+        reason,
+        advice,
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads a dataset with two axes of an HDF5 file, in any layout and of any number type (rule 2.2).
+//!
+//! `header` says what the dataset is, `hyperslab` reads parts of it through HDF5, and `chunks` inflates ordinary chunks itself.
+
+mod chunks;
+mod header;
+mod hyperslab;
+
+use std::fs;
+use std::num::NonZero;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use hdf5::{Dataset, File};
+use rustix::fs::{Advice, fadvise};
+
+use super::error::InputError;
+use super::samples::{Block, Number, Samples};
+use super::storage::{BLOCK, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
+use crate::hdf5_access::{self, NumberKind};
+use chunks::{Chunks, Coding};
+pub(super) use header::{Header, existing_dataset, hdf5_error};
+use hyperslab::HyperslabReader;
+
+/// Bytes of chunks that HDF5 keeps, at least.
+const CACHE: usize = 1 << 20;
+
+/// Names the type that holds numbers of a kind.
+macro_rules! with_type {
+    ($kind:expr, $N:ident => $body:expr) => {
+        with_type!(@ $kind, $N => $body, F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
+    };
+    (@ $kind:expr, $N:ident => $body:expr, $($Kind:ident $type:ty),+) => {
+        match $kind {
+            $(NumberKind::$Kind => {
+                type $N = $type;
+                $body
+            })+
+        }
+    };
+}
+
+/// An open dataset with two axes.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    path: PathBuf,
+    name: String,
+    dataset: Dataset,
+    _file: File,
+    /// Where a dataset begins that is stored in one piece, for advice alone: it may lie in a file that this one links to.
+    stored: Option<(fs::File, u64)>,
+    kind: NumberKind,
+    /// Whether it is stored in chunks without filters.
+    plain_chunks: bool,
+    /// How its chunks are inflated here, if that is not left to HDF5.
+    coding: Option<Coding>,
+    storage: Storage,
+}
+
+impl Matrix {
+    /// How a dataset lies in its file, if its rows and columns are these.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) fn storage_of(
+        path: &Path,
+        dataset: &str,
+        orientation: Orientation,
+    ) -> Result<Storage, InputError> {
+        let (header, _) = Header::read(path, dataset)?;
+        Ok(header.storage(orientation))
+    }
+
+    /// Opens a dataset of a file (read-only, without MPI).
+    ///
+    /// # Errors
+    /// If the file or dataset is missing or damaged, or is not a non-empty two-dimensional dataset of numbers.
+    pub(super) fn open(
+        path: &Path,
+        dataset: &str,
+        orientation: Orientation,
+    ) -> Result<Matrix, InputError> {
+        let (header, file) = Header::read(path, dataset)?;
+        // The settings belong to the open file: it is opened again with those that suit the dataset.
+        drop(file);
+        let storage = header.storage(orientation);
+        let failed = |error: hdf5::Error| hdf5_error(path, dataset, &error);
+        let row_bytes = storage.shape[1].saturating_mul(storage.value_bytes);
+        // Where chunks have filters, HDF5 takes a whole one for each part of it that is read, so it keeps one.
+        let cached = if header.plain_chunks {
+            0
+        } else {
+            storage.chunk_bytes().max(CACHE)
+        };
+        let file = hdf5_access::open_tuned(path, row_bytes, cached).map_err(failed)?;
+        let open = file.dataset(dataset).map_err(failed)?;
+        Ok(Matrix {
+            path: path.to_owned(),
+            name: dataset.to_owned(),
+            plain_chunks: header.plain_chunks,
+            coding: with_type!(header.kind, N => Coding::of::<N>(&open)),
+            stored: open
+                .offset()
+                .and_then(|start| Some((fs::File::open(path).ok()?, start))),
+            dataset: open,
+            _file: file,
+            kind: header.kind,
+            storage,
+        })
+    }
+
+    /// Reads the index of chunks and the first and last samples of a dataset, whatever comes of it.
+    pub(super) fn read_corners(path: &Path, dataset: &str) {
+        const CORNER: usize = 8;
+        let Ok(matrix) = Matrix::open(path, dataset, Orientation::NeuronsByFrames) else {
+            return;
+        };
+        let _ = matrix.dataset.storage_size();
+        let shape = matrix.storage.shape;
+        let first = shape.map(|extent| 0..extent.min(CORNER));
+        let last = shape.map(|extent| extent.saturating_sub(CORNER)..extent);
+        for corner in [first, last] {
+            let _ = with_type!(matrix.kind, N => matrix.read_as::<N>(corner, &mut []));
+        }
+    }
+
+    /// How the dataset lies in the file.
+    pub(super) fn storage(&self) -> Storage {
+        self.storage
+    }
+
+    /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the file's units,
+    /// rounded to f32.
+    ///
+    /// Beside the parts it holds a block of a MiB or two, and a few chunks of the file. No chunk that lies wholly in the piece is
+    /// inflated more than once.
+    ///
+    /// # Errors
+    /// If the dataset does not have the piece, or the file cannot be read.
+    pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
+        let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
+        let within = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
+        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
+            return Err(InputError::Range {
+                path: self.path.clone(),
+                dataset: self.name.clone(),
+                neurons,
+                frames,
+                piece: piece.clone(),
+            });
+        }
+        if piece.samples() == 0 {
+            return Ok(());
+        }
+        let piece = self.storage.orientation.axes(piece);
+        self.announce(&piece);
+        // In a type that holds every stored number exactly, then rounded to f32 once.
+        let read = with_type!(self.kind, N => self.read_as::<N>(piece, parts));
+        read.map_err(|e| hdf5_error(&self.path, &self.name, &e))
+    }
+
+    /// Tells the system which parts of rows are read next, where they are too far from each other for it to read ahead by
+    /// itself. Parts that are at most 128 KiB apart are not announced: the system's own read-ahead is better, and announcing
+    /// whole rows halves the speed.
+    fn announce(&self, [rows, columns]: &[Range<usize>; 2]) {
+        /// What Linux reads ahead unless told otherwise.
+        const NEAR: u64 = 128 << 10;
+        /// Shorter parts: of each two pages that are read, one is not wanted, so announcing them gains little.
+        const SHORT: u64 = 8 << 10;
+        let Some((file, start)) = &self.stored else {
+            return;
+        };
+        // A damaged file may say any extents.
+        let bytes =
+            |numbers: usize| (numbers as u64).saturating_mul(self.storage.value_bytes as u64);
+        let (row_bytes, length) = (bytes(self.storage.shape[1]), bytes(columns.len()));
+        if row_bytes - length < NEAR || length < SHORT {
+            return;
+        }
+        let first = start.saturating_add(bytes(columns.start));
+        for row in rows.clone() {
+            let place = first.saturating_add(row_bytes.saturating_mul(row as u64));
+            // The reading works without the advice, so it may fail.
+            let _ = fadvise(file, place, NonZero::new(length), Advice::WillNeed);
+        }
+    }
+
+    fn read_as<N: Number>(
+        &self,
+        [rows, columns]: [Range<usize>; 2],
+        parts: &mut [&mut Samples],
+    ) -> Result<(), hdf5::Error> {
+        let mut reader = HyperslabReader::<N>::new(&self.dataset)?;
+        let Some(coding) = self.coding else {
+            // Plain chunks are read whole: parts of their rows go through HDF5 one by one.
+            let (columns, size) = if self.plain_chunks {
+                (self.storage.whole_chunks(columns), ONE_CHUNK)
+            } else {
+                (columns, BLOCK)
+            };
+            return blocks(rows, columns, self.storage.chunk, size)
+                .try_for_each(|block| read_block(&mut reader, block, parts));
+        };
+        let extent = coding.extent;
+        let mut chunks = Chunks::<N>::new(&self.dataset, coding);
+        for [rows, columns] in rectangles(rows, columns, Some(extent), ONE_CHUNK) {
+            let start = [
+                rows.start / extent[0] * extent[0],
+                columns.start / extent[1] * extent[1],
+            ];
+            let Some(values) = chunks.read(start) else {
+                read_block(&mut reader, [rows, columns], parts)?;
+                continue;
+            };
+            let skipped = (rows.start - start[0]) * extent[1] + columns.start - start[1];
+            let block = Block {
+                rows,
+                columns,
+                stride: extent[1],
+                values: &values[skipped..],
+            };
+            parts.iter_mut().for_each(|part| part.put(&block));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a block straight to where it belongs, if that is one place in one part, or by way of the reader's memory.
+fn read_block<N: Number>(
+    reader: &mut HyperslabReader<N>,
+    [rows, columns]: [Range<usize>; 2],
+    parts: &mut [&mut Samples],
+) -> Result<(), hdf5::Error> {
+    let mut places = parts
+        .iter_mut()
+        .filter_map(|part| part.place(&rows, &columns));
+    if let Some(place) = places.next().and_then(N::of_samples) {
+        return reader.read_into(&rows, &columns, place);
+    }
+    let values = reader.read(&rows, &columns)?;
+    let block = Block {
+        rows,
+        stride: columns.len(),
+        columns,
+        values,
+    };
+    parts.iter_mut().for_each(|part| part.put(&block));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

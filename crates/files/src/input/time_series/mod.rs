@@ -1,0 +1,129 @@
+//! The form of a recording that a subject folder with `TimeSeries.h5` and `data_full.mat` has (rules 2.2 to 2.4).
+//!
+//! ```text
+//! TimeSeries.h5 ─ hdf5_matrix ─▶ F, (T, N) or (N, T)
+//! TimeSeries.h5 ─ abs_ix ─▶ absIX ────────────────────┐
+//! data_full.mat ─ matlab ─▶ CellXYZ, IX_inval_anat ───┴ positions ─▶ x, y, z of each neuron
+//! ```
+
+pub(super) mod abs_ix;
+mod positions;
+
+use std::path::PathBuf;
+
+use super::discovery::Subject;
+use super::error::InputError;
+use super::hdf5_matrix::Header;
+use super::identity::Identity;
+use super::matlab;
+use super::source::{Location, Source};
+use super::storage::Orientation;
+use super::trial::Content;
+use abs_ix::AbsIx;
+use positions::Sources;
+
+/// The file with the fluorescence (rule 2.2).
+fn time_series(subject: &Subject) -> PathBuf {
+    subject.dir.join("TimeSeries.h5")
+}
+
+/// The file with the cell positions (rule 2.3).
+fn data_full(subject: &Subject) -> PathBuf {
+    subject.dir.join("data_full.mat")
+}
+
+/// Bytes of `TimeSeries.h5`, 0 if it is not there. `data_full.mat` does not count: hundreds of MB of it are passed over.
+pub(super) fn fluorescence_bytes(subject: &Subject) -> u64 {
+    std::fs::metadata(time_series(subject)).map_or(0, |metadata| metadata.len())
+}
+
+/// Both files.
+pub(super) fn files_to_try(subject: &Subject, dataset: &str) -> Vec<(PathBuf, Content)> {
+    let dataset = dataset.to_owned();
+    vec![
+        (time_series(subject), Content::TimeSeries { dataset }),
+        (data_full(subject), Content::DataFull),
+    ]
+}
+
+/// Opens a recording, with its fluorescence in `dataset` of `TimeSeries.h5`.
+///
+/// # Errors
+/// If a file is missing or damaged, does not have what section 2 asks for, or if the two files describe different numbers
+/// of cells.
+pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputError> {
+    let (time_series, data_full) = (time_series(subject), data_full(subject));
+    let identity = identity(subject)?;
+    let (header, file) = Header::read(&time_series, dataset)?;
+    let abs_ix = abs_ix::read(&file, &time_series, header.shape)?;
+    drop(file);
+    let anatomy = matlab::read_anatomy(&data_full).map_err(|error| InputError::Mat {
+        path: data_full.clone(),
+        error,
+    })?;
+    let [rows, columns] = header.shape;
+    let mismatch = |counted: String, cells: usize| InputError::Counts {
+        path: time_series.clone(),
+        dataset: dataset.to_owned(),
+        rows,
+        columns,
+        counted,
+        cells,
+    };
+    let (index, counted) = match &abs_ix {
+        Some(AbsIx::Count(count)) => return Err(mismatch("absIX".to_owned(), *count)),
+        Some(AbsIx::Values(values)) => (Some(&values[..]), "absIX"),
+        None => (None, "CellXYZ without the rows in IX_inval_anat"),
+    };
+    let sources = Sources {
+        time_series: &time_series,
+        data_full: &data_full,
+    };
+    let (positions, warnings) = positions::positions(&anatomy, index, sources)?;
+    let cells = positions.xyz.len();
+    let orientation = if columns == cells {
+        Orientation::FramesByNeurons
+    } else if rows == cells {
+        Orientation::NeuronsByFrames
+    } else {
+        let counted = format!(
+            "{counted} (of {} rows in data_full.mat)",
+            anatomy.cell_xyz.len()
+        );
+        return Err(mismatch(counted, cells));
+    };
+    let storage = header.storage(orientation);
+    if storage.frames() > i32::MAX as usize {
+        return Err(InputError::Dataset {
+            path: time_series,
+            dataset: dataset.to_owned(),
+            expected: format!("at most {} frames", i32::MAX),
+            found: storage.frames().to_string(),
+        });
+    }
+    Ok(Source {
+        location: Location::in_hdf5(&time_series, dataset, storage),
+        positions,
+        identity,
+        warnings,
+    })
+}
+
+/// Size and modification time of the two files of a subject.
+///
+/// # Errors
+/// If a file is missing or cannot be read.
+pub(super) fn identity(subject: &Subject) -> Result<Identity, InputError> {
+    Identity::of(&[
+        (
+            "time_series",
+            &time_series(subject),
+            "the HDF5 file with the traces, CellResp (frames, neurons)",
+        ),
+        (
+            "data_full",
+            &data_full(subject),
+            "the MATLAB file with the cell positions, data.CellXYZ",
+        ),
+    ])
+}

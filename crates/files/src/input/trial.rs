@@ -1,0 +1,33 @@
+//! What a crash trial reads of the files of a recording.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::hdf5_matrix::Matrix;
+use super::matlab;
+use super::time_series::abs_ix;
+
+/// What is in a file of a recording.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Content {
+    /// `TimeSeries.h5`, its fluorescence in this dataset.
+    TimeSeries { dataset: String },
+    /// `data_full.mat`.
+    DataFull,
+}
+
+impl Content {
+    /// Reads all that a run reads of the file but most samples. What is wrong with the file is said by the process that needs
+    /// it.
+    pub(crate) fn read(&self, path: &Path) {
+        match self {
+            Content::TimeSeries { dataset } => {
+                if abs_ix::is_readable(path, dataset) {
+                    Matrix::read_corners(path, dataset);
+                }
+            }
+            Content::DataFull => drop(matlab::read_anatomy(path)),
+        }
+    }
+}
