@@ -12,7 +12,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use spikegrid_core::cascade::trace::{Span, ensemble_rate, rate_from_sums};
 use spikegrid_core::cascade::weights::{Layer, Weights};
 use spikegrid_core::cascade::{Level, Model, ModelConfig, Scratch};
-use spikegrid_inference::gpu::launches::{self, Buffer, Launch, Network};
+use spikegrid_inference::gpu::launches::{self, Buffer, Launch, Plan};
 
 type Get = extern "C" fn(*mut *mut c_void, *mut c_void, *const c_char) -> c_int;
 type Allocate = extern "C" fn(*mut *mut c_void, usize, *mut c_void) -> c_int;
@@ -91,18 +91,18 @@ impl Driver {
 }
 
 impl Kernels for Driver {
-    /// As `cascade::gpu` has a GPU do.
+    /// As `gpu::driver` has a GPU do.
     fn sum_rates(&self, model: &Model, rows: &[f32], stride: usize, levels: &[usize]) -> Vec<f32> {
-        let network = Network::new(model);
-        let weights = network.weights(model);
-        assert_eq!(4 * weights.len(), network.weight_bytes());
-        let features = network.channels * rows.len() + network.overhang;
+        let plan = Plan::new(model);
+        let weights = plan.weights(model);
+        assert_eq!(4 * weights.len(), plan.weight_bytes());
+        let features = plan.channels * rows.len() + plan.overhang;
         let mut weights = self.memory(weights.len(), &weights);
         let buffers = [
-            self.memory(rows.len() + network.overhang, rows),
+            self.memory(rows.len() + plan.overhang, rows),
             self.memory(features, &[]),
             self.memory(features, &[]),
-            self.memory(rows.len() + network.overhang, &vec![0.0; rows.len()]),
+            self.memory(rows.len() + plan.overhang, &vec![0.0; rows.len()]),
         ];
         let buffer = |which| {
             buffers[match which {
@@ -112,9 +112,9 @@ impl Kernels for Driver {
                 Buffer::Sums => 3,
             }]
         };
-        for members in network.members(levels) {
+        for members in plan.members(levels) {
             let mut members = members.as_ptr();
-            for launch in network.launches(levels.len(), stride) {
+            for launch in plan.launches(levels.len(), stride) {
                 let (mut input, mut output) = (buffer(launch.input), buffer(launch.output));
                 let mut step = launch.step;
                 let arguments = [

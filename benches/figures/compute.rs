@@ -6,16 +6,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use pulp::Arch;
-use rayon::prelude::*;
 use spikegrid_core::baseline::{self, Baseline, SlidingPercentile, Window};
 use spikegrid_core::cascade::trace::Span;
-use spikegrid_core::cascade::{Model, PostProcess, Scratch};
+use spikegrid_core::cascade::{Model, PostProcess};
 use spikegrid_core::grid::{Layout, PLANE_BYTES};
 use spikegrid_core::spikes;
 use spikegrid_files::models;
+use spikegrid_inference::ensembles::{Ensembles, GPU_SAMPLES};
 use spikegrid_inference::gpu::Gpu;
 use spikegrid_inference::gpu::launches;
-use spikegrid_inference::pipeline::{GPU_SAMPLES, Pipeline};
+use spikegrid_inference::pipeline::Pipeline;
 
 use crate::data;
 
@@ -46,23 +46,18 @@ impl Compute {
         let dff = dff
             .entry((neurons, frames))
             .or_insert_with(|| data::dff(neurons, frames, model.config.sampling_rate));
-        let mut rates = vec![f32::NAN; dff.len()];
+        let dff = dff.clone();
+        let ensembles = ensembles(model).with_instruction_set(instruction_set(arch));
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
             .expect("threads");
-        let arch = instruction_set(arch);
         pool.install(|| {
             let start = Instant::now();
-            dff.par_chunks(frames)
-                .zip(rates.par_chunks_mut(frames))
-                // A new scratch is for several traces, as it is for many in a run.
-                .with_min_len(8)
-                .for_each_init(Scratch::new, |scratch, (dff, rate)| {
-                    scratch.arch = arch;
-                    model.infer(dff, &PostProcess::default(), scratch, rate);
-                });
-            start.elapsed().as_secs_f64()
+            let inferred = ensembles.infer(dff, frames, &PostProcess::default());
+            let seconds = start.elapsed().as_secs_f64();
+            black_box(inferred.expect("whole rows"));
+            seconds
         })
     }
 
@@ -83,11 +78,12 @@ impl Compute {
         let stride = launches::stride(frames);
         let mut rows = vec![0.0; neurons * stride];
         let mut levels = Vec::new();
-        let mut scratch = Scratch::new();
+        let ensembles = ensembles(model);
+        let mut differences = Vec::new();
         for (row, dff) in rows.chunks_exact_mut(stride).zip(dff.chunks_exact(frames)) {
             let span = Span::of(&model.config, dff).expect("whole windows");
             span.samples(&model.config, dff, row);
-            levels.push(model.choose(dff, &mut scratch).level);
+            levels.push(ensembles.choose(dff, &mut differences).level);
         }
         let piece = GPU_SAMPLES / frames;
         let mut seconds = 0.0;
@@ -167,14 +163,19 @@ impl Compute {
 
 /// The default settings.
 pub fn pipeline() -> Pipeline {
+    let model = models::load(Path::new(MODEL)).expect("the model that is shipped");
     Pipeline {
-        model: models::load(Path::new(MODEL)).expect("the model that is shipped"),
+        ensembles: ensembles(&model),
         baseline: Baseline::Dff,
         window: Window::from_half(30),
         percentile: 8.0,
         post: PostProcess::default(),
         seed: 42,
     }
+}
+
+fn ensembles(model: &Model) -> Ensembles {
+    Ensembles::new(model).expect("a model that was checked when it was read")
 }
 
 fn instruction_set(name: &str) -> Arch {

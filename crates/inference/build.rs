@@ -1,12 +1,12 @@
 //! With the feature `cuda`: compiles the GPU's kernels to PTX, which the driver translates for the GPU that it finds.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 const KERNELS: &str = "src/gpu/network.cu";
-/// Where `scripts/cuda-toolkit.sh` puts it.
-const OURS: &str = "../../target/cuda/toolkit/bin/nvcc";
+/// Where `scripts/cuda-toolkit.sh` puts it, in the project's folder.
+const OURS: &str = "target/cuda/toolkit/bin/nvcc";
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!("cargo::rerun-if-changed={KERNELS}");
-    println!("cargo::rerun-if-changed={OURS}");
+    println!("cargo::rerun-if-changed={}", ours().display());
     for variable in ["NVCC", "CUDA_HOME", "CUDA_PATH", "PATH"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
@@ -48,8 +48,14 @@ fn compiler() -> PathBuf {
     if let Some(toolkit) = set("CUDA_HOME").or_else(|| set("CUDA_PATH")) {
         return PathBuf::from(toolkit).join("bin/nvcc");
     }
-    match Path::new(OURS).exists() {
-        true => OURS.into(),
-        false => "nvcc".into(),
+    match ours() {
+        compiler if compiler.exists() => compiler,
+        _ => "nvcc".into(),
     }
+}
+
+/// That of our script, whether cargo builds into the project's folder or elsewhere.
+fn ours() -> PathBuf {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    here.join("../..").join(OURS)
 }

@@ -9,6 +9,7 @@ use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::{self, Subject};
 use spikegrid_files::models;
 use spikegrid_files::output::provenance::Provenance;
+use spikegrid_inference::ensembles::Ensembles;
 use spikegrid_inference::pipeline::Pipeline;
 
 use super::report;
@@ -86,9 +87,13 @@ impl Setup {
     }
 
     /// The computation that every rank does.
+    ///
+    /// # Panics
+    /// If the weights are not those of the model's configuration, against which they were checked as they were read.
     pub fn pipeline(self) -> Pipeline {
+        let ensembles = Ensembles::new(&self.model);
         Pipeline {
-            model: self.model,
+            ensembles: ensembles.expect("a model that was checked when it was read"),
             baseline: self.config.baseline,
             window: Window::from_half(self.half_window),
             percentile: self.config.percentile,

@@ -7,8 +7,9 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use spikegrid_core::cascade::{Model, PostProcess, Scratch, Threshold};
+use spikegrid_core::cascade::{PostProcess, Threshold};
 use spikegrid_files::models;
+use spikegrid_inference::ensembles::Ensembles;
 
 use super::TrainingError;
 use super::ground_truth::{self, Dataset, Neuron};
@@ -65,7 +66,7 @@ struct Score {
 /// # Errors
 /// A model or ground truth that can't be read, an output that can't be written.
 pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
-    let model = models::load(&args.model)?;
+    let ensembles = Ensembles::new(&models::load(&args.model)?)?;
     let names = match args.datasets.is_empty() {
         false => args.datasets.clone(),
         true => training_datasets(&args.model).unwrap_or_default(),
@@ -93,7 +94,7 @@ pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
     for &level in &args.noise_levels {
         let mut all = Vec::new();
         for dataset in &datasets {
-            let scores = scores(&model, dataset, f64::from(level), args.shift_frames);
+            let scores = scores(&ensembles, dataset, f64::from(level), args.shift_frames);
             print_medians(level, &dataset.name, &scores);
             for score in &scores {
                 let _ = writeln!(
@@ -138,27 +139,26 @@ fn print_medians(level: i32, dataset: &str, scores: &[Score]) {
 
 /// The scores of the neurons of `dataset` that can be brought to the noise level `level`, as CASCADE does it, and that
 /// have enough frames and any spikes.
-fn scores(model: &Model, dataset: &Dataset, level: f64, shift_frames: i64) -> Vec<Score> {
+fn scores(ensembles: &Ensembles, dataset: &Dataset, level: f64, shift_frames: i64) -> Vec<Score> {
     let neurons = dataset.neurons.par_iter().enumerate();
     neurons
-        .filter_map(|(index, neuron)| score(model, neuron, index, level, shift_frames))
+        .filter_map(|(index, neuron)| score(ensembles, neuron, index, level, shift_frames))
         .collect()
 }
 
 fn score(
-    model: &Model,
+    ensembles: &Ensembles,
     neuron: &Neuron,
     index: usize,
     level: f64,
     shift_frames: i64,
 ) -> Option<Score> {
-    let config = &model.config;
+    let config = ensembles.config();
     let post = PostProcess {
         threshold: Threshold::Zero,
         shift_frames,
     };
     let mut random = Random::stream(0, index as u64);
-    let mut scratch = Scratch::new();
     let (mut inferred, mut truth) = (Vec::new(), Vec::new());
     for recording in recording::of_neuron(neuron, config, 1.0, 0.0, false) {
         let Some(noise) = recording.noise_for_measured_level(level, config) else {
@@ -168,8 +168,10 @@ fn score(
         let dff: Vec<f32> = samples
             .map(|(dff, photon_noise)| dff + noise as f32 * photon_noise * random.normal())
             .collect();
-        let mut rate = vec![0.0; dff.len()];
-        model.infer(&dff, &post, &mut scratch, &mut rate);
+        let frames = dff.len();
+        let (rate, _) = ensembles
+            .infer(dff, frames, &post)
+            .expect("one row of these frames");
         for (rate, &true_rate) in rate.into_iter().zip(&recording.rate) {
             if !rate.is_nan() {
                 inferred.push(f64::from(rate));

@@ -1,14 +1,14 @@
 //! One member's training.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
-use candle_nn::Optimizer;
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{Module, Optimizer, VarBuilder, VarMap};
 use spikegrid_core::cascade::ModelConfig;
-use spikegrid_core::cascade::weights::Weights;
+use spikegrid_core::cascade::weights::{Layer, Weights};
+use spikegrid_inference::network::{self, Network};
 
 use super::TrainingError;
 use super::material::{Batch, Level};
-use super::network::TraceNetwork;
 use super::recipe::Recipe;
 use crate::random::Random;
 
@@ -37,8 +37,13 @@ pub fn fit(
     mut progress: impl FnMut(u64, f32) -> bool,
 ) -> Result<Option<Fitted>, TrainingError> {
     for _ in 0..BEGINNINGS {
-        let network = TraceNetwork::new(config, random)?;
-        let outcome = descend(&network, config, recipe, material, random, &mut progress)?;
+        let mut variables = VarMap::new();
+        let builder = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
+        let network = Network::new(config, builder)?;
+        let start = network::variables(config, &random_weights(config, random))?;
+        variables.set(start.into_iter())?;
+        let optimizer = Adagrad::new(variables.all_vars(), recipe.learning_rate)?;
+        let outcome = descend(&network, optimizer, recipe, material, random, &mut progress)?;
         let Some(Outcome { loss, of_constant }) = outcome else {
             return Ok(None);
         };
@@ -55,6 +60,22 @@ pub fn fit(
     })
 }
 
+/// Glorot and Bengio's uniform kernels (AISTATS 2010), which CASCADE starts with too, and no bias.
+fn random_weights(config: &ModelConfig, random: &mut Random) -> Weights {
+    Weights::from(config.layers().map(|shape| {
+        let (fan_in, fan_out) = match shape.convolution {
+            true => (shape.depth(), shape.taps * shape.outputs),
+            false => (shape.depth(), shape.outputs),
+        };
+        let limit = (6.0 / (fan_in + fan_out) as f32).sqrt();
+        let kernel = (0..shape.depth() * shape.outputs).map(|_| random.between(-limit, limit));
+        Layer {
+            kernel: kernel.collect(),
+            bias: vec![0.0; shape.outputs],
+        }
+    }))
+}
+
 /// How a training ended.
 struct Outcome {
     loss: f32,
@@ -64,14 +85,13 @@ struct Outcome {
 
 /// Goes down the gradient; None if `progress` ended it.
 fn descend(
-    network: &TraceNetwork,
-    config: &ModelConfig,
+    network: &Network,
+    mut optimizer: Adagrad,
     recipe: &Recipe,
     material: &Level,
     random: &mut Random,
     progress: &mut impl FnMut(u64, f32) -> bool,
 ) -> Result<Option<Outcome>, TrainingError> {
-    let mut optimizer = Adagrad::new(network.variables(), recipe.learning_rate)?;
     let mut batch = Batch::default();
     let mut seen = 0;
     let mut last = Tail::default();
@@ -80,7 +100,7 @@ fn descend(
         let input = Tensor::from_slice(&batch.trace, batch.trace.len(), &Device::Cpu)?;
         let truth = Tensor::from_slice(&batch.rate, batch.rate.len(), &Device::Cpu)?;
         let weight = Tensor::from_slice(&batch.weight, batch.weight.len(), &Device::Cpu)?;
-        let squares = network.forward(&input, config)?.sub(&truth)?.sqr()?;
+        let squares = network.forward(&input)?.sub(&truth)?.sqr()?;
         let loss = (squares.mul(&weight)?.sum_all()? / batch.windows as f64)?;
         optimizer.backward_step(&loss)?;
         let loss = loss.to_scalar::<f32>()?;

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! ground truth (CAttached) ─ ground_truth ─▶ trials ─ recording ─▶ ΔF/F, smoothed spike rate at the model's frame rate
-//!    ─ material ─▶ steps of noisy segments, as one trace each ─ network, fit ─▶ a member's weights
+//!    ─ material ─▶ steps of noisy segments, as one trace each ─ fit ─▶ a member's weights
 //! ```
 //!
 //! - [`recipe`]: the keys of `config.yaml` that say how to train
 //! - [`ground_truth`]: simultaneous recordings of calcium and spikes; [`recording`]: as the network sees them, with noise
-//! - [`material`]: what the network sees in a step; [`network`]: the forward pass along a trace, with gradients
-//! - [`fit`]: one member's training; [`run`]: the members over ranks; [`evaluate`]: how good a model is
+//! - [`material`]: what the network sees in a step
+//! - [`fit`]: one member's training, of the [`Network`](spikegrid_inference::network::Network) that inference evaluates too
+//! - [`run`]: the members over ranks; [`evaluate`]: how good a model is
 //!
 //! After Rupprecht et al. 2021 (see [`cascade`](spikegrid_core::cascade)); what differs is said where it is done.
 
@@ -16,7 +17,6 @@ pub mod evaluate;
 pub mod fit;
 pub mod ground_truth;
 pub mod material;
-pub mod network;
 pub mod recipe;
 pub mod recording;
 pub mod run;

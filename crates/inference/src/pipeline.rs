@@ -6,21 +6,27 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use spikegrid_core::baseline::{self, Baseline, SlidingPercentile, Window};
-use spikegrid_core::cascade::trace::{self, Span};
-use spikegrid_core::cascade::{Chosen, Model, PostProcess, Scratch};
+use spikegrid_core::cascade::PostProcess;
 use spikegrid_core::spikes;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
 
-use crate::gpu::{Gpu, launches};
+use crate::buffer::{into_tensor, into_vec};
+use crate::ensembles::{Chosen, Ensembles, Inference, Processors};
+use crate::gpu::{Gpu, SharedGpu};
 
 /// What is computed from a neuron's fluorescence, and how.
 pub struct Pipeline {
-    pub model: Model,
+    /// The networks.
+    pub ensembles: Ensembles,
+    /// How F becomes ΔF/F.
     pub baseline: Baseline,
     /// The frames of the baseline (rule 3.1).
     pub window: Window,
+    /// Of the fluorescence in the window, in %.
     pub percentile: f64,
+    /// What becomes of the networks' rates.
     pub post: PostProcess,
+    /// From which spikes are sampled.
     pub seed: u64,
 }
 
@@ -28,19 +34,15 @@ pub struct Pipeline {
 pub struct Workers {
     pool: rayon::ThreadPool,
     scratch: Vec<Mutex<WorkerScratch>>,
-    gpu: Option<SharedGpu>,
+    gpu: Option<GpuUnits>,
 }
 
-/// A GPU that evaluates one unit at a time while the threads do what is theirs in others.
-struct SharedGpu {
-    /// None after it failed.
-    gpu: Mutex<Option<Gpu>>,
+/// A GPU with the threads that wait for it.
+struct GpuUnits {
+    gpu: SharedGpu,
     /// Each sees a unit through, and sleeps while the compute threads or the GPU work on it: `--workers` threads compute.
     units: rayon::ThreadPool,
 }
-
-/// Samples that go to a GPU together, unless one neuron has more: enough to keep it busy, little beside `--memory_limit`.
-pub const GPU_SAMPLES: usize = 1 << 20;
 
 /// Units in work beside the GPU: one that it has, one that waits for it, and one for the compute threads.
 const UNITS: usize = 3;
@@ -48,8 +50,8 @@ const UNITS: usize = 3;
 #[derive(Default)]
 struct WorkerScratch {
     baseline: SlidingPercentile,
-    cascade: Scratch,
-    rate: Vec<f32>,
+    differences: Vec<f32>,
+    near_spike: Vec<bool>,
 }
 
 /// A neuron after ΔF/F, before its rates.
@@ -59,23 +61,16 @@ struct Prepared {
     seconds: f64,
 }
 
-/// Some neurons after ΔF/F, with what a GPU returned for them.
-struct Evaluated {
-    neurons: Vec<Prepared>,
-    /// (n, stride), see [`Gpu::sum_rates`]; None if the GPU failed.
-    sums: Option<Vec<f32>>,
-    stride: usize,
-}
-
-struct NeuronOutcome {
-    noise_level: f32,
-    model_noise_level: i32,
-    gaps: bool,
-    spikes: u64,
+/// A neuron after its spikes are sampled.
+struct Finished {
+    inference: Inference,
+    spikes: u32,
     seconds: f64,
 }
 
 impl Workers {
+    /// `threads` compute threads, and no GPU.
+    ///
     /// # Errors
     /// The system refuses the threads.
     pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
@@ -92,8 +87,8 @@ impl Workers {
     /// # Errors
     /// The system refuses the threads.
     pub fn with_gpu(self, gpu: Gpu) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let gpu = SharedGpu {
-            gpu: Mutex::new(Some(gpu)),
+        let gpu = GpuUnits {
+            gpu: SharedGpu::new(gpu),
             units: pool(UNITS, "unit")?,
         };
         Ok(Self {
@@ -113,8 +108,14 @@ impl Workers {
     /// Gives the GPU back, once it has done what it is at. The process must not end while it is in use.
     pub fn release_gpu(&self) {
         if let Some(gpu) = &self.gpu {
-            *gpu.lock() = None;
+            gpu.gpu.release();
         }
+    }
+
+    /// What evaluates the networks.
+    fn processors(&self) -> Processors<'_> {
+        let gpu = self.gpu.as_ref();
+        Processors::new(gpu.map(|gpu| (&gpu.gpu, &self.pool)))
     }
 
     /// The buffers of the thread that asks.
@@ -140,34 +141,6 @@ fn pool(
         .build()
 }
 
-impl SharedGpu {
-    fn lock(&self) -> MutexGuard<'_, Option<Gpu>> {
-        self.gpu.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether it is given up; does not wait for it.
-    fn failed(&self) -> bool {
-        self.gpu.try_lock().is_ok_and(|held| held.is_none())
-    }
-
-    /// See [`Gpu::sum_rates`]; false if the GPU failed, now or before, in which case it is given up.
-    fn sum_rates(&self, rows: &mut [f32], stride: usize, levels: &[usize]) -> bool {
-        let mut held = self.lock();
-        let Some(gpu) = held.as_mut() else {
-            return false;
-        };
-        let Err(error) = gpu.sum_rates(rows, stride, levels) else {
-            return true;
-        };
-        eprintln!(
-            "warning: {} failed: {error}; this rank goes on with the CPU, which gives the same results",
-            gpu.name()
-        );
-        *held = None;
-        false
-    }
-}
-
 impl Pipeline {
     /// Computes a unit. `traces` is its fluorescence, (n, T), and becomes its ΔF/F.
     ///
@@ -182,191 +155,110 @@ impl Pipeline {
     ) -> UnitOutput {
         let count = neurons.len();
         let frames = traces.len().checked_div(count).unwrap_or(0);
-        let row_bytes = spikes::row_bytes(frames);
-        let mut rate = vec![0.0; if keep_traces { traces.len() } else { 0 }];
-        let mut packed = vec![0; count * row_bytes];
-        let piece = match workers.gpu {
-            Some(_) => (GPU_SAMPLES / frames.max(1)).max(1),
-            None => count,
-        };
-        let mut outcomes = Vec::with_capacity(count);
-        for first in (0..count).step_by(piece) {
-            let rows = first..(first + piece).min(count);
-            let kept = |length: usize| rows.start * length..rows.end * length;
-            let rate = match keep_traces {
-                true => &mut rate[kept(frames)],
-                false => &mut [],
-            };
-            let (traces, packed) = (&mut traces[kept(frames)], &mut packed[kept(row_bytes)]);
-            let neurons = neurons.start + rows.start..neurons.start + rows.end;
-            outcomes.extend(self.neurons(workers, subject, neurons, traces, packed, rate));
+        let prepared = self.prepare(workers, &mut traces, frames);
+        let (mut dff, mut rates, busy) = self.rates(workers, &prepared, traces, frames);
+        if !keep_traces {
+            dff = Vec::new();
         }
+        let mut packed = vec![0; count * spikes::row_bytes(frames)];
+        let start = neurons.start;
+        let finished = self.finish(workers, subject, start, &prepared, &mut rates, &mut packed);
+        if !keep_traces {
+            rates = Vec::new();
+        }
+        let inferences = finished.iter().map(|neuron| neuron.inference);
+        let prepared_sec: f64 = prepared.iter().map(|neuron| neuron.seconds).sum();
+        let finished_sec: f64 = finished.iter().map(|neuron| neuron.seconds).sum();
         let summary = UnitSummary {
-            noise_level: outcomes.iter().map(|neuron| neuron.noise_level).collect(),
-            model_noise_level: outcomes
-                .iter()
-                .map(|neuron| neuron.model_noise_level)
-                .collect(),
-            neurons_with_gaps: outcomes.iter().filter(|neuron| neuron.gaps).count(),
-            spikes: outcomes.iter().map(|neuron| neuron.spikes).sum(),
-            compute_sec: outcomes.iter().map(|neuron| neuron.seconds).sum(),
+            noise_level: inferences.clone().map(|of| of.noise_level).collect(),
+            model_noise_level: inferences.clone().map(|of| of.model_noise_level).collect(),
+            neurons_with_gaps: inferences.filter(|of| of.gaps).count(),
+            spikes: finished.iter().map(|neuron| u64::from(neuron.spikes)).sum(),
+            compute_sec: prepared_sec + busy + finished_sec,
             ..UnitSummary::default()
         };
-        if !keep_traces {
-            traces = Vec::new();
-        }
         UnitOutput {
             neurons,
-            dff: traces,
-            rate,
+            dff,
+            rate: rates,
             spikes: packed,
             summary,
         }
     }
 
-    /// Computes these neurons: ΔF/F in place of `traces` (n, T), spikes into `packed`, rates into `rate` unless it is empty.
-    fn neurons(
-        &self,
-        workers: &Workers,
-        subject: &str,
-        neurons: Range<usize>,
-        traces: &mut [f32],
-        packed: &mut [u8],
-        rate: &mut [f32],
-    ) -> Vec<NeuronOutcome> {
-        let frames = traces.len() / neurons.len();
-        let evaluated = self.evaluate_on_gpu(workers, traces, frames);
-        let evaluated = evaluated.as_ref();
-        workers.install(|| {
-            let rates: Vec<Option<&mut [f32]>> = match rate.is_empty() {
-                false => rate.chunks_mut(frames).map(Some).collect(),
-                true => neurons.clone().map(|_| None).collect(),
-            };
-            (
-                traces.par_chunks_mut(frames),
-                packed.par_chunks_mut(spikes::row_bytes(frames)),
-                rates,
-                neurons.clone(),
-            )
-                .into_par_iter()
-                .map(|(trace, packed, rate, neuron)| {
-                    let mut scratch = workers.scratch();
-                    let row = neuron - neurons.start;
-                    let prepared = match evaluated {
-                        Some(evaluated) => evaluated.neurons[row],
-                        None => self.prepare(trace, &mut scratch),
-                    };
-                    let sums = evaluated.and_then(|evaluated| evaluated.row(row));
-                    self.finish(
-                        subject,
-                        neuron,
-                        prepared,
-                        sums,
-                        trace,
-                        packed,
-                        rate,
-                        &mut scratch,
-                    )
-                })
-                .collect()
-        })
-    }
-
-    /// The first half, if there is a GPU: ΔF/F in place of `traces` (n, T), then the networks' rates.
-    fn evaluate_on_gpu(
-        &self,
-        workers: &Workers,
-        traces: &mut [f32],
-        frames: usize,
-    ) -> Option<Evaluated> {
-        let gpu = workers.gpu.as_ref()?;
-        if gpu.failed() {
-            return None;
-        }
-        let config = &self.model.config;
-        let stride = launches::stride(frames);
-        let mut rows = vec![0.0; traces.len() / frames * stride];
-        let neurons: Vec<Prepared> = workers.install(|| {
-            (traces.par_chunks_mut(frames), rows.par_chunks_mut(stride))
-                .into_par_iter()
-                .map(|(trace, row)| {
-                    let prepared = self.prepare(trace, &mut workers.scratch());
-                    if let Some(span) = Span::of(config, trace) {
-                        span.samples(config, trace, row);
-                    }
-                    prepared
-                })
-                .collect()
-        });
-        let levels: Vec<usize> = neurons.iter().map(|neuron| neuron.chosen.level).collect();
-        let summed = gpu.sum_rates(&mut rows, stride, &levels);
-        Some(Evaluated {
-            neurons,
-            sums: summed.then_some(rows),
-            stride,
-        })
-    }
-
-    /// Makes ΔF/F of a trace and chooses its ensemble.
-    fn prepare(&self, trace: &mut [f32], scratch: &mut WorkerScratch) -> Prepared {
-        let start = Instant::now();
-        baseline::dff(
-            self.baseline,
-            self.window,
-            self.percentile,
-            trace,
-            &mut scratch.baseline,
-        );
-        Prepared {
-            chosen: self.model.choose(trace, &mut scratch.cascade),
-            seconds: start.elapsed().as_secs_f64(),
-        }
-    }
-
-    /// From ΔF/F to spikes, by the network's `sums` where a GPU returned them.
-    #[expect(clippy::too_many_arguments, reason = "the rows of one neuron")]
-    fn finish(
-        &self,
-        subject: &str,
-        neuron: usize,
-        prepared: Prepared,
-        sums: Option<&[f32]>,
-        dff: &[f32],
-        packed: &mut [u8],
-        rate: Option<&mut [f32]>,
-        scratch: &mut WorkerScratch,
-    ) -> NeuronOutcome {
-        let start = Instant::now();
-        let rate = match rate {
-            Some(rate) => rate,
-            None => {
-                scratch.rate.resize(dff.len(), 0.0);
-                &mut scratch.rate
+    /// Makes ΔF/F in place of `traces` (n, T) and chooses ensembles. Never waits for a GPU.
+    fn prepare(&self, workers: &Workers, traces: &mut [f32], frames: usize) -> Vec<Prepared> {
+        let one = |trace: &mut [f32]| {
+            let start = Instant::now();
+            let scratch = &mut *workers.scratch();
+            baseline::dff(
+                self.baseline,
+                self.window,
+                self.percentile,
+                trace,
+                &mut scratch.baseline,
+            );
+            Prepared {
+                chosen: self.ensembles.choose(trace, &mut scratch.differences),
+                seconds: start.elapsed().as_secs_f64(),
             }
         };
-        let (model, cascade) = (&self.model, &mut scratch.cascade);
-        let members = &model.levels[prepared.chosen.level].members;
-        match sums {
-            Some(sums) => trace::rate_from_sums(&model.config, members.len(), dff, sums, rate),
-            None => trace::ensemble_rate(&model.config, members, dff, cascade, rate),
-        }
-        let inference = model.finish(prepared.chosen, &self.post, cascade, rate);
-        let mut generator = spikes::generator(self.seed, subject, neuron as u64);
-        let spikes = spikes::sample(rate, &mut generator, packed);
-        NeuronOutcome {
-            noise_level: inference.noise_level,
-            model_noise_level: inference.model_noise_level,
-            gaps: inference.gaps,
-            spikes: u64::from(spikes),
-            seconds: prepared.seconds + start.elapsed().as_secs_f64(),
-        }
+        workers.install(|| traces.par_chunks_mut(frames.max(1)).map(one).collect())
     }
-}
 
-impl Evaluated {
-    /// What the GPU returned for a row, if it did.
-    fn row(&self, row: usize) -> Option<&[f32]> {
-        let sums = self.sums.as_ref()?;
-        Some(&sums[row * self.stride..][..self.stride])
+    /// ΔF/F (n, T), the ensembles' mean rates for it (n, T), and the seconds that threads worked.
+    fn rates(
+        &self,
+        workers: &Workers,
+        prepared: &[Prepared],
+        dff: Vec<f32>,
+        frames: usize,
+    ) -> (Vec<f32>, Vec<f32>, f64) {
+        let levels: Vec<usize> = prepared.iter().map(|neuron| neuron.chosen.level).collect();
+        let evaluate = |processors: &Processors| {
+            let dff = into_tensor(dff, (prepared.len(), frames))?;
+            let rates = self.ensembles.forward(&dff, &levels, processors)?;
+            candle_core::Result::Ok((into_vec(dff)?, into_vec(rates)?))
+        };
+        let processors = workers.processors();
+        let evaluated = match processors.gpu {
+            // This thread is none of those that compute, and may wait for the GPU.
+            Some(_) => evaluate(&processors),
+            None => workers.install(|| evaluate(&processors)),
+        };
+        let (dff, rates) = evaluated.expect("rows of equal length, each with a level");
+        (dff, rates, processors.busy().as_secs_f64())
+    }
+
+    /// From mean rates, in place of which come final ones, to spikes; the first row is neuron `first`.
+    fn finish(
+        &self,
+        workers: &Workers,
+        subject: &str,
+        first: usize,
+        prepared: &[Prepared],
+        rates: &mut [f32],
+        packed: &mut [u8],
+    ) -> Vec<Finished> {
+        let frames = rates.len().checked_div(prepared.len()).unwrap_or(0);
+        let one = |row: usize, rate: &mut [f32], packed: &mut [u8]| {
+            let start = Instant::now();
+            let near_spike = &mut workers.scratch().near_spike;
+            let chosen = prepared[row].chosen;
+            let inference = self.ensembles.finish(chosen, &self.post, rate, near_spike);
+            let mut generator = spikes::generator(self.seed, subject, (first + row) as u64);
+            Finished {
+                inference,
+                spikes: spikes::sample(rate, &mut generator, packed),
+                seconds: start.elapsed().as_secs_f64(),
+            }
+        };
+        workers.install(|| {
+            let rates = rates.par_chunks_mut(frames.max(1));
+            let packed = packed.par_chunks_mut(spikes::row_bytes(frames).max(1));
+            let rows = rates.zip(packed).enumerate();
+            rows.map(|(row, (rate, packed))| one(row, rate, packed))
+                .collect()
+        })
     }
 }

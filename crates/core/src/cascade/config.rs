@@ -13,6 +13,11 @@ pub const MAX_MEMBERS: usize = 1000;
 /// Most weights that one member of an ensemble may have; CASCADE's own have fewer than 40,000.
 pub const MAX_WEIGHTS: usize = 4_000_000;
 
+/// Frames from a tap of each layer to the next, along a trace: every pooling by 2 before the layer doubles them.
+pub const DILATIONS: [usize; 5] = [1, 1, 2, 1, 4];
+/// Frames between the two outputs of each layer of which the pooling after it keeps the larger; 0 where no pooling follows.
+pub const POOLINGS: [usize; 5] = [0, 1, 2, 0, 0];
+
 /// The part of `config.yaml` that inference and training need. Other keys are passed over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
@@ -62,9 +67,18 @@ pub struct LayerShape {
     pub name: &'static str,
     /// Whether files store it as a convolution (three axes) or as a dense layer (two).
     pub convolution: bool,
+    /// Positions that each output sees.
     pub taps: usize,
+    /// Channels that go in.
     pub inputs: usize,
+    /// Channels that come out.
     pub outputs: usize,
+    /// Frames from a tap to the next ([`DILATIONS`]).
+    pub dilation: usize,
+    /// Frames between the two outputs whose larger one is kept; 0 for no pooling ([`POOLINGS`]).
+    pub pooling: usize,
+    /// Whether negative outputs become 0.
+    pub rectified: bool,
 }
 
 impl LayerShape {
@@ -188,20 +202,31 @@ impl ModelConfig {
         let [taps1, taps2, taps3] = self.filter_sizes;
         let [channels1, channels2, channels3] = self.filter_numbers;
         let dense = self.dense_expansion;
-        let layer = |name, convolution, taps, inputs, outputs| LayerShape {
-            name,
-            convolution,
-            taps,
-            inputs,
-            outputs,
-        };
-        [
-            layer("conv1", true, taps1, 1, channels1),
-            layer("conv2", true, taps2, channels1, channels2),
-            layer("conv3", true, taps3, channels2, channels3),
-            layer("dense1", false, 1, channels3, dense),
-            layer("dense2", false, self.positions(), dense, 1),
-        ]
+        let layers = [
+            ("conv1", taps1, 1, channels1),
+            ("conv2", taps2, channels1, channels2),
+            ("conv3", taps3, channels2, channels3),
+            ("dense1", 1, channels3, dense),
+            ("dense2", self.positions(), dense, 1),
+        ];
+        std::array::from_fn(|index| {
+            let (name, taps, inputs, outputs) = layers[index];
+            LayerShape {
+                name,
+                convolution: index < 3,
+                taps,
+                inputs,
+                outputs,
+                dilation: DILATIONS[index],
+                pooling: POOLINGS[index],
+                rectified: index < 4,
+            }
+        })
+    }
+
+    /// Windows of a trace of this many frames: one begins at each frame but the last `windowsize - 1`.
+    pub fn windows(&self, frames: usize) -> usize {
+        (frames + 1).saturating_sub(self.windowsize)
     }
 
     /// Frames at the start of a recording that never have a rate, `int(before_frac * windowsize)` (rule 4.6).

@@ -5,10 +5,10 @@
 //! ```
 //!
 //! - [`config`]: what `config.yaml` says and what follows from it; [`weights`]: one member's weights in one layout
-//! - [`trace`]: the network for every frame of a trace at once (rules 4.2 and 4.4); its kernels are [`convolution`] and
-//!   [`winograd`], on [`features`]
+//! - [`trace`]: the kernels of the network, for every frame of a trace at once (rules 4.2 and 4.4): [`convolution`] and
+//!   [`winograd`], on [`features`]. The network itself, as a module of candle around them, is in `spikegrid-inference`
 //! - [`noise`]: the noise level of a neuron (rule 4.3); [`threshold`]: from raw to final rates (rules 4.5, 4.6, 4.8)
-//! - [`model`]: all of it for one neuron
+//! - [`model`]: a model folder as plain data
 //!
 //! After Rupprecht et al., "A database and deep learning toolbox for noise-optimized, generalized spike inference from
 //! calcium imaging", Nature Neuroscience 24, 1324–1337 (2021).
@@ -17,8 +17,6 @@ pub mod config;
 pub mod convolution;
 pub mod features;
 pub mod model;
-#[cfg(test)]
-mod network;
 pub mod noise;
 pub mod threshold;
 pub mod trace;
@@ -26,6 +24,6 @@ pub mod weights;
 pub mod winograd;
 
 pub use config::ModelConfig;
-pub use model::{Chosen, Inference, Level, Model};
+pub use model::{Level, Model};
 pub use threshold::{PostProcess, Threshold};
 pub use trace::Scratch;

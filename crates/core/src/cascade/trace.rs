@@ -21,7 +21,7 @@
 
 use pulp::Arch;
 
-use super::config::ModelConfig;
+use super::config::{DILATIONS, ModelConfig, POOLINGS};
 use super::convolution::{Convolution, STEP};
 use super::features::{Features, PHASES, row_length};
 use super::weights::{Layer, Weights};
@@ -39,13 +39,10 @@ pub struct Scratch {
     /// The trace without NaN, with zeros after its end.
     samples: Features,
     layers: Layers,
-    /// Differences of neighbouring frames.
-    pub(super) differences: Vec<f32>,
-    /// Frames near a spike.
-    pub(super) near_spike: Vec<bool>,
 }
 
 impl Scratch {
+    /// Memory that nothing used yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -80,47 +77,16 @@ pub fn working_memory(config: &ModelConfig) -> usize {
 ///
 /// # Panics
 /// If `dff` and `rate` differ in length.
-pub fn ensemble_rate(
+pub fn ensemble_rate<'a>(
     config: &ModelConfig,
-    members: &[Weights],
+    members: impl IntoIterator<Item = &'a Weights, IntoIter: ExactSizeIterator>,
     dff: &[f32],
     scratch: &mut Scratch,
     rate: &mut [f32],
-) {
-    ensemble_rate_in_tiles(config, members, dff, scratch, rate, TILE);
-}
-
-fn ensemble_rate_in_tiles(
-    config: &ModelConfig,
-    members: &[Weights],
-    dff: &[f32],
-    scratch: &mut Scratch,
-    rate: &mut [f32],
-    tile: usize,
 ) {
     assert_eq!(dff.len(), rate.len(), "a rate for every frame");
-    rate.fill(f32::NAN);
-    let Some(span) = Span::of(config, dff) else {
-        return;
-    };
-    let sums = span.rates(config, rate);
-    sums.fill(0.0);
-
-    let plan = Plan::new(config, scratch.arch, sums.len(), tile);
-    let samples = &mut scratch.samples;
-    // All of it is there at once: what the last taps see beyond a tile comes after it, and nothing before.
-    samples.resize(1, (plan.taps1 - 1).div_ceil(PHASES), plan.total);
-    span.samples(config, dff, &mut samples.values);
-    scratch.layers.resize(&plan, samples);
-    for member in members {
-        for (start, frames) in plan.tiles() {
-            scratch
-                .layers
-                .advance(&plan, member, &samples.values[start / PHASES..], frames);
-            scratch.layers.add_rates(&plan, start, frames, sums);
-        }
-    }
-    span.mean(config, members.len(), dff, sums);
+    let rates = place_windows(config, rate);
+    window_rates(config, members, dff, scratch, rates);
 }
 
 /// Sets `rate` (T) as [`ensemble_rate`] does, from the sums over `members` networks for the windows of the trace's [`Span`],
@@ -137,15 +103,77 @@ pub fn rate_from_sums(
 ) {
     assert_eq!(dff.len(), rate.len(), "a rate for every frame");
     let length = row_length(sums);
-    rate.fill(f32::NAN);
+    let rates = place_windows(config, rate);
     if let Some(span) = Span::of(config, dff) {
-        let rates = span.rates(config, rate);
+        let rates = span.rates(rates);
         for (phase, row) in sums.chunks_exact(length).enumerate() {
             let rates = rates.iter_mut().skip(phase).step_by(PHASES);
             rates.zip(row).for_each(|(rate, sum)| *rate = *sum);
         }
         span.mean(config, members, dff, rates);
     }
+}
+
+/// Sets `rates` (T - windowsize + 1, or none of a shorter trace) to the mean rates of `members` for all windows of `trace` (T), in spikes
+/// per frame, in the order of the windows' first frames; NaN for a window that holds a value that is not finite.
+///
+/// # Panics
+/// If there are more or fewer `rates` than windows.
+pub fn window_rates<'a>(
+    config: &ModelConfig,
+    members: impl IntoIterator<Item = &'a Weights, IntoIter: ExactSizeIterator>,
+    trace: &[f32],
+    scratch: &mut Scratch,
+    rates: &mut [f32],
+) {
+    window_rates_in_tiles(config, members, trace, scratch, rates, TILE);
+}
+
+fn window_rates_in_tiles<'a>(
+    config: &ModelConfig,
+    members: impl IntoIterator<Item = &'a Weights, IntoIter: ExactSizeIterator>,
+    trace: &[f32],
+    scratch: &mut Scratch,
+    rates: &mut [f32],
+    tile: usize,
+) {
+    assert_eq!(rates.len(), config.windows(trace.len()), "a rate a window");
+    rates.fill(f32::NAN);
+    let Some(span) = Span::of(config, trace) else {
+        return;
+    };
+    let sums = span.rates(rates);
+    sums.fill(0.0);
+
+    let plan = Plan::new(config, scratch.arch, sums.len(), tile);
+    let samples = &mut scratch.samples;
+    // All of it is there at once: what the last taps see beyond a tile comes after it, and nothing before.
+    samples.resize(1, (plan.taps1 - 1).div_ceil(PHASES), plan.total);
+    span.samples(config, trace, &mut samples.values);
+    scratch.layers.resize(&plan, samples);
+    let members = members.into_iter();
+    let count = members.len();
+    for member in members {
+        for (start, frames) in plan.tiles() {
+            scratch
+                .layers
+                .advance(&plan, member, &samples.values[start / PHASES..], frames);
+            scratch.layers.add_rates(&plan, start, frames, sums);
+        }
+    }
+    span.mean(config, count, trace, sums);
+}
+
+/// The frames of `rate` (T) to which the windows of a trace belong, in the order of the windows; sets all others to NaN.
+fn place_windows<'a>(config: &ModelConfig, rate: &'a mut [f32]) -> &'a mut [f32] {
+    rate.fill(f32::NAN);
+    let windows = config.windows(rate.len());
+    let first = if windows == 0 {
+        0
+    } else {
+        config.frames_before() - 1
+    };
+    &mut rate[first..][..windows]
 }
 
 /// The windows of a trace that are evaluated: from the first to the last without a missing value.
@@ -195,9 +223,9 @@ impl Span {
         }
     }
 
-    /// Where the rates of its windows stand in `rate` (T).
-    fn rates<'a>(&self, config: &ModelConfig, rate: &'a mut [f32]) -> &'a mut [f32] {
-        &mut rate[self.start + config.frames_before() - 1..][..self.windows]
+    /// Those of its windows among the rates of all windows.
+    fn rates<'a>(&self, rates: &'a mut [f32]) -> &'a mut [f32] {
+        &mut rates[self.start..][..self.windows]
     }
 
     /// Sums over members to means, NaN for every window that holds a missing value.
@@ -248,12 +276,12 @@ impl Plan {
         let [taps1, taps2, taps3] = config.filter_sizes;
         let [channels1, channels2, channels3] = config.filter_numbers;
         let history = History {
-            a1: Filter::last_frame(taps2, 1, 0) / PHASES,
-            m1: Filter::last_frame(taps3, 2, 1) / PHASES,
-            dense: (4 * (config.positions() - 1)).div_ceil(PHASES),
+            a1: Filter::last_frame(taps2, DILATIONS[1], 0) / PHASES,
+            m1: Filter::last_frame(taps3, DILATIONS[2], POOLINGS[1]) / PHASES,
+            dense: (DILATIONS[4] * (config.positions() - 1)).div_ceil(PHASES),
         };
-        // m2, and what follows from it, stands two frames late.
-        let lag = PHASES * (history.a1 + history.m1 + history.dense) + 2;
+        // m2, and what follows from it, stands as late as the second of the frames that it pools.
+        let lag = PHASES * (history.a1 + history.m1 + history.dense) + POOLINGS[2];
         let total = (windows + lag).next_multiple_of(PHASES * STEP);
         let channels = [channels1, channels2, channels3, config.dense_expansion];
         Self {
@@ -275,6 +303,9 @@ impl Plan {
             .map(|start| (start, self.tile.min(self.total - start)))
     }
 }
+
+// `FilterAndPool` pools outputs as far apart as its taps are.
+const _: () = assert!(POOLINGS[1] == DILATIONS[1] && POOLINGS[2] == DILATIONS[2]);
 
 /// What lies between the layers, for one member and one tile.
 #[derive(Default)]
@@ -301,9 +332,9 @@ impl Layers {
         self.m2.resize(channels3, 0, tile);
         self.dense.resize(dense, history.dense, tile);
         self.rate.resize(1, 0, tile);
-        self.conv1.find(samples, plan.taps1, 1);
-        self.dense1.find(&self.m2, 1, 1);
-        self.dense2.find(&self.dense, plan.positions, 4);
+        self.conv1.find(samples, plan.taps1, DILATIONS[0]);
+        self.dense1.find(&self.m2, 1, DILATIONS[3]);
+        self.dense2.find(&self.dense, plan.positions, DILATIONS[4]);
     }
 
     /// Takes the next `frames` samples (and `taps1 - 1` more) through all layers.
@@ -316,7 +347,7 @@ impl Layers {
         let rows = &self.conv1;
         rows.convolve(arch, samples, conv1, &mut self.a1, frames, true);
         self.m1.next_tile();
-        let conv2_and_pool = FilterAndPool::<1> {
+        let conv2_and_pool = FilterAndPool::<{ DILATIONS[1] }> {
             filter: conv2,
             input: &self.a1,
             delay: 0,
@@ -325,10 +356,10 @@ impl Layers {
             frames,
         };
         fours.run(arch, conv2_and_pool);
-        let conv3_and_pool = FilterAndPool::<2> {
+        let conv3_and_pool = FilterAndPool::<{ DILATIONS[2] }> {
             filter: conv3,
             input: &self.m1,
-            delay: 1,
+            delay: POOLINGS[1],
             output: &mut self.m2,
             late: &mut self.a3,
             frames,

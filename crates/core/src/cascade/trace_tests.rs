@@ -1,14 +1,9 @@
-//! The evaluation along the trace against the network's definition, window by window.
+//! What the evaluation along the trace may not depend on. `spikegrid-inference` compares it with the network window by window.
 
-use std::collections::HashMap;
-
-use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::VarBuilder;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::cascade::network::Network;
 
 fn config(
     windowsize: usize,
@@ -80,119 +75,8 @@ impl Random {
     }
 }
 
-/// Rule 4.2 and 4.4, literally: the candle network on every window.
-fn windowed_rate(config: &ModelConfig, members: &[Weights], dff: &[f32]) -> Vec<f32> {
-    let mut rate = vec![f32::NAN; dff.len()];
-    let starts: Vec<usize> = (0..(dff.len() + 1).saturating_sub(config.windowsize))
-        .filter(|&start| {
-            dff[start..start + config.windowsize]
-                .iter()
-                .all(|value| value.is_finite())
-        })
-        .collect();
-    if starts.is_empty() {
-        return rate;
-    }
-    let windows: Vec<f32> = starts
-        .iter()
-        .flat_map(|&start| &dff[start..start + config.windowsize])
-        .copied()
-        .collect();
-    let windows =
-        Tensor::from_vec(windows, (starts.len(), config.windowsize), &Device::Cpu).unwrap();
-    let mut mean = Tensor::zeros(starts.len(), DType::F32, &Device::Cpu).unwrap();
-    for member in members {
-        let variables: HashMap<_, _> = member
-            .state_dict(config)
-            .into_iter()
-            .map(|(name, shape, values)| {
-                (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
-            })
-            .collect();
-        let variables = VarBuilder::from_tensors(variables, DType::F32, &Device::Cpu);
-        mean = (mean
-            + Network::new(config, variables)
-                .unwrap()
-                .forward(&windows)
-                .unwrap())
-        .unwrap();
-    }
-    let mean = (mean / members.len() as f64)
-        .unwrap()
-        .to_vec1::<f32>()
-        .unwrap();
-    for (start, mean) in starts.iter().zip(mean) {
-        rate[start + config.frames_before() - 1] = mean;
-    }
-    rate
-}
-
-fn assert_close(ours: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    for (frame, (ours, expected)) in ours.iter().zip(expected).enumerate() {
-        let close = (ours - expected).abs() <= tolerance || (ours.is_nan() && expected.is_nan());
-        assert!(close, "{what}, frame {frame}: {ours}, expected {expected}");
-    }
-}
-
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
-}
-
-#[test]
-fn rule_4_2_the_trace_gives_what_every_window_by_itself_gives() {
-    let mut random = Random::new(1);
-    let mut scratch = Scratch::new();
-    for config in architectures() {
-        let members = [random.weights(&config), random.weights(&config)];
-        for frames in [
-            config.windowsize,
-            config.windowsize + 1,
-            129,
-            130,
-            150,
-            255,
-            256,
-            700,
-        ] {
-            let dff = random.values(frames);
-            let mut rate = vec![0.0; frames];
-            ensemble_rate(&config, &members, &dff, &mut scratch, &mut rate);
-            let what = format!("{:?}, {frames} frames", config.filter_sizes);
-            assert_close(&rate, &windowed_rate(&config, &members, &dff), 2e-6, &what);
-        }
-    }
-}
-
-#[test]
-fn rule_4_4_a_missing_sample_costs_its_windows_and_no_other() {
-    let mut random = Random::new(2);
-    let config = config(31, [5, 3, 2], [3, 4, 5], 2);
-    let members = [random.weights(&config)];
-    let gaps: [&[usize]; 6] = [
-        &[0],
-        &[299],
-        &[100],
-        &[100, 101, 110, 131, 132],
-        &[0, 40, 200, 299],
-        &[30, 61, 268],
-    ];
-    for gap in gaps {
-        let mut dff = random.values(300);
-        for (&frame, missing) in gap
-            .iter()
-            .zip([f32::NAN, f32::INFINITY, f32::NEG_INFINITY].iter().cycle())
-        {
-            dff[frame] = *missing;
-        }
-        let mut rate = vec![0.0; 300];
-        ensemble_rate(&config, &members, &dff, &mut Scratch::new(), &mut rate);
-        assert_close(
-            &rate,
-            &windowed_rate(&config, &members, &dff),
-            2e-6,
-            &format!("missing {gap:?}"),
-        );
-    }
 }
 
 #[test]
@@ -252,8 +136,8 @@ fn a_rate_does_not_depend_on_where_tiles_end() {
         let mut expected = vec![0.0; 900];
         ensemble_rate(&config, &members, &dff, &mut Scratch::new(), &mut expected);
         for tile in [128, 384, 512, 4096] {
-            let mut rate = vec![0.0; 900];
-            ensemble_rate_in_tiles(
+            let mut rate = vec![f32::NAN; 900];
+            window_rates_in_tiles(
                 &config,
                 &members,
                 &dff,

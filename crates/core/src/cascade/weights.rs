@@ -40,6 +40,7 @@ impl Serialize for Weights {
 }
 
 impl Weights {
+    /// The layers in order, as files have them.
     pub fn layers(&self) -> &[Layer; 5] {
         &self.layers
     }
@@ -93,26 +94,35 @@ impl LayerShape {
 }
 
 /// Kernel (outputs, inputs, taps) of a convolution, or (outputs, inputs) of a dense layer, to (taps, inputs, outputs).
+///
+/// # Panics
+/// If `kernel` is not of this shape.
 pub fn transpose_from_outputs_first(kernel: &[f32], shape: LayerShape) -> Vec<f32> {
-    let mut ours = vec![0.0; kernel.len()];
-    for (index, &weight) in kernel.iter().enumerate() {
-        ours[position(index, shape)] = weight;
+    let mut ours = Vec::with_capacity(kernel.len());
+    for first in outputs_first_rows(shape) {
+        ours.extend(kernel[first..].iter().step_by(shape.depth()));
     }
     ours
 }
 
-fn transpose_to_outputs_first(kernel: &[f32], shape: LayerShape) -> Vec<f32> {
-    (0..kernel.len())
-        .map(|index| kernel[position(index, shape)])
-        .collect()
+/// The inverse of [`transpose_from_outputs_first`].
+///
+/// # Panics
+/// If `kernel` is not of this shape.
+pub fn transpose_to_outputs_first(kernel: &[f32], shape: LayerShape) -> Vec<f32> {
+    let mut theirs = vec![0.0; kernel.len()];
+    let rows = kernel.chunks_exact(shape.outputs);
+    for (first, row) in outputs_first_rows(shape).zip(rows) {
+        let weights = theirs[first..].iter_mut().step_by(shape.depth());
+        weights.zip(row).for_each(|(theirs, ours)| *theirs = *ours);
+    }
+    theirs
 }
 
-/// Where element `index` of an outputs-first kernel stands in ours.
-fn position(index: usize, shape: LayerShape) -> usize {
-    let (output, rest) = (index / shape.depth(), index % shape.depth());
-    let row = match shape.convolution {
-        true => (rest % shape.taps) * shape.inputs + rest / shape.taps,
-        false => rest,
-    };
-    row * shape.outputs + output
+/// Where the first output's weight of each row (taps, inputs) of ours stands in an outputs-first kernel.
+fn outputs_first_rows(shape: LayerShape) -> impl Iterator<Item = usize> {
+    (0..shape.depth()).map(move |row| match shape.convolution {
+        true => row % shape.inputs * shape.taps + row / shape.inputs,
+        false => row,
+    })
 }

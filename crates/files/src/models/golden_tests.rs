@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
-use spikegrid_core::cascade::{Model, PostProcess, Scratch, Threshold};
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use spikegrid_core::cascade::{Model, PostProcess, Threshold};
+use spikegrid_inference::ensembles::Ensembles;
+use spikegrid_inference::network::Network;
 
 use super::load;
 
@@ -20,11 +24,12 @@ fn deviation(model: &Model, golden: &hdf5::File, dataset: &str, post: PostProces
         .read_1d::<f64>()
         .unwrap();
     let rates = golden.dataset(dataset).unwrap().read_2d::<f64>().unwrap();
-    let mut scratch = Scratch::new();
-    let mut rate = vec![0.0; dff.ncols()];
+    let frames = dff.ncols();
+    let ensembles = Ensembles::new(model).unwrap();
+    let dff = dff.into_raw_vec_and_offset().0;
+    let (ours, inferences) = ensembles.infer(dff, frames, &post).unwrap();
     let mut largest = 0.0f64;
-    for (neuron, trace) in dff.rows().into_iter().enumerate() {
-        let inference = model.infer(&trace.to_vec(), &post, &mut scratch, &mut rate);
+    for (neuron, (rate, inference)) in ours.chunks(frames).zip(inferences).enumerate() {
         let (ours, theirs) = (f64::from(inference.noise_level), noise[neuron]);
         let same = (ours - theirs).abs() <= 1e-6 * theirs || (ours.is_nan() && theirs.is_nan());
         assert!(same, "neuron {neuron}: noise level {ours}, golden {theirs}");
@@ -74,6 +79,16 @@ fn rule_4_7_every_format_gives_the_golden_rates() {
 }
 
 #[test]
+fn rule_4_1_a_network_is_built_straight_from_a_safetensors_file() {
+    let folder = Path::new(FIXTURES).join("safetensors");
+    let model = load(&folder).unwrap();
+    let bytes = std::fs::read(folder.join("Model_NoiseLevel_5_Ensemble_1.safetensors")).unwrap();
+    let variables = VarBuilder::from_buffered_safetensors(bytes, DType::F32, &Device::Cpu).unwrap();
+    let network = Network::new(&model.config, variables).unwrap();
+    assert_eq!(network.weights().unwrap(), model.levels[1].members[1]);
+}
+
+#[test]
 fn rule_4_3_every_neuron_gets_the_golden_ensemble() {
     let golden = hdf5::File::open(format!("{FIXTURES}/golden.h5")).unwrap();
     let model = load(&Path::new(FIXTURES).join("keras")).unwrap();
@@ -83,17 +98,12 @@ fn rule_4_3_every_neuron_gets_the_golden_ensemble() {
         .unwrap()
         .read_1d::<i32>()
         .unwrap();
-    let mut rate = vec![0.0; dff.ncols()];
-    let ours = dff.rows().into_iter().map(|trace| {
-        model
-            .infer(
-                &trace.to_vec(),
-                &PostProcess::default(),
-                &mut Scratch::new(),
-                &mut rate,
-            )
-            .model_noise_level
-    });
+    let frames = dff.ncols();
+    let ensembles = Ensembles::new(&model).unwrap();
+    let dff = dff.into_raw_vec_and_offset().0;
+    let inferred = ensembles.infer(dff, frames, &PostProcess::default());
+    let (_, inferences) = inferred.unwrap();
+    let ours = inferences.iter().map(|neuron| neuron.model_noise_level);
     assert_eq!(ours.collect::<Vec<_>>(), levels.to_vec());
 }
 

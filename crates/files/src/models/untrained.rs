@@ -110,7 +110,8 @@ fn smoothed_deconvolution(taps: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use spikegrid_core::cascade::{PostProcess, Scratch};
+    use spikegrid_core::cascade::PostProcess;
+    use spikegrid_inference::ensembles::Ensembles;
 
     use super::*;
     use crate::models::load;
@@ -128,13 +129,8 @@ mod tests {
         for (later, value) in dff[150..].iter_mut().enumerate() {
             *value = (AMPLITUDE * DECAY.powi(later as i32)) as f32;
         }
-        let mut rate = vec![0.0; 300];
-        model.infer(
-            &dff,
-            &PostProcess::default(),
-            &mut Scratch::new(),
-            &mut rate,
-        );
+        let ensembles = Ensembles::new(&model).unwrap();
+        let (rate, _) = ensembles.infer(dff, 300, &PostProcess::default()).unwrap();
         let sum: f32 = rate.iter().filter(|rate| !rate.is_nan()).sum();
         let centre = rate
             .iter()

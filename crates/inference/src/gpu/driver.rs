@@ -13,7 +13,7 @@ use cudarc::nvrtc::Ptx;
 use spikegrid_core::cascade::Model;
 use thiserror::Error;
 
-use super::launches::{Buffer, Kernel, LANES, Launch, Network, Step};
+use super::launches::{Buffer, Kernel, LANES, Launch, Plan, Step};
 
 /// `network.cu`, compiled by `build.rs`.
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/network.ptx"));
@@ -72,7 +72,7 @@ pub struct Gpu {
     stream: Arc<CudaStream>,
     /// As [`Kernel::ALL`] has them.
     kernels: Vec<CudaFunction>,
-    network: Network,
+    plan: Plan,
     weights: CudaSlice<f32>,
     /// Ranks that share this GPU.
     sharers: usize,
@@ -134,21 +134,21 @@ impl Gpu {
         let kernels = kernels.into_iter().collect::<Result<_, _>>();
         let kernels = kernels.map_err(loading)?;
 
-        let network = Network::new(model);
-        let (needed, free) = (network.weight_bytes(), free(&context, sharers)?);
+        let plan = Plan::new(model);
+        let (needed, free) = (plan.weight_bytes(), free(&context, sharers)?);
         if needed > free {
             let what = "the model's weights take";
             return Err(GpuError::DoesNotFit { what, needed, free });
         }
         let copying = GpuError::while_doing("copying the weights");
-        let weights = stream.clone_htod(&network.weights(model));
+        let weights = stream.clone_htod(&plan.weights(model));
         Ok(Self {
             name: format!("GPU {ordinal} ({name})"),
             kernels,
             weights: weights.map_err(copying)?,
             context,
             stream,
-            network,
+            plan,
             sharers,
             memory: None,
         })
@@ -191,7 +191,7 @@ impl Gpu {
             return Ok(memory);
         }
         self.stream.synchronize().map_err(&reserving)?;
-        let (channels, overhang) = (self.network.channels, self.network.overhang);
+        let (channels, overhang) = (self.plan.channels, self.plan.overhang);
         let free = free(&self.context, self.sharers)?;
         let fitting = |bytes: usize| {
             let floats = (bytes / size_of::<f32>()).saturating_sub(4 * overhang);
@@ -217,14 +217,14 @@ impl Gpu {
     fn allocate(&self, frames: usize, all: bool) -> Result<Memory, DriverError> {
         let buffer = |channels: usize| {
             // SAFETY: any bits are a float, and no window that counts is made of those that nothing was written to.
-            unsafe { self.stream.alloc(channels * frames + self.network.overhang) }
+            unsafe { self.stream.alloc(channels * frames + self.plan.overhang) }
         };
         Ok(Memory {
             frames,
             all,
             samples: buffer(1)?,
-            one: buffer(self.network.channels)?,
-            other: buffer(self.network.channels)?,
+            one: buffer(self.plan.channels)?,
+            other: buffer(self.plan.channels)?,
             sums: buffer(1)?,
         })
     }
@@ -238,9 +238,9 @@ impl Gpu {
     ) -> Result<(), DriverError> {
         self.stream.memcpy_htod(rows, &mut memory.samples)?;
         self.stream.memset_zeros(&mut memory.sums)?;
-        for members in self.network.members(levels) {
+        for members in self.plan.members(levels) {
             let members = self.stream.clone_htod(&members)?;
-            for launch in self.network.launches(levels.len(), stride) {
+            for launch in self.plan.launches(levels.len(), stride) {
                 self.launch(memory, &members, launch)?;
             }
         }

@@ -6,7 +6,7 @@
 //! takes all frames before the next begins.
 
 use spikegrid_core::cascade::Model;
-use spikegrid_core::cascade::config::LayerShape;
+use spikegrid_core::cascade::config::{DILATIONS, LayerShape, POOLINGS};
 use spikegrid_core::cascade::features::PHASES;
 use spikegrid_core::cascade::weights::{Layer, Weights};
 use spikegrid_core::cascade::winograd::Filter;
@@ -43,23 +43,32 @@ pub struct Step {
     member: u64,
 }
 
-/// Memory on the GPU, all of it (rows, channels, stride): one channel in `Samples` and `Sums`, [`Network::channels`] in the two that
+/// Memory on the GPU, all of it (rows, channels, stride): one channel in `Samples` and `Sums`, [`Plan::channels`] in the two that
 /// layers read and write in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buffer {
+    /// What goes in.
     Samples,
+    /// Of the two between layers, that which the first layer writes.
     One,
+    /// The other.
     Other,
+    /// What comes out.
     Sums,
 }
 
 /// The kernels of `network.cu`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
+    /// `conv1`.
     Convolve,
+    /// `conv2`.
     Filter,
+    /// `conv3`.
     PoolAndFilter,
+    /// `dense1`.
     PoolAndConvolve,
+    /// `dense2`.
     AddRates,
 }
 
@@ -85,13 +94,26 @@ impl Kernel {
     }
 }
 
+const _: () = {
+    let mut index = 0;
+    while index < Kernel::ALL.len() {
+        assert!(Kernel::ALL[index] as usize == index);
+        index += 1;
+    }
+};
+
 /// A kernel with its grid, of blocks of [`LANES`] threads, and what it reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
+    /// What runs.
     pub kernel: Kernel,
+    /// Blocks.
     pub grid: (u32, u32, u32),
+    /// What it reads.
     pub input: Buffer,
+    /// What it writes.
     pub output: Buffer,
+    /// Its last argument.
     pub step: Step,
 }
 
@@ -100,9 +122,14 @@ pub fn stride(frames: usize) -> usize {
     (frames + BEYOND).next_multiple_of(TILE)
 }
 
-/// A model as a GPU sees it.
+// `network.cu` has these distances in its kernels: what they pool as they read it, and of the filters the taps.
+const _: () = assert!(POOLINGS[0] == 0 && POOLINGS[1] == 1 && POOLINGS[2] == 2);
+const _: () = assert!(POOLINGS[3] == 0 && POOLINGS[4] == 0);
+const _: () = assert!(DILATIONS[1] == 1 && DILATIONS[2] == 2 * POOLINGS[1]);
+
+/// How a model's networks lie in a GPU's memory, and how they are launched.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct Plan {
     shapes: [LayerShape; 5],
     /// Of each level the first member, counted through all levels, and their number.
     levels: Vec<(usize, usize)>,
@@ -116,7 +143,8 @@ pub struct Network {
     pub overhang: usize,
 }
 
-impl Network {
+impl Plan {
+    /// For the networks of this model.
     pub fn new(model: &Model) -> Self {
         let shapes = model.config.layers();
         let mut members = 0;
@@ -169,11 +197,12 @@ impl Network {
     /// The launches of one pass over `rows` rows of [`stride`] frames, layer by layer.
     pub fn launches(&self, rows: usize, stride: usize) -> [Launch; 5] {
         use Buffer::{One, Other, Samples, Sums};
-        let layer = |index: usize, kernel, dilation, input, output| {
+        let layer = |index: usize, kernel, input, output| {
             let LayerShape {
                 taps,
                 inputs,
                 outputs,
+                dilation,
                 ..
             } = self.shapes[index];
             let strips = outputs.div_ceil(STRIPS[index]) as u32;
@@ -186,7 +215,7 @@ impl Network {
                     inputs: inputs as u32,
                     outputs: outputs as u32,
                     taps: taps as u32,
-                    dilation,
+                    dilation: dilation as u32,
                     stride: stride as u64,
                     input_channels: self.channels_in(input),
                     output_channels: self.channels_in(output),
@@ -196,11 +225,11 @@ impl Network {
             }
         };
         [
-            layer(0, Kernel::Convolve, 1, Samples, One),
-            layer(1, Kernel::Filter, 1, One, Other),
-            layer(2, Kernel::PoolAndFilter, 2, Other, One),
-            layer(3, Kernel::PoolAndConvolve, 4, One, Other),
-            layer(4, Kernel::AddRates, 4, Other, Sums),
+            layer(0, Kernel::Convolve, Samples, One),
+            layer(1, Kernel::Filter, One, Other),
+            layer(2, Kernel::PoolAndFilter, Other, One),
+            layer(3, Kernel::PoolAndConvolve, One, Other),
+            layer(4, Kernel::AddRates, Other, Sums),
         ]
     }
 
