@@ -3,8 +3,9 @@
 use spikegrid_core::slab::Slabs;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::input::Piece;
+use spikegrid_inference::ensembles::GPU_SAMPLES;
 use spikegrid_inference::gpu::launches;
-use spikegrid_inference::pipeline::GPU_SAMPLES;
+use spikegrid_inference::pipeline::GPU_UNITS;
 use spikegrid_ranks::ARRIVING;
 
 use crate::run::schedule::{SLABS_IN_FLIGHT, STRETCHES, Stretch, in_flight};
@@ -29,9 +30,6 @@ const FILLING: u64 = 9;
 const THREAD_BYTES_PER_FRAME: u64 = 48;
 /// One neuron: position, pixel, noise levels, journal.
 const BYTES_PER_NEURON: u64 = 128;
-
-/// Units that are prepared for a GPU, evaluated by it, or completed after it, at a time.
-const GPU_UNITS: u64 = 3;
 
 /// Bytes of the samples of a unit that go to a GPU together.
 fn gpu_rows(frames: usize, unit_neurons: usize) -> u64 {
@@ -137,7 +135,7 @@ impl Budget {
         let units = unit.saturating_mul(8 * units_in_flight as u64);
         let piece = 4 * plan.storage.largest_piece() as u64;
         let gpu_rows = match self.gpu {
-            true => GPU_UNITS * gpu_rows(plan.frames, plan.unit_neurons),
+            true => GPU_UNITS as u64 * gpu_rows(plan.frames, plan.unit_neurons),
             false => 0,
         };
         let parts = [
@@ -279,7 +277,7 @@ mod tests {
             }
             .needed(&plan, 29, false, 1)
         };
-        let rows = GPU_UNITS * 4 * (plan.unit_neurons * plan.frames) as u64;
+        let rows = GPU_UNITS as u64 * 4 * (plan.unit_neurons * plan.frames) as u64;
         assert!((rows..2 * rows).contains(&(needed(true) - needed(false))));
     }
 

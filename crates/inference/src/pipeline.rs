@@ -45,7 +45,7 @@ struct GpuUnits {
 }
 
 /// Units in work beside the GPU: one that it has, one that waits for it, and one for the compute threads.
-const UNITS: usize = 3;
+pub const GPU_UNITS: usize = 3;
 
 #[derive(Default)]
 struct WorkerScratch {
@@ -89,7 +89,7 @@ impl Workers {
     pub fn with_gpu(self, gpu: Gpu) -> Result<Self, rayon::ThreadPoolBuildError> {
         let gpu = GpuUnits {
             gpu: SharedGpu::new(gpu),
-            units: pool(UNITS, "unit")?,
+            units: pool(GPU_UNITS, "unit")?,
         };
         Ok(Self {
             gpu: Some(gpu),
