@@ -9,6 +9,9 @@ use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Tensor};
 /// # Errors
 /// If there are more or fewer values.
 pub(crate) fn into_tensor(values: Vec<f32>, shape: (usize, usize)) -> Result<Tensor> {
+    if values.len() != shape.0 * shape.1 {
+        candle_core::bail!("{} values for {shape:?}", values.len())
+    }
     Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
@@ -58,6 +61,11 @@ mod tests {
         let values = into_vec(tensor).unwrap();
         assert_eq!(values.as_ptr(), address);
         assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn values_that_do_not_fill_a_shape_are_refused() {
+        assert!(into_tensor(vec![0.0; 5], (2, 3)).is_err());
     }
 
     #[test]

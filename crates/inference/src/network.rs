@@ -139,6 +139,12 @@ impl Module for Network {
 /// # Errors
 /// If they are not those of `config`.
 pub fn variables(config: &ModelConfig, weights: &Weights) -> Result<HashMap<String, Tensor>> {
+    for (shape, layer) in config.layers().iter().zip(weights.layers()) {
+        let (kernel, bias) = (layer.kernel.len(), layer.bias.len());
+        if (kernel, bias) != (shape.depth() * shape.outputs, shape.outputs) {
+            candle_core::bail!("{kernel} weights and {bias} biases for {shape:?}")
+        }
+    }
     let variables = weights.state_dict(config).into_iter();
     variables
         .map(|(name, shape, values)| Ok((name, Tensor::from_vec(values, shape, &Device::Cpu)?)))

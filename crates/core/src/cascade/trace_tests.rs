@@ -142,7 +142,7 @@ fn a_rate_does_not_depend_on_where_tiles_end() {
                 &members,
                 &dff,
                 &mut Scratch::new(),
-                &mut rate,
+                place_windows(&config, &mut rate),
                 tile,
             );
             assert_eq!(
