@@ -125,9 +125,10 @@ fn survive(trials: &[Trial]) -> Result<(), CrashingFile> {
     if trials.is_empty() {
         return Ok(());
     }
+    // The other process gets the HDF5 files that this one has open, with their locks: no thread may close and open one before it ends.
     let Some((end, begun)) = serde_json::to_vec(&trials)
         .ok()
-        .and_then(|text| start(&text))
+        .and_then(|text| hdf5::sync::sync(|| start(&text)))
     else {
         return Ok(());
     };
