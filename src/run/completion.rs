@@ -2,7 +2,7 @@
 
 use spikegrid_core::spikes;
 use spikegrid_files::figures::{self, NeuronTraces};
-use spikegrid_files::output::{self, OutputError, partial};
+use spikegrid_files::output::{self, OutputError, OutputFile, partial};
 
 use crate::run::opening::OpenSubject;
 use crate::run::progress::Progress;
@@ -29,46 +29,24 @@ impl OpenSubject {
             progress.warn(&format!("{}: {warning}", report.name));
             report.warnings.push(warning);
         }
-        if self.wanted.metadata {
-            self.metadata.write(&self.claim.files.metadata)?;
+        if self.wanted.has(OutputFile::Metadata) {
+            let path = self.claim.files.path(OutputFile::Metadata);
+            self.metadata.write(&path)?;
         }
-        if self.wanted.figures {
+        if self.wanted.has(OutputFile::Figures) {
             self.plot_figures(config, &report.warnings, spikes_per_frame)?;
         }
-        if self.wanted.grids {
-            self.complete_grids(config)?;
+        if self.wanted.has(OutputFile::Grids) {
+            output::grids::complete(
+                &self.claim.files.path(OutputFile::Grids),
+                &self.plan.name,
+                self.layout.z_values.len(),
+                &self.metadata.is_train,
+                &self.provenance,
+                &config.as_json(),
+            )?;
         }
-        let files = &self.claim.files;
-        for (path, wanted) in [
-            (&files.metadata, self.wanted.metadata),
-            (&files.figures, self.wanted.figures),
-            (&files.traces, self.wanted.traces),
-        ] {
-            if wanted {
-                output::finish(path)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn complete_grids(&self, config: &Config) -> Result<(), OutputError> {
-        let files = &self.claim.files;
-        output::grids::complete(
-            &files.grids,
-            &self.plan.name,
-            self.layout.z_values.len(),
-            &self.metadata.is_train,
-            &self.provenance,
-            &config.as_json(),
-        )?;
-        // Files that belong to earlier grids must not stand beside these, not even after an interruption here.
-        for stale in [&files.metadata, &files.figures, &files.traces] {
-            if stale.exists() {
-                std::fs::remove_file(stale)
-                    .map_err(OutputError::io(stale, "cannot be replaced"))?;
-            }
-        }
-        output::finish(&files.grids)
+        self.wanted.finish(&self.claim.files)
     }
 
     fn plot_figures(
@@ -104,11 +82,9 @@ impl OpenSubject {
             software_version: env!("CARGO_PKG_VERSION"),
             warnings,
         };
-        let path = &self.claim.files.figures;
-        figures::write_pdf(&partial(path), &summary, &neurons).map_err(|source| OutputError::Plot {
-            path: path.clone(),
-            source,
-        })
+        let path = self.claim.files.path(OutputFile::Figures);
+        figures::write_pdf(&partial(&path), &summary, &neurons)
+            .map_err(|source| OutputError::Plot { path, source })
     }
 
     /// The neurons of the PDF, ascending.
@@ -130,12 +106,5 @@ impl OpenSubject {
                 }
             })
             .collect()
-    }
-
-    /// Bytes of the files that were written.
-    pub fn written_bytes(&self) -> u64 {
-        let files = self.wanted.of(&self.claim.files);
-        let sizes = files.map(|path| std::fs::metadata(path).map_or(0, |metadata| metadata.len()));
-        sizes.sum()
     }
 }

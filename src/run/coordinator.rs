@@ -8,7 +8,7 @@ use spikegrid_core::cascade::trace;
 use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input;
 use spikegrid_files::input::discovery::Subject;
-use spikegrid_files::output::{OutputError, combined, partial};
+use spikegrid_files::output::{OutputError, OutputFile, combined, partial};
 
 use crate::job::STOPPED;
 use crate::run::budget::Budget;
@@ -295,9 +295,10 @@ impl Coordinator {
             return;
         };
         self.progress.writing(&open.plan.name);
-        let grids = open.wanted.grids.then_some(&open.claim.files.grids);
+        let wants_grids = open.wanted.has(OutputFile::Grids);
+        let grids = wants_grids.then(|| open.claim.files.path(OutputFile::Grids));
         // Rank 0 makes the file, so that a network file system shows it here as soon as the writer has closed it.
-        if let Some(Err(error)) = grids.map(|path| {
+        if let Some(Err(error)) = grids.as_ref().map(|path| {
             File::create(partial(path))
                 .map_err(|error| OutputError::io(path, "cannot be created")(error))
         }) {
@@ -313,7 +314,7 @@ impl Coordinator {
                 false => open.plan.units(),
             },
             layout: open.layout.clone(),
-            grids: grids.cloned(),
+            grids,
         };
         outbox.send(
             open.plan.writer,
@@ -340,7 +341,7 @@ impl Coordinator {
         };
         let report = &mut self.reports[subject];
         report.outcome = Outcome::Processed;
-        report.output_bytes = open.written_bytes();
+        report.output_bytes = open.wanted.bytes(&open.claim.files);
         report.stage_sec.rasterise = written.rasterise_sec;
         report.stage_sec.write = written.write_sec;
         report.stage_sec.finish = start.elapsed().as_secs_f64();

@@ -10,7 +10,7 @@ use spikegrid_core::baseline::Window;
 use spikegrid_core::cascade::Model;
 use spikegrid_files::input::{Subject, subjects};
 use spikegrid_files::models::{self, untrained};
-use spikegrid_files::output::SubjectFiles;
+use spikegrid_files::output::{OutputFile, SubjectFiles};
 use spikegrid_inference::pipeline::{Pipeline, Workers};
 use tempfile::TempDir;
 
@@ -138,19 +138,21 @@ impl Lab {
     pub(super) fn values(&self, index: usize) -> u64 {
         let files = self.files(index);
         let mut hasher = DefaultHasher::new();
-        let grids = dataset(&files.grids, "grids").read_raw::<u8>();
+        let grids = dataset(&files.path(OutputFile::Grids), "grids").read_raw::<u8>();
         grids.expect("grids").hash(&mut hasher);
-        for (path, name) in [
-            (&files.traces, "dff"),
-            (&files.traces, "spike_rate"),
-            (&files.metadata, "z_values"),
+        for (file, name) in [
+            (OutputFile::Traces, "dff"),
+            (OutputFile::Traces, "spike_rate"),
+            (OutputFile::Metadata, "z_values"),
         ] {
-            let values = dataset(path, name).read_raw::<f64>().expect(name);
+            let values = dataset(&files.path(file), name)
+                .read_raw::<f64>()
+                .expect(name);
             values
                 .iter()
                 .for_each(|value| value.to_bits().hash(&mut hasher));
         }
-        assert!(files.figures.exists());
+        assert!(files.path(OutputFile::Figures).exists());
         hasher.finish()
     }
 

@@ -2,7 +2,6 @@
 //! into work, and finds what an interrupted run has left.
 
 use std::error::Error;
-use std::path::Path;
 use std::time::Instant;
 
 use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
@@ -15,7 +14,9 @@ use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::provenance::Provenance;
 use spikegrid_files::output::traces::TracesFile;
-use spikegrid_files::output::{Claim, OutputError, SubjectFiles, partial, provenance};
+use spikegrid_files::output::{
+    Claim, OutputError, OutputFile, Required, SubjectFiles, Wanted, partial,
+};
 
 use crate::run::budget::{Budget, Cut};
 use crate::run::progress::Progress;
@@ -24,57 +25,6 @@ use crate::run::schedule::Stretch;
 use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
 use crate::settings::Config;
 use crate::settings::size::MemorySize;
-
-/// Which of a subject's files are to be written.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted {
-    pub grids: bool,
-    pub metadata: bool,
-    pub figures: bool,
-    pub traces: bool,
-}
-
-impl Wanted {
-    /// The files that are missing or damaged, or all with `--overwrite`. `shape` is that of the grids, (T, Z, 256, 128).
-    fn find(
-        config: &Config,
-        files: &SubjectFiles,
-        shape: [usize; 4],
-        neurons: usize,
-        provenance: &Provenance,
-        metadata: &Metadata,
-    ) -> Result<Self, OutputError> {
-        files.check_names()?;
-        let grids = config.overwrite || !files.grids.exists();
-        if !grids {
-            provenance::check(&files.grids, shape, provenance)?;
-        }
-        Ok(Self {
-            grids,
-            metadata: grids || !metadata.is_in(&files.metadata),
-            figures: grids || !files.figures.exists(),
-            traces: config.save_traces
-                && (grids || TracesFile::open(&files.traces, shape[0], neurons).is_none()),
-        })
-    }
-
-    /// The wanted ones of a subject's files.
-    pub fn of(self, files: &SubjectFiles) -> impl Iterator<Item = &Path> {
-        let wanted = [self.grids, self.metadata, self.figures, self.traces];
-        let files = files.all().into_iter().zip(wanted);
-        files.filter(|(_, wanted)| *wanted).map(|(path, _)| path)
-    }
-
-    fn names(self, files: &SubjectFiles) -> Vec<String> {
-        let name = |path: &Path| {
-            path.file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into()
-        };
-        self.of(files).map(name).collect()
-    }
-}
 
 /// A subject between its plan and its end, as rank 0 keeps it.
 pub struct OpenSubject {
@@ -159,15 +109,26 @@ impl Opener {
         (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
         let metadata = self.metadata(frames, &layout);
         let shape = [frames, planes, ROWS, COLUMNS];
-        let (config, files) = (&self.config, &claim.files);
-        let wanted = Wanted::find(config, files, shape, neurons, &provenance, &metadata)?;
+        let required = Required {
+            overwrite: self.config.overwrite,
+            save_traces: self.config.save_traces,
+            shape,
+            neurons,
+            provenance: &provenance,
+            metadata: &metadata,
+        };
+        let files = &claim.files;
+        let wanted = Wanted::find(files, &required)?;
         report.files_written = wanted.names(files);
         if report.files_written.is_empty() {
             return Ok(Opened::Complete);
         }
         self.warn(&source, report, progress);
         let mut plan = self.plan(index, subject, writer, &source);
-        let cut = match self.budget.cut(&mut plan, planes, wanted.traces) {
+        let cut = match self
+            .budget
+            .cut(&mut plan, planes, wanted.has(OutputFile::Traces))
+        {
             Ok(cut) => cut,
             Err(needed) => {
                 claim.keep_journal();
@@ -184,7 +145,7 @@ impl Opener {
         open_earlier(&mut plan, &found, report, progress)?;
         let Cut {
             stretches, pieces, ..
-        } = match wanted.grids || wanted.figures || wanted.traces {
+        } = match wanted.needs_neurons() {
             true => cut,
             false => Cut::default(),
         };
@@ -288,11 +249,12 @@ fn open_earlier(
     progress: &Progress,
 ) -> Result<(), OutputError> {
     let (frames, neurons) = (plan.frames, plan.neurons);
+    let traces = found.wanted.has(OutputFile::Traces);
     let key = Key::new(
         &plan.name,
         plan.cut_into_units(),
         plan.plotted.len(),
-        found.wanted.traces,
+        traces,
         found.provenance,
     );
     let (journal, difference) = Journal::open(&found.files.folder, &key, plan.units());
@@ -302,8 +264,8 @@ fn open_earlier(
             plan.name
         ));
     }
-    if found.wanted.traces {
-        let path = &found.files.traces;
+    if traces {
+        let path = &found.files.path(OutputFile::Traces);
         let earlier = match journal.units() {
             0 => None,
             _ => TracesFile::open(&partial(path), frames, neurons),

@@ -102,7 +102,7 @@ fn spikes_that_arrive_after_the_order_to_write_are_waited_for() {
 fn a_subject_whose_recording_is_gone_or_changed_fails_alone() {
     let lab = Lab::new(2);
     let expected = lab.expected();
-    let recording = lab.subjects()[0].time_series();
+    let recording = lab.subjects()[0].dir.join("TimeSeries.h5");
     let bytes = std::fs::read(&recording).expect("the recording");
     let gone = |path: &Path| std::fs::remove_file(path).expect("removed");
     let changed = |path: &Path| {

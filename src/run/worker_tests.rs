@@ -143,7 +143,7 @@ fn nothing_is_read_while_much_is_on_its_way() {
 #[test]
 fn a_piece_or_unit_of_a_recording_that_is_gone_is_reported_as_failed() {
     let mut rig = rig(0, 1);
-    std::fs::remove_file(&rig.plan.traces_path).expect("removed");
+    std::fs::remove_file(rig.plan.location.to_string()).expect("removed");
     let load = Message::Order(Order::Load {
         subject: 0,
         unit: 5,

@@ -20,7 +20,7 @@ use crate::input::{self, Subject};
 use crate::models::folder::read_weights;
 use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
-use crate::output::{SubjectFiles, provenance};
+use crate::output::{OutputFile, SubjectFiles, partial, provenance};
 
 const POLL: Duration = Duration::from_millis(1);
 /// Processor time after which a file has no end.
@@ -66,11 +66,12 @@ pub fn subject(subject: &Subject, dataset: &str) -> Result<(), CrashingFile> {
 /// # Errors
 /// The file that the library does not survive.
 pub fn outputs(files: &SubjectFiles) -> Result<(), CrashingFile> {
+    let traces = files.path(OutputFile::Traces);
     survive(&[
-        (files.grids.clone(), Content::Grids),
-        (files.metadata.clone(), Content::Metadata),
-        (files.traces.clone(), Content::Traces),
-        (crate::output::partial(&files.traces), Content::Traces),
+        (files.path(OutputFile::Grids), Content::Grids),
+        (files.path(OutputFile::Metadata), Content::Metadata),
+        (traces.clone(), Content::Traces),
+        (partial(&traces), Content::Traces),
     ])
 }
 

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use hdf5::File;
 
+use super::error::OutputError;
+use super::files::{lock_folder, write_whole};
 use super::metadata::Metadata;
-use super::{OutputError, SubjectFiles, lock_folder, write_whole};
+use super::subject_files::{OutputFile, SubjectFiles};
 use crate::crash_trial::{self, CrashingFile};
 
 /// What came of writing the file.
@@ -33,7 +35,10 @@ pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
     let mut there = Vec::new();
     for name in subjects(output_dir)? {
         match is_complete(output_dir, &name) {
-            true => there.push((SubjectFiles::new(output_dir, &name).metadata, name)),
+            true => {
+                let files = SubjectFiles::new(output_dir, &name);
+                there.push((files.path(OutputFile::Metadata), name));
+            }
             false => combined.incomplete.push(name),
         }
     }
@@ -41,7 +46,7 @@ pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
         let line = format!("combined_metadata.h5 leaves {name} out: {error}");
         combined.damaged.push(line);
     };
-    while let Err(crashing) = try_out(&there) {
+    while let Err(crashing) = crash_trials(&there) {
         there.retain(|(path, name)| {
             let survived = *path != crashing.path;
             if !survived {
@@ -71,7 +76,7 @@ pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
     Ok(combined)
 }
 
-fn try_out(there: &[(PathBuf, String)]) -> Result<(), CrashingFile> {
+fn crash_trials(there: &[(PathBuf, String)]) -> Result<(), CrashingFile> {
     let paths: Vec<PathBuf> = there.iter().map(|(path, _)| path.clone()).collect();
     crash_trial::metadata(&paths)
 }
@@ -79,7 +84,8 @@ fn try_out(there: &[(PathBuf, String)]) -> Result<(), CrashingFile> {
 /// Whether the subject has grids and metadata.
 pub fn is_complete(output_dir: &Path, subject: &str) -> bool {
     let files = SubjectFiles::new(output_dir, subject);
-    files.grids.is_file() && files.metadata.is_file()
+    let files = [OutputFile::Grids, OutputFile::Metadata].map(|file| files.path(file));
+    files.iter().all(|path| path.is_file())
 }
 
 /// The names of the subject folders of an output folder.

@@ -14,8 +14,9 @@ use spikegrid_core::grid::{COLUMNS, ROWS};
 use spikegrid_core::slab::{GZIP_LEVEL, Planes};
 
 use super::chunk::write_packed;
+use super::error::OutputError;
 use super::provenance::{self, Provenance};
-use super::{OutputError, partial};
+use crate::names::partial;
 
 /// The dataset of the grids, u8 (T, Z, 256, 128), one chunk per frame and plane.
 pub const GRIDS: &str = "grids";

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use hdf5::{File, Group, H5Type};
 
-use super::{OutputError, partial};
+use super::error::OutputError;
 use crate::hdf5_access::elements;
+use crate::names::partial;
 
 /// The datasets of rule 8.2.
 #[derive(Debug, Clone, PartialEq)]

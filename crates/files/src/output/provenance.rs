@@ -9,7 +9,7 @@ use serde::Serialize;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
 
-use super::OutputError;
+use super::error::OutputError;
 use super::grids::GRIDS;
 use crate::input::Identity;
 

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use spikegrid_core::spikes;
 use spikegrid_core::unit::UnitOutput;
 
-use super::{OutputError, partial};
+use super::error::OutputError;
+use crate::names::partial;
 
 /// A laid-out `traces.h5` under its temporary name, with the place of each dataset in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

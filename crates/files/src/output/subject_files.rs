@@ -1,0 +1,261 @@
+//! The files of a subject: which there are, which a run writes, and when they get their final names.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::error::OutputError;
+use super::files::{discard, finish};
+use super::journal;
+use super::metadata::Metadata;
+use super::provenance::{self, Provenance};
+use super::traces::TracesFile;
+use crate::names::partial;
+
+/// A file of a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputFile {
+    /// Rule 8.1. The subject is complete with it: the others are written again where they are missing.
+    Grids,
+    /// Rule 8.2.
+    Metadata,
+    /// Rule 8.3.
+    Figures,
+    /// Rule 8.5.
+    Traces,
+}
+
+impl OutputFile {
+    /// All of them, the grids first.
+    pub const ALL: [Self; 4] = [Self::Grids, Self::Metadata, Self::Figures, Self::Traces];
+
+    fn name(self, subject: &str) -> String {
+        match self {
+            Self::Grids => "preaugmented_grids.h5".into(),
+            Self::Metadata => "metadata.h5".into(),
+            Self::Figures => format!("{subject}_visualization.pdf"),
+            Self::Traces => "traces.h5".into(),
+        }
+    }
+
+    /// Whether an interrupted run's unfinished file is gone on from.
+    fn is_resumable(self) -> bool {
+        self == Self::Traces
+    }
+
+    /// Whether a run with these settings writes it at all.
+    fn is_asked_for(self, required: &Required) -> bool {
+        match self {
+            Self::Grids | Self::Metadata | Self::Figures => true,
+            Self::Traces => required.save_traces,
+        }
+    }
+
+    /// Whether the file that is there holds what it must.
+    ///
+    /// # Errors
+    /// Grids that are not this program's, or were made with other settings.
+    fn is_complete(self, path: &Path, required: &Required) -> Result<bool, OutputError> {
+        let [frames, ..] = required.shape;
+        match self {
+            Self::Grids if path.exists() => {
+                provenance::check(path, required.shape, required.provenance).map(|()| true)
+            }
+            Self::Grids => Ok(false),
+            Self::Metadata => Ok(required.metadata.is_in(path)),
+            Self::Figures => Ok(path.exists()),
+            Self::Traces => Ok(TracesFile::open(path, frames, required.neurons).is_some()),
+        }
+    }
+}
+
+/// What a run must leave of a subject.
+#[derive(Debug, Clone, Copy)]
+pub struct Required<'a> {
+    /// Whether files that are there are written again.
+    pub overwrite: bool,
+    /// Whether traces are asked for.
+    pub save_traces: bool,
+    /// The shape of the grids, (T, Z, 256, 128).
+    pub shape: [usize; 4],
+    /// The number of neurons, N.
+    pub neurons: usize,
+    /// What the grids are made of, and how.
+    pub provenance: &'a Provenance,
+    /// The content of `metadata.h5`.
+    pub metadata: &'a Metadata,
+}
+
+/// The files of a subject that a run writes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted([bool; OutputFile::ALL.len()]);
+
+impl Wanted {
+    /// Finds the files that are missing or damaged; all where grids are missing, or with `--overwrite`: other files do not belong to
+    /// new grids.
+    ///
+    /// # Errors
+    /// Files are there that this run must not write over.
+    pub fn find(files: &SubjectFiles, required: &Required) -> Result<Self, OutputError> {
+        files.check_names()?;
+        let mut wanted = Self::default();
+        for file in OutputFile::ALL {
+            let wants = file.is_asked_for(required)
+                && (required.overwrite
+                    || wanted.has(OutputFile::Grids)
+                    || !file.is_complete(&files.path(file), required)?);
+            wanted.0[file as usize] = wants;
+        }
+        Ok(wanted)
+    }
+
+    /// Whether a file is to be written.
+    #[must_use]
+    pub fn has(self, file: OutputFile) -> bool {
+        self.0[file as usize]
+    }
+
+    /// Whether neurons must be computed for it: rank 0 writes metadata without them.
+    #[must_use]
+    pub fn needs_neurons(self) -> bool {
+        let files = self.files().filter(|file| *file != OutputFile::Metadata);
+        files.count() > 0
+    }
+
+    /// The files that are to be written.
+    pub fn files(self) -> impl Iterator<Item = OutputFile> {
+        OutputFile::ALL
+            .into_iter()
+            .filter(move |file| self.has(*file))
+    }
+
+    /// Their names.
+    #[must_use]
+    pub fn names(self, files: &SubjectFiles) -> Vec<String> {
+        self.files().map(|file| file.name(&files.subject)).collect()
+    }
+
+    /// The bytes that they take once they are written.
+    #[must_use]
+    pub fn bytes(self, files: &SubjectFiles) -> u64 {
+        let size = |file| std::fs::metadata(files.path(file)).map_or(0, |found| found.len());
+        self.files().map(size).sum()
+    }
+
+    /// Gives the files their final names, the grids first.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn finish(self, files: &SubjectFiles) -> Result<(), OutputError> {
+        if self.has(OutputFile::Grids) {
+            // Files that belong to other grids must not stand beside these, not even after an interruption here.
+            for stale in OutputFile::ALL
+                .map(|file| files.path(file))
+                .into_iter()
+                .skip(1)
+            {
+                if stale.exists() {
+                    std::fs::remove_file(&stale)
+                        .map_err(OutputError::io(&stale, "cannot be replaced"))?;
+                }
+            }
+        }
+        self.files().try_for_each(|file| finish(&files.path(file)))
+    }
+}
+
+/// The places of a subject's files, each with a temporary name beside the final one.
+#[derive(Debug, Clone)]
+pub struct SubjectFiles {
+    /// The subject's output folder.
+    pub folder: PathBuf,
+    subject: String,
+}
+
+impl SubjectFiles {
+    /// The files of a subject in the output folder.
+    #[must_use]
+    pub fn new(output_dir: &Path, subject: &str) -> Self {
+        Self {
+            folder: output_dir.join(subject),
+            subject: subject.to_owned(),
+        }
+    }
+
+    /// The final name of a file.
+    #[must_use]
+    pub fn path(&self, file: OutputFile) -> PathBuf {
+        self.folder.join(file.name(&self.subject))
+    }
+
+    /// # Errors
+    /// A folder has the name of one of the files.
+    fn check_names(&self) -> Result<(), OutputError> {
+        let paths = OutputFile::ALL.map(|file| self.path(file));
+        let mut names = paths
+            .into_iter()
+            .flat_map(|path| [path.clone(), partial(&path)]);
+        match names.find(|path| path.is_dir()) {
+            Some(path) => Err(OutputError::Folder { path }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left, except what the
+    /// subject may go on from: its [journal] and its unfinished traces.
+    ///
+    /// # Errors
+    /// The system's reason, or that another run has the folder.
+    pub fn claim(self) -> Result<Claim, OutputError> {
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder).map_err(OutputError::io(folder, "cannot be made"))?;
+        let lock = File::open(folder).map_err(OutputError::io(folder, "cannot be opened"))?;
+        // On file systems without locks nothing keeps two runs apart.
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(OutputError::Busy {
+                folder: folder.clone(),
+            });
+        }
+        self.remove_partial(|file| !file.is_resumable());
+        Ok(Claim {
+            files: self,
+            resumable: false,
+            _lock: lock,
+        })
+    }
+
+    /// Removes unfinished files of some kinds.
+    fn remove_partial(&self, kinds: impl Fn(OutputFile) -> bool) {
+        for file in OutputFile::ALL.into_iter().filter(|file| kinds(*file)) {
+            discard(&partial(&self.path(file)));
+        }
+    }
+}
+
+/// A subject's files while this run works on them. In the end nothing is left under temporary names, and no folder
+/// that is empty, unless the subject is to go on from there.
+#[derive(Debug)]
+pub struct Claim {
+    /// The files.
+    pub files: SubjectFiles,
+    resumable: bool,
+    _lock: File,
+}
+
+impl Claim {
+    /// Leaves the journal for another run.
+    pub fn keep_journal(&mut self) {
+        self.resumable = true;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let resumable = self.resumable;
+        self.files
+            .remove_partial(|file| !(resumable && file.is_resumable()));
+        if !resumable {
+            journal::remove(&self.files.folder);
+        }
+        let _ = std::fs::remove_dir(&self.files.folder);
+    }
+}
