@@ -295,6 +295,20 @@ fn rule_8_4_combined_metadata_holds_every_complete_subject_whoever_wrote_it() {
     });
     let combined = hdf5::File::open(out.join("combined_metadata.h5")).unwrap();
     assert_eq!(combined.member_names().unwrap(), ["subject_1", "subject_2"]);
+    drop(combined);
+    let all = datasets(&out);
+    let within = |prefix: &str| -> Vec<_> {
+        let inside = |(name, dataset)| Some((str::strip_prefix(name, prefix)?, dataset));
+        all.iter()
+            .filter_map(|(n, d)| inside((n.as_str(), d)))
+            .collect()
+    };
+    for subject in ["subject_1", "subject_2"] {
+        let own = within(&format!("{subject}/metadata.h5:"));
+        assert_eq!(own.len(), 6, "the datasets of rule 8.2");
+        let copied = within(&format!("combined_metadata.h5:{subject}:"));
+        assert!(copied == own, "{subject}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::output::traces::TracesFile;
 use crate::output::{OutputFile, SubjectFiles, partial, provenance};
 
 const POLL: Duration = Duration::from_millis(1);
-/// Processor time after which a file has no end.
+/// Processor time after which reading a file counts as endless.
 const ENDLESS: Duration = Duration::from_secs(10);
 /// The signals of a program that went wrong.
 const CRASHES: [i32; 7] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
@@ -34,6 +34,7 @@ const PANIC: i32 = 101;
 #[derive(Debug, Error)]
 #[error("{path}: expected a file that the HDF5 library can read, found one on which it {end}; {advice}", path = path.display())]
 pub struct CrashingFile {
+    /// The file.
     pub path: PathBuf,
     end: String,
     advice: &'static str,
@@ -96,7 +97,8 @@ pub fn model(folder: &Path) -> Result<(), CrashingFile> {
     survive(&members.collect::<Vec<_>>())
 }
 
-/// The other process's part: reads the trials that stdin names, with a byte to stdout before each. Whether stdin named trials.
+/// The other process's part: reads the files that stdin names, with a byte to stdout before each. Returns whether stdin named
+/// any.
 pub fn read_trials() -> bool {
     let mut text = String::new();
     let read = std::io::stdin().read_to_string(&mut text);
@@ -120,7 +122,7 @@ pub fn read_trials() -> bool {
     true
 }
 
-/// Reads the files that are HDF5 in another process. Where none can be started, the files are taken at their word.
+/// Reads the files that are HDF5 in another process. Where none can be started, the files are not tried.
 fn survive(trials: &[Trial]) -> Result<(), CrashingFile> {
     let trials: Vec<&Trial> = trials.iter().filter(|(path, _)| is_hdf5(path)).collect();
     if trials.is_empty() {
@@ -160,7 +162,7 @@ fn survive(trials: &[Trial]) -> Result<(), CrashingFile> {
 
 /// Starts the other process; how it ended (none: it had to be ended) and the number of trials that it began.
 fn start(trials: &[u8]) -> Option<(Option<ExitStatus>, usize)> {
-    // Not by its name, which may be another program's by now.
+    // The program's path may name another program by now.
     let mut child = Command::new("/proc/self/exe")
         .arg("crash-trial")
         .stdin(Stdio::piped())
@@ -176,7 +178,7 @@ fn start(trials: &[u8]) -> Option<(Option<ExitStatus>, usize)> {
     Some((end, begun.len()))
 }
 
-/// How the process ended; none if it used too much processor time and was ended.
+/// How the process ended; none if it used too much processor time and was killed.
 ///
 /// # Errors
 /// Somebody else has taken note of its end: a program that ignores `SIGCHLD` started this one.

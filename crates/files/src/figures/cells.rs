@@ -9,24 +9,24 @@ use super::pdf::UNITS_PER_POINT;
 use super::trace::extent;
 use super::{PlotError, Summary};
 
-/// Cells drawn at most: enough to show the shape of a brain, few enough for a small file.
+/// Cells plotted at most: enough to show the shape of a brain, few enough for a small file.
 const MOST_DOTS: usize = 8000;
 const NOISE_BINS: usize = 40;
 const WIDEST_BAR: f64 = 24.0;
 /// The part of the noise levels that the histogram covers; the rest are few and far away.
 const NOISE_QUANTILE: f64 = 0.995;
 
-/// Draws x and y of every cell, or of a regular choice where there are too many, coloured by z-plane.
+/// Plots x and y of every cell, or of a regular choice where there are too many, coloured by z-plane.
 ///
 /// # Errors
 /// When the plotting library refuses.
-pub(super) fn draw_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let drawn = thinned(summary.positions, MOST_DOTS);
-    if drawn.len() < summary.positions.len() {
-        let (shown, all) = (count(drawn.len()), count(summary.positions.len()));
+pub(super) fn plot_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    let plotted = thinned(summary.positions, MOST_DOTS);
+    if plotted.len() < summary.positions.len() {
+        let (shown, all) = (count(plotted.len()), count(summary.positions.len()));
         remark(canvas, &format!("{shown} of {all} cells drawn"))?;
     }
-    let (x, y) = equal_scales(&drawn, Frame::plotting_size(canvas));
+    let (x, y) = equal_scales(&plotted, Frame::plotting_size(canvas));
     let mut chart = Frame {
         x: &x,
         y: &y,
@@ -34,11 +34,11 @@ pub(super) fn draw_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotErr
         y_label: "y (unit of CellXYZ)",
         bands: Vec::new(),
     }
-    .draw(canvas)?;
+    .plot(canvas)?;
 
-    let radius = (34.0 / (drawn.len().max(1) as f64).sqrt()).clamp(0.5, 1.6);
+    let radius = (34.0 / (plotted.len().max(1) as f64).sqrt()).clamp(0.5, 1.6);
     let planes = summary.z_values.len();
-    let mut dots: Vec<(usize, [f64; 3])> = drawn
+    let mut dots: Vec<(usize, [f64; 3])> = plotted
         .into_iter()
         .map(|position| (plane_of(summary.z_values, position[2]), position))
         .collect();
@@ -50,11 +50,11 @@ pub(super) fn draw_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotErr
     Ok(())
 }
 
-/// Draws how many neurons each z-plane has, in the colours of the map.
+/// Plots how many neurons each z-plane has, in the colours of the map.
 ///
 /// # Errors
 /// When the plotting library refuses.
-pub(super) fn draw_planes(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+pub(super) fn plot_planes(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let planes = summary.neurons_per_plane.len();
     let most = summary.neurons_per_plane.iter().max().copied();
     let y = Axis::whole_from_zero(most.unwrap_or(0) as f64, 5);
@@ -72,14 +72,14 @@ pub(super) fn draw_planes(canvas: &Canvas, summary: &Summary) -> Result<(), Plot
         y_label: "neurons",
         bands: Vec::new(),
     };
-    draw_bars(canvas, frame, bars)
+    plot_bars(canvas, frame, bars)
 }
 
-/// Draws the histogram of the noise levels.
+/// Plots the histogram of the noise levels.
 ///
 /// # Errors
 /// When the plotting library refuses.
-pub(super) fn draw_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+pub(super) fn plot_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let levels = summary.noise_levels.iter().map(|&level| f64::from(level));
     let mut levels: Vec<f64> = levels.filter(|level| level.is_finite()).collect();
     levels.sort_by(f64::total_cmp);
@@ -106,7 +106,7 @@ pub(super) fn draw_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotE
         bands: Vec::new(),
     };
     remark(canvas, &noise_remark(&levels, beyond, undefined))?;
-    draw_bars(canvas, frame, bars)
+    plot_bars(canvas, frame, bars)
 }
 
 /// What the histogram does not show: the median, neurons beyond its axis, neurons without a noise level.
@@ -150,14 +150,14 @@ struct Bar {
     color: RGBColor,
 }
 
-fn draw_bars(
+fn plot_bars(
     canvas: &Canvas,
     frame: Frame,
     bars: impl Iterator<Item = Bar>,
 ) -> Result<(), PlotError> {
     let points_per_unit =
         Frame::plotting_size(canvas).0 / (frame.x.range.end - frame.x.range.start);
-    let mut chart = frame.draw(canvas)?;
+    let mut chart = frame.plot(canvas)?;
     let bars: Vec<Bar> = bars.filter(|bar| bar.height > 0.0).collect();
     chart.draw_series(bars.iter().map(|bar| {
         let span = bar.span.1 - bar.span.0;
@@ -245,9 +245,9 @@ mod tests {
     #[test]
     fn a_map_of_many_cells_draws_a_bounded_number() {
         let positions: Vec<[f64; 3]> = (0..100_000).map(|n| [f64::from(n), 0.0, 0.0]).collect();
-        let drawn = thinned(&positions, MOST_DOTS);
-        assert_eq!(drawn.len(), MOST_DOTS);
-        assert_eq!((drawn[0][0], drawn[MOST_DOTS - 1][0]), (0.0, 99_987.0));
+        let plotted = thinned(&positions, MOST_DOTS);
+        assert_eq!(plotted.len(), MOST_DOTS);
+        assert_eq!((plotted[0][0], plotted[MOST_DOTS - 1][0]), (0.0, 99_987.0));
         assert_eq!(thinned(&positions[..3], MOST_DOTS), positions[..3]);
         assert!(thinned(&[], MOST_DOTS).is_empty());
     }

@@ -1,7 +1,7 @@
-//! Text in the fonts that every PDF reader brings along: which bytes draw it, and how wide it is.
+//! Text in the fonts that every PDF reader brings along: which bytes show it, and how wide it is.
 //!
 //! Helvetica in WinAnsi encoding covers Latin text; Greek letters and signs such as the minus come from Symbol. What
-//! neither has is drawn as `?`. Widths are those of Adobe's font metrics, in thousandths of the font size.
+//! neither has is shown as `?`. Widths are those of Adobe's font metrics, in thousandths of the font size.
 
 /// One of the fonts of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ const WIN_ANSI_80_TO_9F: [Option<char>; 32] = [
     Some('˜'), Some('™'), Some('š'), Some('›'), Some('œ'), None, Some('ž'), Some('Ÿ'),
 ];
 
-/// Characters drawn in the Symbol font: the character, its byte there, its width.
+/// Characters shown in the Symbol font: the character, its byte there, its width.
 pub(super) const SYMBOLS: [(char, u8, u16); 41] = [
     ('Δ', 0x44, 612),
     ('Γ', 0x47, 603),
@@ -220,15 +220,15 @@ mod tests {
     #[test]
     fn what_helvetica_lacks_comes_from_symbol_or_is_a_question_mark() {
         let run = |face, bytes: &[u8]| (face, bytes.to_vec());
-        let drawn = |text| -> Vec<_> {
+        let shown = |text| -> Vec<_> {
             let runs = runs(text, false).into_iter();
             runs.map(|run| (run.face, run.bytes)).collect()
         };
         assert_eq!(
-            drawn("ΔF/F"),
+            shown("ΔF/F"),
             [run(Face::Symbol, b"D"), run(Face::Regular, b"F/F")]
         );
-        assert_eq!(drawn("é…魚\n"), [run(Face::Regular, b"\xE9\x85??")]);
+        assert_eq!(shown("é…魚\n"), [run(Face::Regular, b"\xE9\x85??")]);
         assert!(runs("F₀", false)[1].subscript);
     }
 

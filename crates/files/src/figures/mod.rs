@@ -118,13 +118,13 @@ pub enum PlotError {
         source: std::io::Error,
     },
     /// The plotting library refused a figure.
-    #[error("cannot draw the figures: {0}")]
-    Draw(String),
+    #[error("cannot plot the figures: {0}")]
+    Plot(String),
 }
 
 impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotError {
     fn from(error: DrawingAreaErrorKind<E>) -> Self {
-        Self::Draw(error.to_string())
+        Self::Plot(error.to_string())
     }
 }
 
@@ -133,7 +133,7 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotE
 /// The same arguments give the same bytes.
 ///
 /// # Errors
-/// When the file cannot be written, or a figure cannot be drawn.
+/// When the file cannot be written, or a figure cannot be plotted.
 pub fn write_pdf(
     path: &Path,
     summary: &Summary,
@@ -155,17 +155,17 @@ pub fn write_pdf(
 fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Vec<u8>, PlotError> {
     let producer = format!("spikegrid-mpi {}", summary.software_version);
     let mut document = Document::new(&format!("{}: spike grids", summary.subject), &producer);
-    let mut add = |bookmark: String, draw: &dyn Fn(&Canvas) -> Result<(), PlotError>| {
+    let mut add = |bookmark: String, plot: &dyn Fn(&Canvas) -> Result<(), PlotError>| {
         let page = Rc::new(RefCell::new(Page::new()));
-        draw(&Canvas::from(&page))?;
+        plot(&Canvas::from(&page))?;
         let content = page.borrow_mut().take_content();
         let added = document.add_page(&content, bookmark);
-        added.map_err(|error| PlotError::Draw(error.to_string()))
+        added.map_err(|error| PlotError::Plot(error.to_string()))
     };
-    add("Summary".to_owned(), &|page| summary::draw(page, summary))?;
+    add("Summary".to_owned(), &|page| summary::plot(page, summary))?;
     for traces in neurons {
         let bookmark = format!("Neuron {}", traces.neuron);
-        add(bookmark, &|page| neuron::draw(page, summary, traces))?;
+        add(bookmark, &|page| neuron::plot(page, summary, traces))?;
     }
     Ok(document.finish())
 }

@@ -5,8 +5,8 @@ use plotters::prelude::*;
 use super::axis::{Axis, counted, significant};
 use super::metrics::fitted;
 use super::panel::{
-    BLUE, Canvas, Frame, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold, columns, draw_trace,
-    part, text, width, write, write_in_the_middle,
+    BLUE, Canvas, Frame, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold, columns, part,
+    plot_trace, text, width, write, write_in_the_middle,
 };
 use super::trace::{extent, gaps, spike_ticks};
 use super::{NeuronTraces, PlotError, Summary};
@@ -18,28 +18,28 @@ const DFF_PANEL: (f64, f64) = (76.0, 208.0);
 const RATE_PANEL: (f64, f64) = (298.0, 156.0);
 const SPIKE_PANEL: (f64, f64) = (468.0, 68.0);
 
-/// Draws the page of `traces`.
+/// Plots the page of `traces`.
 ///
 /// # Errors
 /// When the plotting library refuses.
-pub(super) fn draw(
+pub(super) fn plot(
     page: &Canvas,
     summary: &Summary,
     traces: &NeuronTraces,
 ) -> Result<(), PlotError> {
     let time = TimeAxis::new(summary, 10);
-    draw_heading(page, summary, traces)?;
-    draw_dff(&panel(page, DFF_PANEL), &time, summary, traces)?;
-    draw_rate(&panel(page, RATE_PANEL), &time, traces)?;
-    draw_spikes(&panel(page, SPIKE_PANEL), &time, traces)?;
-    draw_legend(page, summary)
+    plot_heading(page, summary, traces)?;
+    plot_dff(&panel(page, DFF_PANEL), &time, summary, traces)?;
+    plot_rate(&panel(page, RATE_PANEL), &time, traces)?;
+    plot_spikes(&panel(page, SPIKE_PANEL), &time, traces)?;
+    plot_legend(page, summary)
 }
 
 fn panel(page: &Canvas, (top, height): (f64, f64)) -> Canvas {
     part(page, (MARGIN, top), (WIDTH, height))
 }
 
-fn draw_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Result<(), PlotError> {
+fn plot_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Result<(), PlotError> {
     let heading = format!("Neuron {} ({})", traces.neuron, summary.subject);
     let heading = fitted(&heading, true, 14.0, WIDTH);
     write(page, &heading, &bold(14.0), (MARGIN, 30.0))?;
@@ -67,7 +67,7 @@ fn draw_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Resu
     write(page, &words, &text(9.0, MUTED), (MARGIN, 51.0))
 }
 
-fn draw_dff(
+fn plot_dff(
     canvas: &Canvas,
     time: &TimeAxis,
     summary: &Summary,
@@ -82,15 +82,15 @@ fn draw_dff(
         y_label: summary.trace_name(),
         bands: time.bands(gaps(&traces.dff, columns(canvas)), NO_VALUE),
     }
-    .draw(canvas)?;
-    draw_trace(&mut chart, columns(canvas), time, &traces.dff, BLUE)?;
+    .plot(canvas)?;
+    plot_trace(&mut chart, columns(canvas), time, &traces.dff, BLUE)?;
     match extent {
         Some(_) => Ok(()),
         None => write_in_the_middle(&chart, "no values in this trace"),
     }
 }
 
-fn draw_rate(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
+fn plot_rate(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
     let extent = extent(traces.rate.iter().map(|&value| f64::from(value)));
     let y = match extent {
         Some((least, greatest)) if least < 0.0 => Axis::around(least, greatest, 5),
@@ -104,8 +104,8 @@ fn draw_rate(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<
         y_label: "spike rate (spikes / frame)",
         bands: time.bands(gaps(&traces.rate, columns(canvas)), NO_VALUE),
     }
-    .draw(canvas)?;
-    draw_trace(&mut chart, columns(canvas), time, &traces.rate, VERMILION)?;
+    .plot(canvas)?;
+    plot_trace(&mut chart, columns(canvas), time, &traces.rate, VERMILION)?;
     match extent {
         Some(_) => Ok(()),
         None => write_in_the_middle(&chart, why_there_is_no_rate(&traces.dff)),
@@ -122,7 +122,7 @@ fn why_there_is_no_rate(dff: &[f32]) -> &'static str {
     }
 }
 
-fn draw_spikes(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
+fn plot_spikes(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
     let mut chart = Frame {
         x: &time.axis,
         y: &Axis::without_ticks(0.0..1.0),
@@ -130,7 +130,7 @@ fn draw_spikes(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Resul
         y_label: "spikes",
         bands: Vec::new(),
     }
-    .draw(canvas)?;
+    .plot(canvas)?;
     let ticks = spike_ticks(&traces.spikes, columns(canvas));
     let style = INK.stroke_width(width(0.6));
     chart.draw_series(ticks.iter().map(|&frame| {
@@ -144,7 +144,7 @@ fn draw_spikes(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Resul
     }
 }
 
-fn draw_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+fn plot_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let top = 551.0;
     let swatch = part(page, (MARGIN + 50.0, top), (14.0, 8.0));
     swatch.fill(&NO_VALUE)?;

@@ -141,7 +141,7 @@ pub(super) struct Frame<'p> {
     pub x: &'p Axis,
     /// Vertical axis.
     pub y: &'p Axis,
-    /// Name and unit of the horizontal axis; `None` draws ticks without labels.
+    /// Name and unit of the horizontal axis; `None` plots ticks without labels.
     pub x_label: Option<&'p str>,
     /// Name and unit of the vertical axis.
     pub y_label: &'p str,
@@ -162,11 +162,11 @@ impl Frame<'_> {
         )
     }
 
-    /// Draws bands, grid and axes on `canvas`.
+    /// Plots bands, grid and axes on `canvas`.
     ///
     /// # Errors
     /// When the plotting library refuses.
-    pub(super) fn draw<'c>(self, canvas: &Canvas) -> Result<Chart<'c>, PlotError> {
+    pub(super) fn plot<'c>(self, canvas: &Canvas) -> Result<Chart<'c>, PlotError> {
         let named = self.x_label.is_some();
         let x_room = if named {
             Self::X_AXIS_ROOM
@@ -212,11 +212,11 @@ pub(super) fn columns(canvas: &Canvas) -> usize {
     (Frame::plotting_size(canvas).0 * COLUMNS_PER_POINT) as usize
 }
 
-/// Draws one value per frame as a line, broken where there is no value.
+/// Plots one value per frame as a line, broken where there is no value.
 ///
 /// # Errors
 /// When the plotting library refuses.
-pub(super) fn draw_trace(
+pub(super) fn plot_trace(
     chart: &mut Chart,
     columns: usize,
     time: &TimeAxis,

@@ -30,7 +30,7 @@ const CAP_HEIGHT: f64 = 0.72;
 const ASCENT: f64 = 0.76;
 const DESCENT: f64 = 0.21;
 
-type Drawn = Result<(), DrawingErrorKind<Infallible>>;
+type Plotted = Result<(), DrawingErrorKind<Infallible>>;
 type Rgb = (u8, u8, u8);
 
 /// How the path under construction will be painted.
@@ -68,7 +68,7 @@ impl Page {
         }
     }
 
-    /// The content stream of what was drawn; the page is empty afterwards.
+    /// The content stream of what was plotted; the page is empty afterwards.
     pub(super) fn take_content(&mut self) -> Vec<u8> {
         self.paint_pending();
         std::mem::replace(self, Self::new())
@@ -153,15 +153,15 @@ impl DrawingBackend for Page {
         (PAGE_WIDTH, PAGE_HEIGHT)
     }
 
-    fn ensure_prepared(&mut self) -> Drawn {
+    fn ensure_prepared(&mut self) -> Plotted {
         Ok(())
     }
 
-    fn present(&mut self) -> Drawn {
+    fn present(&mut self) -> Plotted {
         Ok(())
     }
 
-    fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Drawn {
+    fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Plotted {
         if let Some(color) = on_paper(color) {
             self.begin_subpath(Paint::Fill(color));
             self.content.rect(x as f32, y as f32, 1.0, 1.0);
@@ -174,7 +174,7 @@ impl DrawingBackend for Page {
         from: BackendCoord,
         to: BackendCoord,
         style: &S,
-    ) -> Drawn {
+    ) -> Plotted {
         self.draw_path([from, to], style)
     }
 
@@ -184,7 +184,7 @@ impl DrawingBackend for Page {
         bottom_right: BackendCoord,
         style: &S,
         fill: bool,
-    ) -> Drawn {
+    ) -> Plotted {
         if let Some(color) = on_paper(style.color()) {
             self.begin_subpath(if fill {
                 Paint::Fill(color)
@@ -206,7 +206,7 @@ impl DrawingBackend for Page {
         &mut self,
         path: I,
         style: &S,
-    ) -> Drawn {
+    ) -> Plotted {
         let mut points = path.into_iter();
         if let (Some(color), Some(first)) = (on_paper(style.color()), points.next()) {
             self.begin_subpath(Paint::Stroke(color, style.stroke_width()));
@@ -223,7 +223,7 @@ impl DrawingBackend for Page {
         radius: u32,
         style: &S,
         _fill: bool,
-    ) -> Drawn {
+    ) -> Plotted {
         if let Some(color) = on_paper(style.color()) {
             self.begin_subpath(Paint::Stroke(color, 2 * radius));
             self.move_to(center);
@@ -236,7 +236,7 @@ impl DrawingBackend for Page {
         &mut self,
         corners: I,
         style: &S,
-    ) -> Drawn {
+    ) -> Plotted {
         let mut corners = corners.into_iter();
         if let (Some(color), Some(first)) = (on_paper(style.color()), corners.next()) {
             self.begin_subpath(Paint::Fill(color));
@@ -252,7 +252,7 @@ impl DrawingBackend for Page {
         text: &str,
         style: &S,
         position: BackendCoord,
-    ) -> Drawn {
+    ) -> Plotted {
         let Some(color) = on_paper(style.color()) else {
             return Ok(());
         };

@@ -3,11 +3,11 @@
 use plotters::prelude::*;
 
 use super::axis::{Axis, count, significant};
-use super::cells::{draw_map, draw_noise, draw_planes};
+use super::cells::{plot_map, plot_noise, plot_planes};
 use super::metrics::{fitted, text_width};
 use super::panel::{
-    BLUE, Canvas, Frame, HAIRLINE, INK, MUTED, TEST, TimeAxis, VERMILION, bold, columns,
-    draw_trace, part, text, units, width, write, write_in_the_middle,
+    BLUE, Canvas, Frame, HAIRLINE, INK, MUTED, TEST, TimeAxis, VERMILION, bold, columns, part,
+    plot_trace, text, units, width, write, write_in_the_middle,
 };
 use super::trace::runs_where;
 use super::{PlotError, Summary};
@@ -27,11 +27,11 @@ const WARNINGS_TOP: f64 = 526.0;
 const WARNINGS_WIDTH: f64 = 770.0;
 const WARNING_LINES: usize = 4;
 
-/// Draws the page.
+/// Plots the page.
 ///
 /// # Errors
 /// When the plotting library refuses.
-pub(super) fn draw(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+pub(super) fn plot(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let title = fitted(summary.subject, true, 16.0, WARNINGS_WIDTH);
     write(page, &title, &bold(16.0), (LEFT, 28.0))?;
     let about = format!(
@@ -42,16 +42,16 @@ pub(super) fn draw(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
 
     let top = (TOP_ROW, TOP_ROW_HEIGHT);
     let bottom = (BOTTOM_ROW, BOTTOM_ROW_HEIGHT);
-    draw_table(&headed(page, TABLE, top, "Parameters")?, summary)?;
-    draw_map(&headed(page, MAP, top, "Cells")?, summary)?;
-    draw_planes(&headed(page, RIGHT, top, "Neurons per z-plane")?, summary)?;
-    draw_test_legend(page, summary)?;
-    draw_population(
+    plot_table(&headed(page, TABLE, top, "Parameters")?, summary)?;
+    plot_map(&headed(page, MAP, top, "Cells")?, summary)?;
+    plot_planes(&headed(page, RIGHT, top, "Neurons per z-plane")?, summary)?;
+    plot_test_legend(page, summary)?;
+    plot_population(
         &headed(page, POPULATION, bottom, "Population activity")?,
         summary,
     )?;
-    draw_noise(&headed(page, RIGHT, bottom, "Noise")?, summary)?;
-    draw_warnings(page, summary.warnings)
+    plot_noise(&headed(page, RIGHT, bottom, "Noise")?, summary)?;
+    plot_warnings(page, summary.warnings)
 }
 
 /// Writes a heading over a part of the page and gives the part below.
@@ -66,7 +66,7 @@ fn headed(
     Ok(part(page, below, (width, height - HEADING_HEIGHT)))
 }
 
-fn draw_table(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+fn plot_table(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     const ROW: f64 = 16.5;
     const VALUE: f64 = 74.0;
     for (place, (name, value)) in parameters(summary).into_iter().enumerate() {
@@ -154,7 +154,7 @@ fn total_spikes(summary: &Summary) -> u64 {
     spikes.map(|&spikes| u64::from(spikes)).sum()
 }
 
-fn draw_population(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+fn plot_population(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let time = TimeAxis::new(summary, 8);
     let spikes: Vec<f32> = summary.spikes_per_frame.iter().map(|&n| n as f32).collect();
     let most = summary.spikes_per_frame.iter().max().copied();
@@ -165,8 +165,8 @@ fn draw_population(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> 
         y_label: "spikes / frame, all neurons",
         bands: time.bands(runs_where(summary.is_train, |&train| train != 1), TEST),
     }
-    .draw(canvas)?;
-    draw_trace(&mut chart, columns(canvas), &time, &spikes, BLUE)?;
+    .plot(canvas)?;
+    plot_trace(&mut chart, columns(canvas), &time, &spikes, BLUE)?;
     match most.unwrap_or(0) {
         0 => write_in_the_middle(&chart, "no spikes"),
         _ => Ok(()),
@@ -174,7 +174,7 @@ fn draw_population(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> 
 }
 
 /// Says what the shading of the population's time axis means, at the right above the axis.
-fn draw_test_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+fn plot_test_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     let all_train = summary.is_train.iter().all(|&train| train == 1);
     let words = if all_train {
         "no test frames"
@@ -190,7 +190,7 @@ fn draw_test_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     Ok(swatch.fill(&TEST)?)
 }
 
-fn draw_warnings(page: &Canvas, warnings: &[String]) -> Result<(), PlotError> {
+fn plot_warnings(page: &Canvas, warnings: &[String]) -> Result<(), PlotError> {
     const LINE: f64 = 11.0;
     const TEXT: f64 = 55.0;
     if warnings.is_empty() {

@@ -215,27 +215,27 @@ fn rule_8_3_the_same_recording_gives_the_same_bytes() {
 #[test]
 fn rule_8_3_the_axis_says_what_the_traces_are() {
     let recording = Recording::new(3, 100);
-    for (baseline, drawn) in [("subtract", "F "), ("none", "F/F (as given)")] {
+    for (baseline, plotted) in [("subtract", "F "), ("none", "F/F (as given)")] {
         let summary = Summary {
             baseline,
             ..recording.summary()
         };
         let pages = pages(&document(&summary, &[neuron(0, 100)]).unwrap());
-        assert!(shows(&pages[1], drawn), "{baseline}");
+        assert!(shows(&pages[1], plotted), "{baseline}");
     }
 }
 
 #[test]
 fn rule_8_3_any_unicode_is_a_subject() {
     let mut recording = Recording::new(3, 100);
-    for (subject, drawn) in [
+    for (subject, plotted) in [
         ("魚\u{7}\u{202e}", "???"),
         ("(\\", "(\\"),
         ("", "Parameters"),
     ] {
         recording.subject = subject.to_owned();
         let pages = pages(&document(&recording.summary(), &[neuron(0, 100)]).unwrap());
-        assert!(shows(&pages[0], drawn), "{subject}: {:?}", pages[0]);
+        assert!(shows(&pages[0], plotted), "{subject}: {:?}", pages[0]);
     }
     recording.subject = "🐟".repeat(100_000);
     let pages = pages(&document(&recording.summary(), &[neuron(0, 100)]).unwrap());

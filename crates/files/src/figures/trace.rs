@@ -25,7 +25,7 @@ pub(super) fn gaps(values: &[f32], columns: usize) -> Vec<Range<usize>> {
     gaps
 }
 
-/// The frames to draw a tick at: the first spike of each column.
+/// The frames to plot a tick at: the first spike of each column.
 pub(super) fn spike_ticks(spikes: &[u8], columns: usize) -> Vec<usize> {
     let mut ticks: Vec<usize> = (0..spikes.len())
         .filter(|&frame| spikes[frame] != 0)
@@ -115,13 +115,13 @@ mod tests {
             assert!(points.len() <= frames.min(1000));
             assert!(points.is_sorted_by(|a, b| a.0 < b.0));
             let extent_of = |values: &[f32]| extent(values.iter().map(|&value| f64::from(value)));
-            let drawn: Vec<f32> = points.iter().map(|point| point.1).collect();
-            assert_eq!(extent_of(&drawn), extent_of(&values));
+            let plotted: Vec<f32> = points.iter().map(|point| point.1).collect();
+            assert_eq!(extent_of(&plotted), extent_of(&values));
         }
     }
 
     #[test]
-    fn rule_8_3_a_trace_with_fewer_frames_than_columns_is_drawn_whole() {
+    fn rule_8_3_a_trace_with_fewer_frames_than_columns_is_plotted_whole() {
         let values = trace(499, 7);
         let points: Vec<_> = values.iter().copied().enumerate().collect();
         assert_eq!(line_segments(&values, 500), [points]);

@@ -200,7 +200,8 @@ impl Samples {
     /// If not all of the neurons are here.
     #[must_use]
     pub fn traces(&self, neurons: &Range<usize>) -> Vec<f32> {
-        /// Frames turned together: what is read of each stays in the nearest cache until its other neurons are asked for.
+        /// Frames that are transposed together: what is read of each stays in the nearest cache until its other neurons are
+        /// copied.
         const TILE: usize = 32;
         let all = &self.piece.frames;
         let frames = all.len();

@@ -122,13 +122,13 @@ impl Storage {
             .map_or(0, |chunk| chunk[axis].min(self.shape[axis]))
     }
 
-    /// Cuts all frames of some neurons into pieces of about 2 million samples that are whole chunks of the file, or whole stretches of rows where
-    /// there are none, so that none is read or inflated again for other neurons of these.
+    /// Cuts all frames of some neurons into pieces of about 2 million samples. A piece is whole chunks of the file, or whole parts
+    /// of rows where there are no chunks, so that no chunk is read or inflated again for another piece.
     #[must_use]
     pub fn pieces(&self, neurons: Range<usize>) -> Vec<Piece> {
         let [rows, columns] = self.orientation.axes(&self.all_frames(neurons));
-        // Chunks across the edge come last: where an array was written at once, HDF5 has put them elsewhere in the file, and going there
-        // and back for each row of chunks takes half as long again.
+        // Chunks across the edge come last: where an array was written at once, HDF5 has put them elsewhere in the file, and seeking
+        // there and back for each row of chunks takes half as long again.
         let edge = self.chunk.map_or(columns.end, |[_, wide]| {
             (self.shape[1] / wide.max(1) * wide).clamp(columns.start, columns.end)
         });
@@ -163,8 +163,8 @@ impl Storage {
         8 * BLOCK.max(row)
     }
 
-    /// Columns that are read for these where chunks are plain: those of whole chunks, which lie in one piece and go through no cache,
-    /// while HDF5 reads parts of their rows one by one; the same where chunks are larger than a block.
+    /// Columns that are read for these columns where chunks are plain: those of whole chunks, because HDF5 reads a whole chunk at
+    /// once and without its cache, but parts of a chunk's rows one by one. Where chunks are larger than a block, the same columns.
     pub(super) fn whole_chunks(&self, columns: Range<usize>) -> Range<usize> {
         match self.chunk {
             Some([high, wide]) if high.saturating_mul(wide) <= BLOCK => {
@@ -177,8 +177,9 @@ impl Storage {
         }
     }
 
-    /// Rows and columns that lie together in memory, as they do in the file: those of a chunk, or of as many below each other as make turning
-    /// them worth its while; all where there are no chunks, or none beside another.
+    /// Rows and columns that lie together in memory, as they do in the file: those of a chunk, or of several chunks below each
+    /// other, at least 64 rows, so that transposing a tile uses whole cache lines; all rows and columns where there are no chunks,
+    /// or none beside another.
     pub(super) fn tile(&self) -> [usize; 2] {
         const HIGH: usize = 64;
         match self.chunk {

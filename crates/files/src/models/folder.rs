@@ -121,6 +121,10 @@ pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ModelError {
     }
 }
 
+/// Reads the text of a `config.yaml` of at most a few MB.
+///
+/// # Errors
+/// If it cannot be read, is too large or not UTF-8.
 pub fn read_config(path: &Path) -> Result<String, ModelError> {
     let file = File::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_CONFIG_BYTES)?;
@@ -200,12 +204,16 @@ fn member_of(name: &str) -> Option<(i32, u32)> {
 ///
 /// # Errors
 /// That of the configuration or of the member.
-pub fn read_weights(path: &Path) -> Result<Weights, ModelError> {
+pub(crate) fn read_weights(path: &Path) -> Result<Weights, ModelError> {
     let config_path = path.with_file_name("config.yaml");
     let config = parse_config(&read_config(&config_path)?, &config_path)?;
     read_member(path, &config)
 }
 
+/// Reads and checks the weights of one network, in the format that the file's name says.
+///
+/// # Errors
+/// If the file cannot be read, is damaged, or contradicts the configuration.
 pub fn read_member(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("h5") => keras::read(path, config),
@@ -237,6 +245,7 @@ pub fn checksum(path: &Path) -> Result<String, ModelError> {
     Ok(hex(&Sha256::digest(&bytes)))
 }
 
+/// Bytes in hexadecimal digits, as checksums are written.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -42,14 +42,14 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(20);
 pub struct Key<'a> {
     journal_format: u32,
     software_version: &'static str,
-    pub subject: &'a str,
-    pub frames: usize,
-    pub neurons: usize,
-    pub neurons_per_work_unit: usize,
-    pub num_neurons: usize,
-    pub save_traces: bool,
+    subject: &'a str,
+    frames: usize,
+    neurons: usize,
+    neurons_per_work_unit: usize,
+    num_neurons: usize,
+    save_traces: bool,
     #[serde(flatten)]
-    pub provenance: &'a Provenance,
+    provenance: &'a Provenance,
 }
 
 impl<'a> Key<'a> {
@@ -78,6 +78,7 @@ impl<'a> Key<'a> {
 /// A finished work unit as the journal holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JournalledUnit {
+    /// What rank 0 is told of it.
     pub summary: UnitSummary,
     /// Spikes, (n, ceil(T / 8)).
     pub spikes: Vec<u8>,
@@ -217,7 +218,7 @@ fn differing(key: &Key, earlier: &str) -> String {
 }
 
 /// Removes the journals in a subject's folder.
-pub fn remove(folder: &Path) {
+pub(crate) fn remove(folder: &Path) {
     for name in names(folder) {
         let _ = fs::remove_file(folder.join(name));
     }

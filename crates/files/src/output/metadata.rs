@@ -36,7 +36,7 @@ impl Metadata {
     ///
     /// # Errors
     /// HDF5's reason.
-    pub fn write_to(&self, group: &Group) -> hdf5::Result<()> {
+    pub(crate) fn write_to(&self, group: &Group) -> hdf5::Result<()> {
         let scalar = |name, value: usize| {
             group
                 .new_dataset::<i64>()

@@ -19,16 +19,27 @@ const CONFIG: &str = "config";
 /// (rule 8.7). What only changes how they are computed (ranks, threads, memory) is not part of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Provenance {
+    /// Name of the CASCADE model.
     pub cascade_model: String,
+    /// Checksum over its configuration and weights.
     pub model_sha256: String,
+    /// Frames per second of the recording.
     pub sampling_rate: f64,
+    /// Window of the running baseline in seconds.
     pub window_sec: f64,
+    /// Percentile of the running baseline, 0 to 100.
     pub percentile: f64,
+    /// Kind of baseline (rule 3.3).
     pub baseline: Baseline,
+    /// Kind of threshold (rule 4.5).
     pub threshold: Threshold,
+    /// Frames by which rates are moved later (rule 4.8).
     pub shift_frames: i64,
+    /// Dataset with the fluorescence.
     pub calcium_dataset: String,
+    /// `--seed`.
     pub seed: u32,
+    /// `--split_ratio`.
     pub split_ratio: f64,
     /// Which input files; none before a subject is opened.
     pub input: Option<Identity>,
@@ -38,7 +49,7 @@ pub struct Provenance {
 ///
 /// # Errors
 /// HDF5's reason.
-pub fn write(
+pub(crate) fn write(
     file: &File,
     subject: &str,
     frames: usize,
@@ -128,7 +139,7 @@ pub fn check(path: &Path, shape: [usize; 4], provenance: &Provenance) -> Result<
 }
 
 /// The settings in which `now` differs from what an earlier run wrote: name, value there, value here.
-pub fn differences(
+pub(crate) fn differences(
     now: &impl Serialize,
     earlier: &serde_json::Value,
 ) -> Vec<(String, String, String)> {
@@ -140,7 +151,7 @@ pub fn differences(
 }
 
 /// Differences in words: `seed 42 (now 7), percentile 8.0 (now 10.5)`.
-pub fn describe(differences: &[(String, String, String)]) -> String {
+pub(crate) fn describe(differences: &[(String, String, String)]) -> String {
     let each = differences
         .iter()
         .map(|(name, there, here)| format!("{name} {there} (now {here})"));

@@ -151,11 +151,11 @@ pub enum MatError {
 
 /// What `data_full.mat` says about the cells of a subject (rule 2.3).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Anatomy {
+pub(crate) struct Anatomy {
     /// Positions of all segmented cells, one row of `CellXYZ` each, unchecked.
-    pub cell_xyz: Vec<[f64; 3]>,
+    pub(crate) cell_xyz: Vec<[f64; 3]>,
     /// Row numbers (1-based, unchecked) of the cells without a trace, if the field is there.
-    pub invalid: Option<Vec<f64>>,
+    pub(crate) invalid: Option<Vec<f64>>,
 }
 
 const CELL_XYZ: &str = "CellXYZ";
@@ -168,7 +168,7 @@ const BUFFER: usize = 256 << 10;
 ///
 /// # Errors
 /// If the file cannot be read, is no MAT-file 5 or 7.3, or if the struct or its fields are not as rule 2.3 says.
-pub fn read_anatomy(path: &Path) -> Result<Anatomy, MatError> {
+pub(crate) fn read_anatomy(path: &Path) -> Result<Anatomy, MatError> {
     let mut file = BufReader::with_capacity(
         BUFFER,
         File::open(path).map_err(|e| MatError::Io(e.to_string()))?,
