@@ -7,6 +7,8 @@
 //! The numerics are in `spikegrid-core`, the network and the pipeline of a work unit in `spikegrid-inference`, what is read and
 //! written in `spikegrid-files`, MPI in `spikegrid-ranks`. What decides when and by whom is here.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 /// Prints a line to stdout. A reader that has gone, or a full disk under a log, is no reason to end a run.
 #[macro_export]
 macro_rules! say {

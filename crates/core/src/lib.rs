@@ -8,6 +8,8 @@
 //! frequencies Hz. No module here reads or writes a file, calls MPI or HDF5, or reads a clock: this crate has no
 //! dependency that could, and `clippy.toml` forbids what the standard library offers.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod baseline;
 pub mod cascade;
 pub mod grid;

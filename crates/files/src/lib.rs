@@ -4,6 +4,8 @@
 //! - [`output`]: grids, metadata, traces, the journal of an interrupted run; [`figures`]: the PDF of a subject
 //! - [`crash_trial`]: whether the HDF5 library survives a file
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod crash_trial;
 pub mod figures;
 mod hdf5_access;

@@ -5,6 +5,8 @@
 //! - [`gpu`]: the same on an NVIDIA GPU, in a build with the feature `cuda`
 //! - [`pipeline`]: the compute stages in a row, neuron by neuron, on the threads of a rank
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 mod buffer;
 pub mod ensembles;
 pub mod gpu;

@@ -3,6 +3,9 @@
 //! [`World`] is this rank's view of the job. With the feature `mpi` the ranks are those of MPI, and this is the one crate that
 //! knows MPI; without it the job has one rank. This crate does not know what the messages say.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+#![warn(missing_docs)]
+
 #[cfg(not(feature = "mpi"))]
 mod alone;
 #[cfg(feature = "mpi")]

@@ -132,6 +132,9 @@ pub fn read_config(path: &Path) -> Result<String, ModelError> {
 }
 
 /// File names of the folder's members by noise level and number.
+///
+/// # Errors
+/// The folder cannot be listed, or two files claim to be the same member.
 pub fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, String>>, ModelError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_error(dir))? {
@@ -158,6 +161,9 @@ pub fn member_files(dir: &Path) -> Result<BTreeMap<i32, BTreeMap<u32, String>>, 
 }
 
 /// Writes a file that has its name only once it is complete.
+///
+/// # Errors
+/// The file cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
     let partial = names::partial(path);
     let write = || {
@@ -235,6 +241,9 @@ fn check_size(path: &Path, file: &File, limit: u64) -> Result<(), ModelError> {
 }
 
 /// Hexadecimal SHA-256 of a weight file.
+///
+/// # Errors
+/// The file cannot be read, or is longer than weights can be.
 pub fn checksum(path: &Path) -> Result<String, ModelError> {
     let file = File::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_WEIGHT_BYTES)?;
