@@ -4,7 +4,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// ΔF/F of `neurons` neurons, (N, T): noise of CASCADE's levels 2 to 19 in turn, and a transient now and then.
-pub fn dff(neurons: usize, frames: usize, rate_hz: f64) -> Vec<f32> {
+pub(crate) fn dff(neurons: usize, frames: usize, rate_hz: f64) -> Vec<f32> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut dff = Vec::with_capacity(neurons * frames);
     for neuron in 0..neurons {
@@ -24,7 +24,7 @@ pub fn dff(neurons: usize, frames: usize, rate_hz: f64) -> Vec<f32> {
 }
 
 /// Fluorescence of `neurons` neurons, (N, T), around 100.
-pub fn fluorescence(neurons: usize, frames: usize) -> Vec<f32> {
+pub(crate) fn fluorescence(neurons: usize, frames: usize) -> Vec<f32> {
     let mut trace = dff(neurons, frames, 2.0);
     trace
         .iter_mut()
@@ -33,7 +33,7 @@ pub fn fluorescence(neurons: usize, frames: usize) -> Vec<f32> {
 }
 
 /// Bytes of which each bit is 1 with `probability`.
-pub fn bits(bytes: usize, probability: f64) -> Vec<u8> {
+pub(crate) fn bits(bytes: usize, probability: f64) -> Vec<u8> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(2);
     let mut bits = vec![0; bytes];
     // Distances between ones are geometric.
@@ -50,7 +50,7 @@ pub fn bits(bytes: usize, probability: f64) -> Vec<u8> {
 }
 
 /// Positions of `neurons` cells on `planes` z-planes, (N, 3).
-pub fn positions(neurons: usize, planes: usize) -> Vec<[f64; 3]> {
+pub(crate) fn positions(neurons: usize, planes: usize) -> Vec<[f64; 3]> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
     (0..neurons)
         .map(|neuron| {

@@ -20,10 +20,10 @@ use spikegrid_inference::pipeline::Pipeline;
 use crate::data;
 
 const MODEL: &str = "models/Global_EXC_2Hz_smoothing500ms";
-pub const PLANES: usize = 29;
+pub(crate) const PLANES: usize = 29;
 
 /// What requests share.
-pub struct Compute {
+pub(crate) struct Compute {
     model: Model,
     /// By neurons and frames.
     dff: HashMap<(usize, usize), Vec<f32>>,
@@ -32,7 +32,7 @@ pub struct Compute {
 }
 
 impl Compute {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             model: models::load(Path::new(MODEL)).expect("the model that is shipped"),
             dff: HashMap::new(),
@@ -41,7 +41,13 @@ impl Compute {
     }
 
     /// From ΔF/F in memory to spike rates in memory, noise levels mixed, on `threads` threads.
-    pub fn inference(&mut self, neurons: usize, frames: usize, threads: usize, arch: &str) -> f64 {
+    pub(crate) fn inference(
+        &mut self,
+        neurons: usize,
+        frames: usize,
+        threads: usize,
+        arch: &str,
+    ) -> f64 {
         let Self { model, dff, .. } = self;
         let dff = dff
             .entry((neurons, frames))
@@ -63,7 +69,7 @@ impl Compute {
 
     /// The same on a GPU, as the compute threads have it done: from samples in memory to sums of rates in memory, without ΔF/F
     /// and thresholds. No number where there is no GPU; why, on stderr.
-    pub fn gpu(&mut self, neurons: usize, frames: usize) -> f64 {
+    pub(crate) fn gpu(&mut self, neurons: usize, frames: usize) -> f64 {
         let Self { model, dff, .. } = self;
         let mut gpu = match Gpu::open(0, 1, model) {
             Ok(gpu) => gpu,
@@ -101,7 +107,7 @@ impl Compute {
     }
 
     /// 500 traces, one after the other, on one thread. Every `missing`-th sample is NaN, none for 0.
-    pub fn dff(&mut self, frames: usize, half: usize, missing: usize) -> f64 {
+    pub(crate) fn dff(&mut self, frames: usize, half: usize, missing: usize) -> f64 {
         const NEURONS: usize = 500;
         let fluorescence = self
             .fluorescence
@@ -126,7 +132,7 @@ impl Compute {
     }
 
     /// 500 neurons, one after the other, on one thread.
-    pub fn sample(&mut self, frames: usize) -> f64 {
+    pub(crate) fn sample(&mut self, frames: usize) -> f64 {
         const NEURONS: usize = 500;
         let rate = data::dff(1, frames, 2.0);
         let mut packed = vec![0; spikes::row_bytes(frames)];
@@ -139,7 +145,7 @@ impl Compute {
     }
 
     /// 512 frames of grids, 1 % of the pixels set, on one thread, in pieces as they are written.
-    pub fn rasterise(&mut self, neurons: usize) -> f64 {
+    pub(crate) fn rasterise(&mut self, neurons: usize) -> f64 {
         const FRAMES: usize = 512;
         const PIECE: usize = 8;
         let layout = Layout::new(&data::positions(neurons, PLANES));
@@ -162,7 +168,7 @@ impl Compute {
 }
 
 /// The default settings.
-pub fn pipeline() -> Pipeline {
+pub(crate) fn pipeline() -> Pipeline {
     let model = models::load(Path::new(MODEL)).expect("the model that is shipped");
     Pipeline {
         ensembles: ensembles(&model),
@@ -187,6 +193,6 @@ fn instruction_set(name: &str) -> Arch {
 }
 
 /// The probability of a spike with which `neurons` neurons set 1 % of the pixels.
-pub fn one_percent(neurons: usize) -> f64 {
+pub(crate) fn one_percent(neurons: usize) -> f64 {
     (0.01 * (PLANES * PLANE_BYTES) as f64 / neurons as f64).min(0.5)
 }

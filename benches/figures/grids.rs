@@ -35,7 +35,7 @@ unsafe extern "C" {
 
 /// Prints, `repeats` times, the seconds from bit-packed spikes in their writer's memory to a closed file, and those that zlib takes
 /// for the same bytes on each rank.
-pub fn run(folder: &Path, frames: usize, repeats: usize) {
+pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
     let (_universe, mut world) = World::start().expect("MPI");
     let mut worker = Worker::new(pipeline(), Workers::new(1).expect("a thread"));
     let spikes = data::bits(NEURONS * row_bytes(frames), one_percent(NEURONS));

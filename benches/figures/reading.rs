@@ -17,14 +17,14 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 const DATASET: &str = "CellResp";
 
 /// Seconds for all pieces of a (T, N) dataset, which one rank reads in some stretches.
-pub fn pieces(file: &Path, stretches: usize) -> f64 {
+pub(crate) fn pieces(file: &Path, stretches: usize) -> f64 {
     let start = Instant::now();
     black_box(read(file, stretches));
     start.elapsed().as_secs_f64()
 }
 
 /// Seconds that one compute thread takes to make the traces of all units of what was read.
-pub fn turn(file: &Path) -> f64 {
+pub(crate) fn turn(file: &Path) -> f64 {
     let (plan, stretches) = read(file, 1);
     let start = Instant::now();
     for (stretch, samples) in stretches.iter().enumerate() {
@@ -64,7 +64,7 @@ fn open(file: &Path, stretches: usize) -> (Reader, SubjectPlan) {
 
 /// Seconds that the disk takes for the parts of rows that make up the stretches of a dataset (T, N) of f32 stored in one piece: several are
 /// asked for at a time, and nothing is done with them.
-pub fn parts(file: &Path, stretches: usize) -> f64 {
+pub(crate) fn parts(file: &Path, stretches: usize) -> f64 {
     /// With more, this takes no less time.
     const AT_A_TIME: usize = 8;
     /// What places in the file, and in memory, are multiples of where no cache is between.
@@ -108,7 +108,7 @@ pub fn parts(file: &Path, stretches: usize) -> f64 {
 }
 
 /// Seconds for all bytes of a file in their order.
-pub fn stream(file: &Path) -> f64 {
+pub(crate) fn stream(file: &Path) -> f64 {
     let start = Instant::now();
     let mut file = File::open(file).expect("a file");
     let mut buffer = vec![0; 4 << 20];
@@ -119,7 +119,7 @@ pub fn stream(file: &Path) -> f64 {
 }
 
 /// Seconds to inflate all chunks of the dataset, each once, in the order of the file.
-pub fn inflate(file: &Path) -> f64 {
+pub(crate) fn inflate(file: &Path) -> f64 {
     let dataset = hdf5::File::open(file).and_then(|file| file.dataset(DATASET));
     let dataset = dataset.expect("a dataset");
     let chunks = (0..dataset.num_chunks().expect("chunks")).map(|chunk| dataset.chunk_info(chunk));

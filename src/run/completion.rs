@@ -14,7 +14,7 @@ impl OpenSubject {
     ///
     /// # Errors
     /// The first file that cannot be written.
-    pub fn complete(
+    pub(super) fn complete(
         &mut self,
         config: &Config,
         report: &mut SubjectReport,

@@ -13,7 +13,7 @@ use spikegrid_inference::pipeline::{Pipeline, Workers};
 use crate::run::shares::WorkerSubject;
 
 /// A result of a compute thread.
-pub enum Computed {
+pub(super) enum Computed {
     /// A work unit, from fluorescence to spikes.
     Unit {
         /// Place among the subjects of the run.
@@ -35,7 +35,7 @@ pub enum Computed {
 }
 
 /// The compute threads and what they have computed.
-pub struct Computing {
+pub(super) struct Computing {
     pipeline: Arc<Pipeline>,
     workers: Arc<Workers>,
     results: Receiver<Computed>,
@@ -44,7 +44,7 @@ pub struct Computing {
 
 impl Computing {
     /// Computes with `pipeline` on the threads of `workers`.
-    pub fn new(pipeline: Pipeline, workers: Workers) -> Self {
+    pub(super) fn new(pipeline: Pipeline, workers: Workers) -> Self {
         let (result_sender, results) = channel();
         Self {
             pipeline: Arc::new(pipeline),
@@ -55,7 +55,7 @@ impl Computing {
     }
 
     /// Computes a unit of a subject, whose samples are among these.
-    pub fn compute(&self, held: &WorkerSubject, unit: usize, samples: Arc<Samples>) {
+    pub(super) fn compute(&self, held: &WorkerSubject, unit: usize, samples: Arc<Samples>) {
         let subject = held.plan.index;
         let neurons = held.plan.unit(unit);
         let keep_traces = held.needs_traces(&neurons);
@@ -76,7 +76,13 @@ impl Computing {
     }
 
     /// Rasterises a slab for the rank that writes the subject.
-    pub fn rasterise(&self, writer: usize, subject: usize, layout: Arc<Layout>, spikes: Slab) {
+    pub(super) fn rasterise(
+        &self,
+        writer: usize,
+        subject: usize,
+        layout: Arc<Layout>,
+        spikes: Slab,
+    ) {
         let (workers, result) = (self.workers.clone(), self.result_sender.clone());
         let start = Instant::now();
         self.workers.spawn(move || {
@@ -91,17 +97,17 @@ impl Computing {
     }
 
     /// The next result, if there is one.
-    pub fn result(&self) -> Option<Computed> {
+    pub(super) fn result(&self) -> Option<Computed> {
         self.results.try_recv().ok()
     }
 
     /// Sleeps until there is a result, but no longer than `limit`.
-    pub fn wait_for_result(&self, limit: Duration) -> Option<Computed> {
+    pub(super) fn wait_for_result(&self, limit: Duration) -> Option<Computed> {
         self.results.recv_timeout(limit).ok()
     }
 
     /// Closes the GPU, at the end of the run.
-    pub fn release_gpu(&self) {
+    pub(super) fn release_gpu(&self) {
         self.workers.release_gpu();
     }
 }

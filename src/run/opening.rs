@@ -27,7 +27,7 @@ use crate::settings::Config;
 use crate::settings::size::MemorySize;
 
 /// A subject between its plan and its end, as rank 0 keeps it.
-pub struct OpenSubject {
+pub(super) struct OpenSubject {
     pub plan: SubjectPlan,
     pub claim: Claim,
     pub wanted: Wanted,
@@ -54,7 +54,7 @@ pub struct OpenSubject {
 }
 
 /// What came of opening a subject.
-pub enum Opened {
+pub(super) enum Opened {
     /// All its files are there.
     Complete,
     /// It is to be processed in these stretches; none where nothing has to be computed.
@@ -74,7 +74,7 @@ struct Found<'a> {
 }
 
 /// What rank 0 needs to open any subject of the run.
-pub struct Opener {
+pub(super) struct Opener {
     pub config: Config,
     /// The same for all subjects, but for the identity of the input.
     pub provenance: Provenance,
@@ -88,7 +88,7 @@ impl Opener {
     ///
     /// # Errors
     /// Why the subject cannot be processed.
-    pub fn open(
+    pub(super) fn open(
         &self,
         index: usize,
         subject: &Subject,

@@ -15,7 +15,7 @@ use crate::run::schedule::share;
 use crate::run::subject_plan::SubjectPlan;
 
 /// A subject as a worker holds it.
-pub struct WorkerSubject {
+pub(super) struct WorkerSubject {
     /// What rank 0 has told of it.
     pub plan: SubjectPlan,
     /// Where this rank notes the units that it has computed.
@@ -38,7 +38,7 @@ struct Share {
 }
 
 /// A unit of this rank's share that can be computed now.
-pub struct ReadyUnit {
+pub(super) struct ReadyUnit {
     /// The rank that computes it.
     pub rank: usize,
     /// Number of the unit.
@@ -51,7 +51,7 @@ pub struct ReadyUnit {
 
 impl WorkerSubject {
     /// A subject of which `rank` of `ranks` holds nothing yet.
-    pub fn new(plan: SubjectPlan, rank: usize, ranks: usize) -> Self {
+    pub(super) fn new(plan: SubjectPlan, rank: usize, ranks: usize) -> Self {
         Self {
             journal: plan.journal.writer(rank),
             plan,
@@ -65,7 +65,7 @@ impl WorkerSubject {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         traces: &Reader,
         stretch: usize,
@@ -84,12 +84,12 @@ impl WorkerSubject {
     }
 
     /// Adds samples that another rank has read to this rank's share of a stretch.
-    pub fn add_samples(&mut self, stretch: usize, samples: &Samples) {
+    pub(super) fn add_samples(&mut self, stretch: usize, samples: &Samples) {
         self.share(stretch).assembly.put(samples);
     }
 
     /// Notes that `rank` is to compute a unit of this rank's share; returns the stretch of the unit.
-    pub fn request(&mut self, unit: usize, rank: usize) -> usize {
+    pub(super) fn request(&mut self, unit: usize, rank: usize) -> usize {
         let stretch = self.plan.stretch_of(unit);
         self.share(stretch).requested.push((unit, rank));
         stretch
@@ -97,7 +97,7 @@ impl WorkerSubject {
 
     /// Takes the requested units of a stretch if all samples of this rank's share of it have arrived. With its last unit, the share
     /// lets go of the samples.
-    pub fn take_ready(&mut self, stretch: usize) -> Vec<ReadyUnit> {
+    pub(super) fn take_ready(&mut self, stretch: usize) -> Vec<ReadyUnit> {
         let Some(share) = self.shares.get_mut(&stretch) else {
             return Vec::new();
         };
@@ -136,7 +136,7 @@ impl WorkerSubject {
     }
 
     /// The unit as an interrupted run finished it; none if its record in the journal, or its part of `traces.h5`, is damaged.
-    pub fn load_from_journal(&self, unit: usize) -> Option<JournalledUnit> {
+    pub(super) fn load_from_journal(&self, unit: usize) -> Option<JournalledUnit> {
         let start = Instant::now();
         let plan = &self.plan;
         let mut found =
@@ -155,13 +155,13 @@ impl WorkerSubject {
     }
 
     /// Whether ΔF/F and rates of these neurons are needed beside their spikes: for `traces.h5` or for the PDF.
-    pub fn needs_traces(&self, neurons: &Range<usize>) -> bool {
+    pub(super) fn needs_traces(&self, neurons: &Range<usize>) -> bool {
         let plan = &self.plan;
         plan.traces_file.is_some() || plan.plotted.iter().any(|neuron| neurons.contains(neuron))
     }
 
     /// The traces of those neurons of a unit that are plotted in the PDF.
-    pub fn plotted(&self, output: &UnitOutput) -> Vec<PlottedNeuron> {
+    pub(super) fn plotted(&self, output: &UnitOutput) -> Vec<PlottedNeuron> {
         let (frames, bytes) = (self.plan.frames, row_bytes(self.plan.frames));
         let chosen = self.plan.plotted.iter();
         let chosen = chosen.filter(|neuron| output.neurons.contains(neuron));

@@ -1,5 +1,5 @@
 //! What the tests of the whole program share: demo data, an untrained model, and runs under a time limit.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 pub mod undisturbed;
 
