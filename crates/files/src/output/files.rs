@@ -9,7 +9,7 @@ use crate::names::partial;
 /// Waits until no other run writes the files of the output folder itself; the lock ends when dropped.
 ///
 /// # Errors
-/// The folder cannot be opened. File systems without locks are taken at their word.
+/// The folder cannot be opened. On file systems without locks nothing is waited for.
 pub fn lock_folder(output_dir: &Path) -> Result<File, OutputError> {
     let folder = File::open(output_dir);
     let folder = folder.map_err(OutputError::io(output_dir, "cannot be opened"))?;

@@ -1,4 +1,4 @@
-//! The journal of a subject: its finished work units, from which an interrupted subject goes on.
+//! The journal of a subject: its finished work units, so that an interrupted subject need not compute them again.
 //!
 //! Each rank appends the units that it computed to a file of its own, `.journal-<run>-<rank>`, in the subject's output
 //! folder. No run writes to the files of those before it, so ranks may be more or fewer each time, and all files go when
@@ -355,7 +355,7 @@ impl Writer {
         }
     }
 
-    /// Brings what was added to disk.
+    /// Waits until what was added is on disk.
     pub fn sync(&self) {
         if let State::Open { file, .. } = &self.state {
             // A record that does not get there is computed again.

@@ -37,7 +37,7 @@ impl OutputFile {
         }
     }
 
-    /// Whether an interrupted run's unfinished file is gone on from.
+    /// Whether a later run uses the unfinished file of an interrupted one.
     fn is_resumable(self) -> bool {
         self == Self::Traces
     }
@@ -201,7 +201,7 @@ impl SubjectFiles {
     }
 
     /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left, except what the
-    /// subject may go on from: its [journal] and its unfinished traces.
+    /// next run may use: its [journal] and its unfinished traces.
     ///
     /// # Errors
     /// The system's reason, or that another run has the folder.
@@ -231,8 +231,8 @@ impl SubjectFiles {
     }
 }
 
-/// A subject's files while this run works on them. In the end nothing is left under temporary names, and no folder
-/// that is empty, unless the subject is to go on from there.
+/// A subject's files while this run works on them. When it is dropped, unfinished files are removed, and the folder if it is
+/// empty; what the next run may use stays if [`keep_journal`](Self::keep_journal) said so.
 #[derive(Debug)]
 pub struct Claim {
     /// The files.

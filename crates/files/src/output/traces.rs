@@ -44,7 +44,7 @@ impl TracesFile {
         let path = partial(path);
         let traces = Self::lay_out(path.clone(), frames, xyz, source_row)
             .map_err(OutputError::hdf5(&path, "cannot be created"))?;
-        // An interrupted run goes on from this layout.
+        // If this run is interrupted, the next one fills in the neurons that are missing, in this layout.
         let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
         synced.map_err(OutputError::io(&path, "cannot be brought to disk"))?;
         Ok(traces)
@@ -108,7 +108,7 @@ impl TracesFile {
         (known == [true; 2]).then_some(traces)
     }
 
-    /// Reads what [`open`](Self::open) reads, whatever comes of it.
+    /// Reads what [`open`](Self::open) reads, for a crash trial: errors do not matter.
     pub(crate) fn read_for_trial(path: &Path) {
         if let Ok(file) = File::open(path) {
             for name in file.member_names().unwrap_or_default() {

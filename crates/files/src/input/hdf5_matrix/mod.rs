@@ -109,7 +109,7 @@ impl Matrix {
         })
     }
 
-    /// Reads the index of chunks and the first and last samples of a dataset, whatever comes of it.
+    /// Reads the index of chunks and the first and last samples of a dataset, for a crash trial: errors do not matter.
     pub(super) fn read_corners(path: &Path, dataset: &str) {
         const CORNER: usize = 8;
         let Ok(matrix) = Matrix::open(path, dataset, Orientation::NeuronsByFrames) else {
