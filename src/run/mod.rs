@@ -2,7 +2,7 @@
 //!
 //! - [`setup`]: what rank 0 finds out and tells all; [`messages`]: the messages between ranks
 //! - [`subject_plan`]: how a subject is cut into work; [`budget`]: how much of it a rank may hold
-//! - [`schedule`]: which rank does what, and when; [`coordinator`]: rank 0, which carries that out
+//! - [`schedule`], [`stretches`]: which rank does what, and when; [`coordinator`]: rank 0, which carries that out
 //! - [`opening`], [`completion`]: what rank 0 does with a subject's files before and after it is processed
 //! - [`worker`]: what every rank does; [`recording`]: the file that it reads; [`shares`], [`assembly`]: the samples that it holds;
 //!   [`computing`]: its compute threads
@@ -23,6 +23,7 @@ pub mod report;
 pub mod schedule;
 pub mod setup;
 mod shares;
+mod stretches;
 pub mod subject_plan;
 pub mod worker;
 pub mod writer;

@@ -17,6 +17,11 @@ use crate::run::writer::{PlanesFile, Writer};
 /// Files in the output folder of a complete subject.
 const COMPLETE: usize = 4;
 
+/// What happens to a recording during a run.
+type Spoil = fn(&Path);
+/// Whether a message shows that a run is in a state.
+type IsState = fn(&Delivery) -> bool;
+
 fn is_order(delivery: &Delivery, is: fn(&Order) -> bool) -> bool {
     matches!(&delivery.message, Message::Order(order) if is(order))
 }
@@ -104,15 +109,15 @@ fn a_subject_whose_recording_is_gone_or_changed_fails_alone() {
     let expected = lab.expected();
     let recording = lab.subjects()[0].dir.join("TimeSeries.h5");
     let bytes = std::fs::read(&recording).expect("the recording");
-    let gone = |path: &Path| std::fs::remove_file(path).expect("removed");
-    let changed = |path: &Path| {
+    let gone: Spoil = |path| std::fs::remove_file(path).expect("removed");
+    let changed: Spoil = |path| {
         let file = hdf5::File::create(path).expect("a file");
         let dataset = file.new_dataset::<f32>().shape((7, 48));
         dataset.create("CellResp").expect("a dataset");
     };
-    let cases: [(&dyn Fn(&Path), &str); 2] = [
-        (&gone, "TimeSeries.h5"),
-        (&changed, "changed while it was processed"),
+    let cases: [(Spoil, &str); 2] = [
+        (gone, "TimeSeries.h5"),
+        (changed, "changed while it was processed"),
     ];
     for (spoil, reason) in cases {
         for ranks in [1, 3] {
@@ -282,7 +287,7 @@ fn units_of_the_journal_are_loaded_and_those_whose_records_are_damaged_are_compu
 fn a_signal_in_any_state_stops_the_run_which_goes_on_later_with_the_same_values() {
     let lab = Lab::new(2);
     let expected = lab.expected();
-    let states: [(&str, fn(&Delivery) -> bool); 5] = [
+    let states: [(&str, IsState); 5] = [
         ("planning", |delivery| {
             is_order(delivery, |order| matches!(order, Order::Subject(_)))
         }),

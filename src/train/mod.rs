@@ -9,10 +9,11 @@
 //! - [`ground_truth`]: simultaneous recordings of calcium and spikes; [`recording`]: as the network sees them, with noise
 //! - [`material`]: what the network sees in a step
 //! - [`fit`]: one member's training, of the [`Network`](spikegrid_inference::network::Network) that inference evaluates too
-//! - [`run`]: the members over ranks; [`evaluate`]: how good a model is
+//! - [`run`], `coordinator`: the members over ranks; [`evaluate`]: how good a model is
 //!
 //! After Rupprecht et al. 2021 (see [`cascade`](spikegrid_core::cascade)); what differs is said where it is done.
 
+mod coordinator;
 pub mod evaluate;
 pub mod fit;
 pub mod ground_truth;

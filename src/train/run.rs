@@ -18,17 +18,15 @@ use spikegrid_files::models::{state_dict, verify};
 use spikegrid_ranks::World;
 
 use super::TrainingError;
+use super::coordinator::{Coordinator, Member, Message};
 use super::fit::{self, Fitted};
 use super::ground_truth::{self, Dataset};
 use super::material::Material;
 use super::recipe::Recipe;
-use crate::job::{NOTHING_STARTED, Pace, STOPPED, agree, catch_signals, prepare_on_root};
+use crate::job::{NOTHING_STARTED, Pace, agree, catch_signals, prepare_on_root};
 use crate::random::Random;
 use crate::settings::flags::Interruption;
 
-/// When rank 0 first says how far a member is, and how often it does again.
-const FIRST_LINE: Duration = Duration::from_secs(10);
-const NEXT_LINES: Duration = Duration::from_secs(60);
 /// How often a rank tells rank 0 how far its member is.
 const NEXT_REPORT: Duration = Duration::from_secs(2);
 
@@ -46,31 +44,6 @@ pub struct TrainArgs {
     pub output: PathBuf,
     #[command(flatten)]
     pub interruption: Interruption,
-}
-
-/// A member of the model: noise level and number.
-type Member = (i32, u32);
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-enum Message {
-    /// To rank 0: this rank trains no member now.
-    Idle,
-    /// To a rank: train this member.
-    Train(Member),
-    /// To a rank: there is nothing more to do.
-    End { status: u8 },
-    /// To rank 0: the loss so far.
-    Progress {
-        member: Member,
-        frames: u64,
-        loss: f32,
-    },
-    /// To rank 0: the member's file is written.
-    Done { member: Member, loss: f32 },
-    /// To rank 0: the member could not be trained.
-    Failed { member: Member, message: String },
-    /// To rank 0: a signal asks to end.
-    Signalled,
 }
 
 /// What all ranks must know; rank 0 reads it once.
@@ -99,7 +72,11 @@ pub fn run(world: &mut World, args: &TrainArgs) -> u8 {
         return NOTHING_STARTED;
     };
     let job = Arc::new(job);
-    let mut coordinator = missing.map(|missing| Coordinator::new(&job, missing, world.size()));
+    let mut coordinator = missing.map(|missing| {
+        let (members, ranks) = (all_members(&job.config).len(), world.size());
+        greet(&job, missing.len(), members, ranks);
+        Coordinator::new(missing, members, job.recipe.training_frames, ranks)
+    });
     let status = work(world, &job, &mut coordinator, &signal);
     world.drain();
     let completed = match coordinator {
@@ -333,131 +310,18 @@ fn train(
     Ok(Some(loss))
 }
 
-/// What rank 0 knows.
-struct Coordinator {
-    missing: VecDeque<Member>,
-    /// Ranks that train nothing.
-    idle: Vec<bool>,
-    members: usize,
-    trained: usize,
-    failed: usize,
-    signalled: bool,
-    ended: bool,
-    start: Instant,
-    next_line: Duration,
-    training_frames: u64,
-}
-
-impl Coordinator {
-    fn new(job: &Job, missing: VecDeque<Member>, ranks: usize) -> Self {
-        let members = job.config.noise_levels.len() * job.config.ensemble_size.max(1);
-        say!(
-            "training {}: {} of {members} members to train, {} neurons of {} datasets, {} ranks, -> {}",
-            job.config.model_name,
-            missing.len(),
-            job.datasets
-                .iter()
-                .map(|dataset| dataset.neurons.len())
-                .sum::<usize>(),
-            job.datasets.len(),
-            ranks,
-            job.output.display(),
-        );
-        Self {
-            idle: vec![false; ranks],
-            members,
-            trained: members - missing.len(),
-            missing,
-            failed: 0,
-            signalled: false,
-            ended: false,
-            start: Instant::now(),
-            next_line: FIRST_LINE,
-            training_frames: job.recipe.training_frames,
-        }
-    }
-
-    /// Notes what rank `from` replies; assigns the members that are missing, or ends the job.
-    fn on_reply(&mut self, world: &mut World, from: usize, message: Message) {
-        match message {
-            Message::Idle => self.idle[from] = true,
-            Message::Progress {
-                member,
-                frames,
-                loss,
-            } => self.progress(member, frames, loss),
-            Message::Done {
-                member: (level, number),
-                loss,
-            } => {
-                self.trained += 1;
-                say!(
-                    "noise level {level}, member {number}: loss {loss:.5} ({} of {} members, {:.0} s)",
-                    self.trained,
-                    self.members,
-                    self.start.elapsed().as_secs_f64()
-                );
-            }
-            Message::Failed {
-                member: (level, number),
-                message,
-            } => {
-                self.failed += 1;
-                self.missing.clear();
-                eprintln!("error: noise level {level}, member {number}: {message}");
-            }
-            Message::Signalled => self.signalled = true,
-            Message::Train(_) | Message::End { .. } => {}
-        }
-        self.assign(world);
-    }
-
-    fn assign(&mut self, world: &mut World) {
-        if !self.signalled {
-            for rank in 0..self.idle.len() {
-                if self.idle[rank]
-                    && let Some(member) = self.missing.pop_front()
-                {
-                    self.idle[rank] = false;
-                    world.send(rank, Message::Train(member));
-                }
-            }
-        }
-        let over =
-            self.signalled || (self.missing.is_empty() && self.idle.iter().all(|idle| *idle));
-        if over && !self.ended {
-            self.ended = true;
-            let status = self.status();
-            for rank in 0..self.idle.len() {
-                world.send(rank, Message::End { status });
-            }
-        }
-    }
-
-    fn status(&self) -> u8 {
-        match (self.trained == self.members, self.signalled, self.failed) {
-            (true, ..) => 0,
-            (_, true, _) => {
-                say!(
-                    "stopped by a signal; run the same command again to train the members that are missing"
-                );
-                STOPPED
-            }
-            _ => 1,
-        }
-    }
-
-    /// A line about a member in training, not too often.
-    fn progress(&mut self, (level, number): Member, frames: u64, loss: f32) {
-        let elapsed = self.start.elapsed();
-        if elapsed >= self.next_line {
-            self.next_line = elapsed + NEXT_LINES;
-            say!(
-                "noise level {level}, member {number}: loss {loss:.5} after {:.0} % of its frames",
-                100.0 * frames as f64 / self.training_frames as f64
-            );
-        }
-    }
+/// Tells the user what will be trained.
+fn greet(job: &Job, missing: usize, members: usize, ranks: usize) {
+    say!(
+        "training {}: {missing} of {members} members to train, {} neurons of {} datasets, {ranks} ranks, -> {}",
+        job.config.model_name,
+        job.datasets
+            .iter()
+            .map(|dataset| dataset.neurons.len())
+            .sum::<usize>(),
+        job.datasets.len(),
+        job.output.display(),
+    );
 }
 
 /// Completes the folder: the configuration and the checksums.

@@ -15,17 +15,20 @@ pub(super) fn write_packed(dataset: &Dataset, start: [u64; 4], packed: &[u8]) ->
     if dataset.ndim() != start.len() {
         return Err("a chunk of four dimensions".into());
     }
-    // SAFETY: the dataset is open; `start` has as many numbers as the dataset has dimensions (checked above), which HDF5
-    // checks against its extent and chunks; `packed` is as long as is said.
-    h5check(unsafe {
-        H5Dwrite_chunk(
-            dataset.id(),
-            H5P_DEFAULT,
-            0,
-            start.as_ptr(),
-            packed.len(),
-            packed.as_ptr().cast(),
-        )
+    // The lock keeps other threads out of the library.
+    hdf5::sync::sync(|| {
+        // SAFETY: the dataset is open; `start` has as many numbers as the dataset has dimensions (checked above), which HDF5
+        // checks against its extent and chunks; `packed` is as long as is said.
+        h5check(unsafe {
+            H5Dwrite_chunk(
+                dataset.id(),
+                H5P_DEFAULT,
+                0,
+                start.as_ptr(),
+                packed.len(),
+                packed.as_ptr().cast(),
+            )
+        })
     })?;
     Ok(())
 }
