@@ -58,11 +58,10 @@ mkdir -p "$folder/build"
 lend "$folder/build" source/target
 [ ! -d ../shared ] || lend ../shared shared ro
 # This machine may reach registries by certificates of its own.
-mkdir -p "$root/etc/ssl/certs"
-cat /etc/ssl/certs/ca-certificates.crt >"$root/etc/ssl/certs/ca-certificates.crt"
+cp /etc/ssl/certs/ca-certificates.crt "$root/certificates.crt"
 
 echo "== Debian $(cat "$root/etc/debian_version"): $*"
-env -u HDF5_DIR -u MPICC -u SPIKEGRID_TEST_PYTHON -u TMPDIR -u CARGO_TARGET_DIR \
-    HOME=/root LC_ALL=C.UTF-8 CARGO_HOME=/rust/cargo RUSTUP_HOME=/rust/rustup CARGO_NET_OFFLINE=true \
+env -u HDF5_DIR -u MPICC -u SPIKEGRID_TEST_PYTHON -u TMPDIR -u CARGO_TARGET_DIR -u PIP_FIND_LINKS \
+    HOME=/root LC_ALL=C.UTF-8 CARGO_HOME=/rust/cargo RUSTUP_HOME=/rust/rustup CARGO_NET_OFFLINE=true PIP_CERT=/certificates.crt \
     PATH=/rust/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     chroot "$root" sh -c 'cd /source && exec "$@"' sh "$@"
