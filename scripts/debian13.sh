@@ -57,11 +57,12 @@ lend . source
 mkdir -p "$folder/build"
 lend "$folder/build" source/target
 [ ! -d ../shared ] || lend ../shared shared ro
-# This machine may reach registries by certificates of its own.
-cp /etc/ssl/certs/ca-certificates.crt "$root/certificates.crt"
+# The certificates that this machine trusts beside Debian's own: its registries may need them.
+install -D -m 644 -t "$root/usr/local/share/ca-certificates" /usr/local/share/ca-certificates/*.crt 2>/dev/null || true
+chroot "$root" update-ca-certificates >/dev/null 2>&1
 
 echo "== Debian $(cat "$root/etc/debian_version"): $*"
 env -u HDF5_DIR -u MPICC -u SPIKEGRID_TEST_PYTHON -u TMPDIR -u CARGO_TARGET_DIR -u PIP_FIND_LINKS \
-    HOME=/root LC_ALL=C.UTF-8 CARGO_HOME=/rust/cargo RUSTUP_HOME=/rust/rustup CARGO_NET_OFFLINE=true PIP_CERT=/certificates.crt \
+    HOME=/root LC_ALL=C.UTF-8 CARGO_HOME=/rust/cargo RUSTUP_HOME=/rust/rustup CARGO_NET_OFFLINE=true \
     PATH=/rust/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     chroot "$root" sh -c 'cd /source && exec "$@"' sh "$@"
