@@ -7,7 +7,7 @@ use spikegrid_files::crash_trial::{self, CrashingFile};
 use spikegrid_files::models::verify::{CHECKSUMS, problems};
 use spikegrid_files::models::{self, ModelError};
 
-use crate::settings::{self, ConfigError};
+use crate::settings::{ConfigError, model_search};
 use crate::train::recipe::training_datasets;
 
 /// What to do with models.
@@ -64,7 +64,7 @@ pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
     match command {
         ModelsCommand::List { place } => list(place.model_dir.as_deref()),
         ModelsCommand::Info { name, place } => {
-            info(&settings::find_model(name, place.model_dir.as_deref())?)?;
+            info(&model_search::find_model(name, place.model_dir.as_deref())?)?;
         }
         ModelsCommand::Verify { dir } => return verify(dir),
     }
@@ -72,9 +72,9 @@ pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
 }
 
 fn list(model_dir: Option<&Path>) {
-    let installed = settings::installed_models(model_dir);
+    let installed = model_search::installed_models(model_dir);
     if installed.is_empty() {
-        let searched = settings::model_folders(model_dir).into_iter();
+        let searched = model_search::model_folders(model_dir).into_iter();
         let searched: Vec<String> = searched.map(|dir| dir.display().to_string()).collect();
         say!("no models in {}", searched.join(", "));
         return;

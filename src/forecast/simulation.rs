@@ -19,7 +19,7 @@ const HANDLING: f64 = 5e-6;
 
 /// A subject, and the seconds that each piece of it takes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Load {
+pub(super) struct Load {
     /// Work units.
     pub units: usize,
     /// The stretches in which it is read.
@@ -42,12 +42,12 @@ pub struct Load {
 
 impl Load {
     /// Seconds of a rank's compute threads.
-    pub fn computing(&self) -> f64 {
+    pub(super) fn computing(&self) -> f64 {
         self.units as f64 * self.compute + self.slabs as f64 * self.rasterise
     }
 
     /// Seconds of the ranks' main threads.
-    pub fn moving(&self) -> f64 {
+    pub(super) fn moving(&self) -> f64 {
         let pieces: usize = self.stretches.iter().map(|stretch| stretch.pieces).sum();
         self.open + pieces as f64 * self.read + self.slabs as f64 * self.write + self.finish
     }
@@ -150,7 +150,7 @@ struct Ranks<'a> {
 }
 
 /// Seconds from the first rank's start to the last subject's end, of subjects that begin in this order.
-pub fn makespan(loads: &[Load], ranks: usize, threads: usize) -> f64 {
+pub(super) fn makespan(loads: &[Load], ranks: usize, threads: usize) -> f64 {
     let mut scheduler = Scheduler::new(0..loads.len(), ranks, threads);
     let mut state = Ranks {
         loads,

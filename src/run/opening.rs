@@ -108,17 +108,8 @@ impl Opener {
         };
         (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
         let metadata = self.metadata(frames, &layout);
-        let shape = [frames, planes, ROWS, COLUMNS];
-        let required = Required {
-            overwrite: self.config.overwrite,
-            save_traces: self.config.save_traces,
-            shape,
-            neurons,
-            provenance: &provenance,
-            metadata: &metadata,
-        };
         let files = &claim.files;
-        let wanted = Wanted::find(files, &required)?;
+        let wanted = self.wanted(files, neurons, &provenance, &metadata)?;
         report.files_written = wanted.names(files);
         if report.files_written.is_empty() {
             return Ok(Opened::Complete);
@@ -184,6 +175,26 @@ impl Opener {
             crash_trial::outputs(&files)?;
         }
         Ok(files.claim()?)
+    }
+
+    /// Which files of a subject of `neurons` neurons are to be written.
+    fn wanted(
+        &self,
+        files: &SubjectFiles,
+        neurons: usize,
+        provenance: &Provenance,
+        metadata: &Metadata,
+    ) -> Result<Wanted, OutputError> {
+        let (frames, planes) = (metadata.is_train.len(), metadata.z_values.len());
+        let required = Required {
+            overwrite: self.config.overwrite,
+            save_traces: self.config.save_traces,
+            shape: [frames, planes, ROWS, COLUMNS],
+            neurons,
+            provenance,
+            metadata,
+        };
+        Wanted::find(files, &required)
     }
 
     fn metadata(&self, frames: usize, layout: &Layout) -> Metadata {

@@ -14,7 +14,8 @@ use spikegrid_inference::pipeline::Pipeline;
 
 use super::report;
 use crate::settings::flags::RunArgs;
-use crate::settings::{Config, ConfigError, find_model};
+use crate::settings::model_search::find_model;
+use crate::settings::{Config, ConfigError};
 
 /// The resolved settings and the model.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,10 +2,11 @@
 
 pub(crate) mod array;
 pub(crate) mod flags;
+pub(crate) mod model_search;
 pub(crate) mod size;
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -76,85 +77,7 @@ impl Config {
     /// # Errors
     /// The first flag whose value makes no sense, with what was expected.
     pub fn resolve(flags: RunArgs) -> Result<Self, ConfigError> {
-        let expect = |flag, ok: bool, found: &dyn std::fmt::Display, expected| match ok {
-            true => Ok(()),
-            false => Err(ConfigError::OutOfRange {
-                flag,
-                found: found.to_string(),
-                expected,
-            }),
-        };
-        for (flag, folder) in [
-            ("--input_dir", &flags.input_dir),
-            ("--output_dir", &flags.output_dir),
-        ] {
-            // Settings go between ranks and into the files as text.
-            let is_text = folder.to_str().is_some();
-            expect(flag, is_text, &folder.display(), "a path in UTF-8")?;
-        }
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let ratio = flags.split_ratio;
-        expect(
-            "--split_ratio",
-            (0.0..=1.0).contains(&ratio),
-            &ratio,
-            "a number from 0 to 1",
-        )?;
-        expect(
-            "--batch_size",
-            flags.batch_size > 0,
-            &flags.batch_size,
-            "at least 1 neuron",
-        )?;
-        let threads = 1..=1024;
-        expect(
-            "--workers",
-            threads.contains(&flags.workers),
-            &flags.workers,
-            "1 to 1024 threads",
-        )?;
-        let percentile = flags.percentile;
-        expect(
-            "--percentile",
-            (0.0..=100.0).contains(&percentile),
-            &percentile,
-            "a number from 0 to 100",
-        )?;
-        expect(
-            "--window_sec",
-            positive(flags.window_sec),
-            &flags.window_sec,
-            "a positive number of seconds",
-        )?;
-        if let Some(rate) = flags.sampling_rate {
-            expect(
-                "--sampling_rate",
-                positive(rate),
-                &rate,
-                "a positive rate in Hz",
-            )?;
-        }
-        let name = &flags.cascade_model;
-        let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains('/');
-        expect(
-            "--cascade_model",
-            is_name,
-            name,
-            "the name of a folder in the model folder (see --model_dir)",
-        )?;
-        expect(
-            "--calcium_dataset",
-            !flags.calcium_dataset.is_empty(),
-            &"empty",
-            "a dataset's name",
-        )?;
-        let limit = flags.memory_limit;
-        expect(
-            "--memory_limit",
-            limit.0 >= 128 << 20,
-            &limit,
-            "at least 128 MiB",
-        )?;
+        check(&flags)?;
         if flags.device == Device::Cuda && !cfg!(feature = "cuda") {
             return Err(ConfigError::NoGpuBuild);
         }
@@ -174,68 +97,55 @@ impl Config {
     }
 }
 
-/// The folders in which models are looked for, in this order (rule 1.3).
-pub(crate) fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
-    if let Some(folder) = model_dir {
-        return vec![folder.to_path_buf()];
+/// Checks the flags that need no file.
+fn check(flags: &RunArgs) -> Result<(), ConfigError> {
+    for (flag, folder) in [
+        ("--input_dir", &flags.input_dir),
+        ("--output_dir", &flags.output_dir),
+    ] {
+        // Settings go between ranks and into the files as text.
+        let is_text = folder.to_str().is_some();
+        expect(flag, is_text, &folder.display(), "a path in UTF-8")?;
     }
-    let mut folders = vec![PathBuf::from("models")];
-    let program = std::env::current_exe().ok();
-    if let Some(bin) = program.as_deref().and_then(Path::parent) {
-        folders.push(bin.join("models"));
-        if let Some(prefix) = bin.parent() {
-            folders.push(prefix.join("share/spikegrid-mpi/models"));
-        }
+    let (ratio, neurons, threads) = (flags.split_ratio, flags.batch_size, flags.workers);
+    let is_ratio = (0.0..=1.0).contains(&ratio);
+    expect("--split_ratio", is_ratio, &ratio, "a number from 0 to 1")?;
+    expect("--batch_size", neurons > 0, &neurons, "at least 1 neuron")?;
+    let is_count = (1..=1024).contains(&threads);
+    expect("--workers", is_count, &threads, "1 to 1024 threads")?;
+    let is_percentile = (0.0..=100.0).contains(&flags.percentile);
+    let expected = "a number from 0 to 100";
+    expect("--percentile", is_percentile, &flags.percentile, expected)?;
+    let positive = |x: f64| x.is_finite() && x > 0.0;
+    let (window, expected) = (flags.window_sec, "a positive number of seconds");
+    expect("--window_sec", positive(window), &window, expected)?;
+    if let Some(rate) = flags.sampling_rate {
+        let expected = "a positive rate in Hz";
+        expect("--sampling_rate", positive(rate), &rate, expected)?;
     }
-    folders
+    let name = &flags.cascade_model;
+    let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains('/');
+    let expected = "the name of a folder in the model folder (see --model_dir)";
+    expect("--cascade_model", is_name, name, expected)?;
+    let is_named = !flags.calcium_dataset.is_empty();
+    expect("--calcium_dataset", is_named, &"empty", "a dataset's name")?;
+    let limit = flags.memory_limit;
+    let is_enough = limit.0 >= 128 << 20;
+    expect("--memory_limit", is_enough, &limit, "at least 128 MiB")
 }
 
-/// The model folders there, by folder and name.
-pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
-    let mut installed = Vec::new();
-    for folder in model_folders(model_dir) {
-        let entries = std::fs::read_dir(folder).into_iter().flatten();
-        let mut models: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.join("config.yaml").is_file())
-            .collect();
-        models.sort_unstable();
-        installed.extend(models);
+fn expect(
+    flag: &'static str,
+    holds: bool,
+    found: &dyn std::fmt::Display,
+    expected: &'static str,
+) -> Result<(), ConfigError> {
+    match holds {
+        true => Ok(()),
+        false => Err(ConfigError::OutOfRange {
+            flag,
+            found: found.to_string(),
+            expected,
+        }),
     }
-    installed
-}
-
-/// Finds the folder of a model: in `model_dir` if given, else in `./models`, in `models` beside the program, or in
-/// `<prefix>/share/spikegrid-mpi/models` (rule 1.3).
-///
-/// # Errors
-/// Names the folders searched and the models that are there.
-pub(crate) fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    let searched = model_folders(model_dir);
-    if let Some(found) = searched
-        .iter()
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_dir())
-    {
-        return Ok(found);
-    }
-    let mut present: Vec<String> = installed_models(model_dir)
-        .iter()
-        .filter_map(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()))
-        .collect();
-    present.sort();
-    present.dedup();
-    Err(ConfigError::NoModel {
-        name: name.to_string(),
-        searched: searched
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", "),
-        found: if present.is_empty() {
-            "none".to_string()
-        } else {
-            present.join(", ")
-        },
-    })
 }

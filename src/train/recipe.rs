@@ -68,8 +68,21 @@ impl Recipe {
     /// Keys that are missing, of another type, or of a value with which nothing can be trained.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ModelError> {
         let recipe: Self = parse_yaml(text, path)?;
+        match recipe.problem() {
+            None => Ok(recipe),
+            Some((key, expected, found)) => Err(ModelError::ConfigValue {
+                path: path.into(),
+                key,
+                expected: expected.into(),
+                found,
+            }),
+        }
+    }
+
+    /// The first value with which nothing can be trained: key, what was expected, what was found.
+    fn problem(&self) -> Option<(&'static str, &'static str, String)> {
         let fraction = |value: f64| (0.0..=2.0).contains(&value);
-        let names = &recipe.training_datasets;
+        let names = &self.training_datasets;
         let distinct: BTreeSet<&String> = names.iter().collect();
         let folder =
             |name: &&String| matches!(name.as_str(), "" | "." | "..") || name.contains('/');
@@ -84,68 +97,62 @@ impl Recipe {
             ),
             (
                 "training_frames",
-                recipe.training_frames > 0,
+                self.training_frames > 0,
                 "at least 1",
-                recipe.training_frames.to_string(),
+                self.training_frames.to_string(),
             ),
             (
                 "optimizer",
-                recipe.optimizer == "Adagrad",
+                self.optimizer == "Adagrad",
                 "Adagrad",
-                recipe.optimizer.clone(),
+                self.optimizer.clone(),
             ),
             (
                 "loss_function",
-                recipe.loss_function == "mean_squared_error",
+                self.loss_function == "mean_squared_error",
                 "mean_squared_error",
-                recipe.loss_function.clone(),
+                self.loss_function.clone(),
             ),
             (
                 "batch_size",
-                (1..=1 << 16).contains(&recipe.batch_size),
+                (1..=1 << 16).contains(&self.batch_size),
                 "1 to 65536 frames",
-                recipe.batch_size.to_string(),
+                self.batch_size.to_string(),
             ),
             (
                 "learning_rate",
-                recipe.learning_rate > 0.0 && recipe.learning_rate <= 1.0,
+                self.learning_rate > 0.0 && self.learning_rate <= 1.0,
                 "a number above 0, at most 1",
-                recipe.learning_rate.to_string(),
+                self.learning_rate.to_string(),
             ),
             (
                 "time_stretch",
-                (0.0..=1.0).contains(&recipe.time_stretch),
+                (0.0..=1.0).contains(&self.time_stretch),
                 "0 to 1",
-                recipe.time_stretch.to_string(),
+                self.time_stretch.to_string(),
             ),
             (
                 "amplitude_spread",
-                (0.0..=1.0).contains(&recipe.amplitude_spread),
+                (0.0..=1.0).contains(&self.amplitude_spread),
                 "0 to 1",
-                recipe.amplitude_spread.to_string(),
+                self.amplitude_spread.to_string(),
             ),
             (
                 "dataset_balance",
-                fraction(recipe.dataset_balance),
+                fraction(self.dataset_balance),
                 "0 to 2",
-                recipe.dataset_balance.to_string(),
+                self.dataset_balance.to_string(),
             ),
             (
                 "variance_weighting",
-                fraction(recipe.variance_weighting),
+                fraction(self.variance_weighting),
                 "0 to 2",
-                recipe.variance_weighting.to_string(),
+                self.variance_weighting.to_string(),
             ),
         ];
-        match checks.into_iter().find(|(_, fine, ..)| !fine) {
-            None => Ok(recipe),
-            Some((key, _, expected, found)) => Err(ModelError::ConfigValue {
-                path: path.into(),
-                key,
-                expected: expected.into(),
-                found,
-            }),
-        }
+        let mut checks = checks.into_iter();
+        let (key, _, expected, found) = checks.find(|(_, holds, ..)| !holds)?;
+        Some((key, expected, found))
     }
 
     /// What the weights depend on, hashed: architecture, recipe, ground truth and the way of training, but not which noise
