@@ -9,7 +9,8 @@ use std::ptr::null_mut;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use spikegrid_core::cascade::trace::{Span, ensemble_rate, rate_from_sums};
+use spikegrid_core::cascade::span::Span;
+use spikegrid_core::cascade::trace::{ensemble_rate, rate_from_sums};
 use spikegrid_core::cascade::weights::{Layer, Weights};
 use spikegrid_core::cascade::{Level, Model, ModelConfig, Scratch};
 use spikegrid_inference::gpu::launches::{self, Buffer, Launch, Plan};

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use pulp::Arch;
 use spikegrid_core::baseline::{self, Baseline, SlidingPercentile, Window};
-use spikegrid_core::cascade::trace::Span;
+use spikegrid_core::cascade::span::Span;
 use spikegrid_core::cascade::{Model, PostProcess};
 use spikegrid_core::grid::{Layout, PLANE_BYTES};
 use spikegrid_core::spikes;

@@ -1,8 +1,8 @@
 //! The command `plan`: a forecast of how long a job takes on how many ranks, without running the job.
 //!
-//! - [`costs`]: what each piece of work costs, from the report of an earlier run or from a short run here and now
-//! - [`job`]: the recordings, cut into work as a run cuts them, and the forecast for a number of ranks
-//! - [`simulation`]: the scheduler of real runs, driven by ranks that only count seconds
+//! - `costs`: what each piece of work costs, from the report of an earlier run or from a short run here and now
+//! - `job`: the recordings, cut into work as a run cuts them, and the forecast for a number of ranks
+//! - `simulation`: the scheduler of real runs, driven by ranks that only count seconds
 
 mod costs;
 mod error;

@@ -2,10 +2,10 @@
 //!
 //! - [`setup`]: what rank 0 finds out and tells all; [`messages`]: the messages between ranks
 //! - [`subject_plan`]: how a subject is cut into work; [`budget`]: how much of it a rank may hold
-//! - [`schedule`], [`stretches`]: which rank does what, and when; [`coordinator`]: rank 0, which carries that out
-//! - [`opening`], [`completion`]: what rank 0 does with a subject's files before and after it is processed
-//! - [`worker`]: what every rank does; [`recording`]: the file that it reads; [`shares`], [`assembly`]: the samples that it holds;
-//!   [`computing`]: its compute threads
+//! - [`schedule`], `stretches`: which rank does what, and when; [`coordinator`]: rank 0, which carries that out
+//! - `opening`, `completion`: what rank 0 does with a subject's files before and after it is processed
+//! - [`worker`]: what every rank does; `recording`: the file that it reads; `shares`, [`assembly`]: the samples that it holds;
+//!   `computing`: its compute threads
 //! - [`writer`]: the rank that writes a subject
 //! - [`device`]: which rank has which GPU; [`progress`], [`report`]: what the user sees
 

@@ -7,7 +7,8 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use pulp::Arch;
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use spikegrid_core::cascade::trace::{self, Span};
+use spikegrid_core::cascade::span::Span;
+use spikegrid_core::cascade::trace;
 use spikegrid_core::cascade::weights::Weights;
 use spikegrid_core::cascade::{Model, ModelConfig, PostProcess, noise};
 

@@ -6,7 +6,8 @@
 //!
 //! - [`config`]: what `config.yaml` says and what follows from it; [`weights`]: one member's weights in one layout
 //! - [`trace`]: the kernels of the network, for every frame of a trace at once (rules 4.2 and 4.4): [`convolution`] and
-//!   [`winograd`], on [`features`]. The network itself, as a module of candle around them, is in `spikegrid-inference`
+//!   [`winograd`], on [`features`]; [`span`] says which windows. The network itself, a module of candle around them, is in
+//!   `spikegrid-inference`
 //! - [`noise`]: the noise level of a neuron (rule 4.3); [`threshold`]: from raw to final rates (rules 4.5, 4.6, 4.8)
 //! - [`model`]: a model folder as plain data
 //!
@@ -18,6 +19,7 @@ pub mod convolution;
 pub mod features;
 pub mod model;
 pub mod noise;
+pub mod span;
 pub mod threshold;
 pub mod trace;
 pub mod weights;
