@@ -13,10 +13,8 @@ use spikegrid_files::input::{self, Piece, Source};
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::provenance::Provenance;
-use spikegrid_files::output::traces::TracesFile;
-use spikegrid_files::output::{
-    Claim, OutputError, OutputFile, Required, SubjectFiles, Wanted, partial,
-};
+use spikegrid_files::output::unit_files::UnitFiles;
+use spikegrid_files::output::{Claim, OutputError, OutputFile, Required, SubjectFiles, Wanted};
 
 use crate::run::budget::{Budget, Cut};
 use crate::run::progress::Progress;
@@ -235,7 +233,7 @@ impl Opener {
             stretch_units: 1,
             writer,
             plotted: plotted_neurons(neurons, config.num_neurons, config.seed.into()),
-            traces_file: None,
+            unit_files: UnitFiles::default(),
             journal: Journal::default(),
         }
     }
@@ -252,7 +250,7 @@ impl Opener {
     }
 }
 
-/// Opens the journal and the traces file, which an interrupted run may have left, and says what will be done.
+/// Opens the journal and the files that are filled unit by unit, which an interrupted run may have left, and says what will be done.
 fn open_earlier(
     plan: &mut SubjectPlan,
     found: &Found,
@@ -275,21 +273,8 @@ fn open_earlier(
             plan.name
         ));
     }
-    if traces {
-        let path = &found.files.path(OutputFile::Traces);
-        let earlier = match journal.units() {
-            0 => None,
-            _ => TracesFile::open(&partial(path), frames, neurons),
-        };
-        let file = match earlier {
-            Some(file) => file,
-            None => {
-                let positions = &found.source.positions;
-                TracesFile::create(path, frames, &positions.xyz, &positions.source_row)?
-            }
-        };
-        plan.traces_file = Some(file);
-    }
+    let (resumes, positions) = (journal.units() > 0, &found.source.positions);
+    plan.unit_files = UnitFiles::open(found.files, found.wanted, resumes, frames, positions)?;
     progress.line(&format!(
         "{}: {neurons} neurons, {frames} frames, {} z-planes; writing {}",
         plan.name,

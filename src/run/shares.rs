@@ -139,12 +139,11 @@ impl WorkerSubject {
     pub(super) fn load_from_journal(&self, unit: usize) -> Option<JournalledUnit> {
         let start = Instant::now();
         let plan = &self.plan;
-        let mut found =
-            plan.journal
-                .load(plan.cut_into_units(), unit, plan.traces_file.is_some())?;
-        let traces = plan.traces_file.as_ref().zip(found.traces_checksum);
-        let whole = traces
-            .is_none_or(|(file, checksum)| file.holds(plan.frames, &plan.unit(unit), checksum));
+        let mut found = plan
+            .journal
+            .load(plan.cut_into_units(), unit, plan.unit_files.any())?;
+        let (neurons, checksum) = (plan.unit(unit), found.traces_checksum);
+        let whole = plan.unit_files.hold(plan.frames, &neurons, checksum);
         found.summary = UnitSummary {
             read_sec: start.elapsed().as_secs_f64(),
             compute_sec: 0.0,
@@ -157,7 +156,7 @@ impl WorkerSubject {
     /// Whether ΔF/F and rates of these neurons are needed beside their spikes: for `traces.h5` or for the PDF.
     pub(super) fn needs_traces(&self, neurons: &Range<usize>) -> bool {
         let plan = &self.plan;
-        plan.traces_file.is_some() || plan.plotted.iter().any(|neuron| neurons.contains(neuron))
+        plan.unit_files.any() || plan.plotted.iter().any(|neuron| neurons.contains(neuron))
     }
 
     /// The traces of those neurons of a unit that are plotted in the PDF.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use spikegrid_core::unit::Units;
 use spikegrid_files::input::{Location, Piece, Storage};
 use spikegrid_files::output::journal::Journal;
-use spikegrid_files::output::traces::TracesFile;
+use spikegrid_files::output::unit_files::UnitFiles;
 
 /// Fluorescence samples in one work unit, at most: 16 MiB as f32.
 const UNIT_SAMPLES: usize = 4 << 20;
@@ -40,8 +40,8 @@ pub struct SubjectPlan {
     pub writer: usize,
     /// The neurons of the PDF, ascending.
     pub plotted: Vec<usize>,
-    /// Where the traces of all neurons go, if they are wanted.
-    pub traces_file: Option<TracesFile>,
+    /// The files that every rank fills unit by unit.
+    pub unit_files: UnitFiles,
     /// What an interrupted run finished, and where this one notes what it finishes.
     pub journal: Journal,
 }
@@ -63,7 +63,7 @@ impl SubjectPlan {
             stretch_units: neurons.div_ceil(unit_neurons).max(1),
             writer: 0,
             plotted: Vec::new(),
-            traces_file: None,
+            unit_files: UnitFiles::default(),
             journal: Journal::default(),
         }
     }

@@ -338,9 +338,7 @@ impl Worker {
             return;
         };
         let frames = held.plan.frames;
-        let traces_file = held.plan.traces_file.as_ref();
-        let filled = traces_file.map(|file| file.fill(frames, &output));
-        let traces_checksum = match filled.transpose() {
+        let traces_checksum = match held.plan.unit_files.fill(frames, &output) {
             Ok(checksum) => checksum,
             Err(error) => {
                 outbox.send(0, failed(subject, unit, error.to_string()));

@@ -1,3 +1,5 @@
+use spikegrid_files::output::unit_files::UnitFiles;
+
 use super::*;
 use crate::run::fake_job::{Lab, one_thread};
 use crate::run::fake_outbox::FakeOutbox;
@@ -29,7 +31,7 @@ fn rig(rank: usize, ranks: usize) -> Rig {
         outbox: FakeOutbox::new(rank, ranks),
         plan: SubjectPlan {
             writer: 0,
-            traces_file: None,
+            unit_files: UnitFiles::default(),
             ..plan.expect("a plan")
         },
         pieces,

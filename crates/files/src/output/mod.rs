@@ -2,6 +2,7 @@
 //!
 //! - [`subject_files`]: which files a subject has, which of them a run writes, and when they get their final names. A further
 //!   output is a module beside these and a variant there.
+//! - [`unit_files`]: those that every rank fills unit by unit. A further one of numbers (N, T) or (T, N) is a field there.
 //! - [`grids`]: `preaugmented_grids.h5` and its attributes ([`provenance`]). Another way to write grids is a module beside it
 //!   with the same three steps: create, write planes, close.
 //! - [`metadata`], [`traces`]: the other files of HDF5's; [`combined`]: that of the output folder
@@ -17,6 +18,7 @@ pub mod metadata;
 pub mod provenance;
 pub mod subject_files;
 pub mod traces;
+pub mod unit_files;
 
 pub use error::OutputError;
 pub use files::{finish, lock_folder, write_whole};
