@@ -384,5 +384,4 @@ fn sizes(subjects: &[Subject]) -> Vec<u64> {
 }
 
 #[cfg(test)]
-#[path = "coordinator_tests.rs"]
 mod tests;

@@ -386,5 +386,4 @@ impl Scheduler {
 }
 
 #[cfg(test)]
-#[path = "schedule_tests.rs"]
 mod tests;

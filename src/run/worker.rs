@@ -408,5 +408,4 @@ fn done(subject: usize, unit: usize, summary: UnitSummary) -> Message {
 }
 
 #[cfg(test)]
-#[path = "worker_tests.rs"]
 mod tests;

@@ -249,5 +249,4 @@ fn spikes_per_frame<'a>(frames: usize, units: impl Iterator<Item = &'a [u8]>) ->
 }
 
 #[cfg(test)]
-#[path = "writer_tests.rs"]
 mod tests;

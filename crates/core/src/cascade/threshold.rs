@@ -147,5 +147,4 @@ fn clip_negative(rate: &mut [f32]) {
 }
 
 #[cfg(test)]
-#[path = "threshold_tests.rs"]
 mod tests;

@@ -357,5 +357,4 @@ impl Rows {
 }
 
 #[cfg(test)]
-#[path = "trace_tests.rs"]
 mod tests;

@@ -260,8 +260,6 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "refusal_tests.rs"]
 mod refusals;
 #[cfg(test)]
-#[path = "folder_tests.rs"]
 mod tests;

@@ -21,4 +21,4 @@ pub use error::ModelError;
 pub use folder::load;
 
 #[cfg(test)]
-mod golden_tests;
+mod tests;

@@ -454,5 +454,4 @@ fn integers(values: &[Value]) -> Result<Vec<usize>, String> {
 }
 
 #[cfg(test)]
-#[path = "torch_tests.rs"]
 mod tests;

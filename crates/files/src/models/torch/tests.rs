@@ -3,7 +3,7 @@
 use super::*;
 
 const FIXTURE: &[u8] =
-    include_bytes!("../../../../tests/fixtures/cascade/torch/Model_NoiseLevel_2_Ensemble_0.pth");
+    include_bytes!("../../../../../tests/fixtures/cascade/torch/Model_NoiseLevel_2_Ensemble_0.pth");
 
 /// A zip archive of stored entries.
 fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
