@@ -1,7 +1,6 @@
 //! Rule 8.3 on whole files, read back without a PDF library: the cross-reference table, then the inflated pages.
 
 use std::io::Read;
-use std::process::Command;
 
 use super::*;
 
@@ -331,38 +330,4 @@ fn an_unwritable_file_is_an_error_that_names_it() {
         error.to_string().contains(path.to_str().unwrap()),
         "{error}"
     );
-}
-
-#[test]
-fn rule_8_3_pdftotext_and_pdfinfo_agree() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("figures.pdf");
-    let recording = Recording::new(50, 800);
-    let neurons = [neuron(12, 800), neuron(49, 800)];
-    write_pdf(&path, &recording.summary(), &neurons).unwrap();
-
-    let output_of = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).arg(&path).args(arguments).output();
-        match output {
-            Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
-            Err(_) => {
-                eprintln!("NOT CHECKED: {program} (poppler-utils) is not installed");
-                None
-            }
-        }
-    };
-    if let Some(text) = output_of("pdftotext", &["-"]) {
-        for words in [
-            "Neuron 12 (subject_1)",
-            "Neuron 49 (subject_1)",
-            "ΔF/F",
-            "√Hz",
-        ] {
-            assert!(text.contains(words), "{words} in\n{text}");
-        }
-    }
-    if let Some(info) = output_of("pdfinfo", &[]) {
-        let pages = info.lines().find(|line| line.starts_with("Pages:"));
-        assert!(pages.is_some_and(|line| line.ends_with(" 3")), "{info}");
-    }
 }
