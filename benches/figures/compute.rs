@@ -53,7 +53,7 @@ impl Compute {
             .entry((neurons, frames))
             .or_insert_with(|| data::dff(neurons, frames, model.config.sampling_rate));
         let dff = dff.clone();
-        let ensembles = ensembles(model).with_instruction_set(instruction_set(arch));
+        let ensembles = ensembles(model.clone()).with_instruction_set(instruction_set(arch));
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
@@ -84,7 +84,7 @@ impl Compute {
         let stride = launches::stride(frames);
         let mut rows = vec![0.0; neurons * stride];
         let mut levels = Vec::new();
-        let ensembles = ensembles(model);
+        let ensembles = ensembles(model.clone());
         let mut differences = Vec::new();
         for (row, dff) in rows.chunks_exact_mut(stride).zip(dff.chunks_exact(frames)) {
             let span = Span::of(&model.config, dff).expect("whole windows");
@@ -171,7 +171,7 @@ impl Compute {
 pub(crate) fn pipeline() -> Pipeline {
     let model = models::load(Path::new(MODEL)).expect("the model that is shipped");
     Pipeline {
-        ensembles: ensembles(&model),
+        ensembles: ensembles(model),
         baseline: Baseline::Dff,
         window: Window::from_half(30),
         percentile: 8.0,
@@ -180,7 +180,7 @@ pub(crate) fn pipeline() -> Pipeline {
     }
 }
 
-fn ensembles(model: &Model) -> Ensembles {
+fn ensembles(model: Model) -> Ensembles {
     Ensembles::new(model).expect("a model that was checked when it was read")
 }
 

@@ -92,7 +92,7 @@ impl Setup {
     /// # Panics
     /// If the weights are not those of the model's configuration, against which they were checked as they were read.
     pub fn pipeline(self) -> Pipeline {
-        let ensembles = Ensembles::new(&self.model);
+        let ensembles = Ensembles::new(self.model);
         Pipeline {
             ensembles: ensembles.expect("a model that was checked when it was read"),
             baseline: self.config.baseline,

@@ -66,7 +66,7 @@ struct Score {
 /// # Errors
 /// A model or ground truth that can't be read, an output that can't be written.
 pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
-    let ensembles = Ensembles::new(&models::load(&args.model)?)?;
+    let ensembles = Ensembles::new(models::load(&args.model)?)?;
     let names = match args.datasets.is_empty() {
         false => args.datasets.clone(),
         true => training_datasets(&args.model).unwrap_or_default(),

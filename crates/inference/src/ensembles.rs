@@ -84,23 +84,23 @@ impl<'a> Processors<'a> {
 }
 
 impl Ensembles {
-    /// The networks of this model.
+    /// The networks of this model, which is taken apart member by member: prepared weights are most of what a rank holds at its start.
     ///
     /// # Errors
     /// If its weights are not those of its configuration.
-    pub fn new(model: &Model) -> Result<Self> {
-        let config = &model.config;
-        let levels = model.levels.iter().map(|level| {
-            let members = level.members.iter();
-            let members = members.map(|weights| Network::from_weights(config, weights));
+    pub fn new(model: Model) -> Result<Self> {
+        let config = model.config;
+        let levels = model.levels.into_iter().map(|level| {
+            let members = level.members.into_iter();
+            let members = members.map(|weights| Network::from_weights(&config, &weights));
             Ok(Ensemble {
                 noise_level: level.noise_level,
                 members: members.collect::<Result<_>>()?,
             })
         });
         Ok(Self {
-            config: config.clone(),
             levels: levels.collect::<Result<_>>()?,
+            config,
             arch: Arch::default(),
         })
     }

@@ -141,7 +141,7 @@ fn model(config: &ModelConfig, members: Vec<Weights>) -> Model {
 
 /// The rates of these members for a trace, by the operation that inference uses.
 fn ensemble_rate(config: &ModelConfig, members: &[Weights], dff: &[f32]) -> Vec<f32> {
-    let ensembles = Ensembles::new(&model(config, members.to_vec())).unwrap();
+    let ensembles = Ensembles::new(model(config, members.to_vec())).unwrap();
     let dff = matrix(dff.to_vec(), dff.len());
     let rates = ensembles.forward(&dff, &[0], &Processors::default());
     values(&rates.unwrap())

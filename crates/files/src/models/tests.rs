@@ -25,7 +25,7 @@ fn deviation(model: &Model, golden: &hdf5::File, dataset: &str, post: PostProces
         .unwrap();
     let rates = golden.dataset(dataset).unwrap().read_2d::<f64>().unwrap();
     let frames = dff.ncols();
-    let ensembles = Ensembles::new(model).unwrap();
+    let ensembles = Ensembles::new(model.clone()).unwrap();
     let dff = dff.into_raw_vec_and_offset().0;
     let (ours, inferences) = ensembles.infer(dff, frames, &post).unwrap();
     let mut largest = 0.0f64;
@@ -99,7 +99,7 @@ fn rule_4_3_every_neuron_gets_the_golden_ensemble() {
         .read_1d::<i32>()
         .unwrap();
     let frames = dff.ncols();
-    let ensembles = Ensembles::new(&model).unwrap();
+    let ensembles = Ensembles::new(model).unwrap();
     let dff = dff.into_raw_vec_and_offset().0;
     let inferred = ensembles.infer(dff, frames, &PostProcess::default());
     let (_, inferences) = inferred.unwrap();

@@ -129,7 +129,7 @@ mod tests {
         for (later, value) in dff[150..].iter_mut().enumerate() {
             *value = (AMPLITUDE * DECAY.powi(later as i32)) as f32;
         }
-        let ensembles = Ensembles::new(&model).unwrap();
+        let ensembles = Ensembles::new(model).unwrap();
         let (rate, _) = ensembles.infer(dff, 300, &PostProcess::default()).unwrap();
         let sum: f32 = rate.iter().filter(|rate| !rate.is_nan()).sum();
         let centre = rate
