@@ -4,12 +4,12 @@
 //! gradients are matrix products without copies. Kernels stay as files have them, (outputs, inputs, taps), and are brought to
 //! (taps · inputs, outputs) for each product: a network has few weights for the frames of a training step.
 
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor,
-};
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor};
 use candle_nn::{Module, VarBuilder};
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, ShapeBuilder, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, s};
 use spikegrid_core::cascade::config::LayerShape;
 use spikegrid_core::cascade::weights::{
     self, transpose_from_outputs_first, transpose_to_outputs_first,
@@ -59,29 +59,28 @@ impl Layer {
 impl Module for Layer {
     /// Features (rows, inputs) to (fewer rows, outputs).
     fn forward(&self, features: &Tensor) -> Result<Tensor> {
-        let convolution = Convolution {
+        let layer = Operation {
             shape: self.shape,
             gradient: features.track_op(),
+            unpooled: OnceLock::new(),
         };
-        let features = features
-            .contiguous()?
-            .apply_op3(&self.weight, &self.bias, convolution)?;
-        match self.shape.pooling {
-            0 => Ok(features),
-            distance => features.apply_op1(Maximum { distance }),
-        }
+        let features = features.contiguous()?;
+        features.apply_op3(&self.weight, &self.bias, layer)
     }
 }
 
-/// 'Valid' convolution of features (rows, inputs) with a kernel ([`LayerShape::state_dict_axes`]) and a bias (outputs), and the rectifier.
-#[derive(Clone, Copy)]
-struct Convolution {
+/// A layer as one operation, because candle adds up a gradient for whatever lies between two: 'valid' convolution of features (rows,
+/// inputs) with a kernel ([`LayerShape::state_dict_axes`]) and a bias (outputs), the rectifier, and the larger of each two rows
+/// [`LayerShape::pooling`] apart.
+struct Operation {
     shape: LayerShape,
     /// Whether a gradient of the features is wanted.
     gradient: bool,
+    /// What is pooled, (rows, outputs), which the gradient needs.
+    unpooled: OnceLock<Array2<f32>>,
 }
 
-impl Convolution {
+impl Operation {
     /// Rows from the first tap to the last.
     fn reach(&self) -> usize {
         (self.shape.taps - 1) * self.shape.dilation
@@ -124,6 +123,43 @@ impl Convolution {
         }
     }
 
+    /// The larger of each two rows of `out`, channel by channel.
+    fn pool(&self, out: &Array2<f32>) -> Array2<f32> {
+        let distance = self.shape.pooling;
+        let mut pooled = out.slice(s![..out.nrows() - distance, ..]).to_owned();
+        pooled.zip_mut_with(&out.slice(s![distance.., ..]), |larger, &later| {
+            *larger = larger.max(later)
+        });
+        pooled
+    }
+
+    /// The gradient of what was pooled: that of each larger one goes to the row that it is of, of equal ones to the earlier.
+    fn spread(
+        &self,
+        unpooled: &Array2<f32>,
+        out_gradient: ArrayView2<f32>,
+        mut gradient: ArrayViewMut2<f32>,
+    ) {
+        let shift = self.shape.pooling * self.shape.outputs;
+        let unpooled = unpooled.as_slice().expect("a new array is contiguous");
+        let out_gradient = out_gradient.to_slice().expect("gradients are contiguous");
+        let gradient = gradient.as_slice_mut().expect("whole rows are contiguous");
+        let pairs = unpooled.iter().zip(&unpooled[shift..]).zip(out_gradient);
+        for (gradient, ((earlier, later), &value)) in gradient.iter_mut().zip(pairs.clone()) {
+            *gradient = if earlier >= later { value } else { 0.0 };
+        }
+        for (gradient, ((earlier, later), &value)) in gradient[shift..].iter_mut().zip(pairs) {
+            *gradient += if earlier >= later { 0.0 } else { value };
+        }
+    }
+
+    /// Keeps of `gradient` what belongs to outputs that the rectifier let pass.
+    fn rectify(&self, out: ArrayView2<f32>, mut gradient: ArrayViewMut2<f32>) {
+        if self.shape.rectified {
+            gradient.zip_mut_with(&out, |gradient, &out| *gradient *= f32::from(out > 0.0));
+        }
+    }
+
     /// The gradient of the kernel, as files have it, given that of the sums (rows, outputs).
     fn kernel_gradient(&self, features: &Tensor, gradient: ArrayView2<f32>) -> Result<Vec<f32>> {
         let mut sums: Array2<f32> = Array2::zeros((self.shape.depth(), self.shape.outputs));
@@ -162,9 +198,9 @@ impl Convolution {
     }
 }
 
-impl CustomOp3 for Convolution {
+impl CustomOp3 for Operation {
     fn name(&self) -> &'static str {
-        "convolution along a trace"
+        "layer along a trace"
     }
 
     fn cpu_fwd(
@@ -179,20 +215,24 @@ impl CustomOp3 for Convolution {
         let features = matrix(features, features_layout)?;
         let kernel = self.matrix(contiguous(kernel, kernel_layout)?);
         let bias = ArrayView1::from(contiguous(bias, bias_layout)?);
-        let Some(rows) = features.nrows().checked_sub(self.reach()) else {
-            candle_core::bail!(
-                "{} frames for taps over {}",
-                features.nrows(),
-                self.reach() + 1
-            )
-        };
+        let reach = self.reach() + self.shape.pooling;
+        if features.nrows() <= reach {
+            candle_core::bail!("{} frames for a layer over {}", features.nrows(), reach + 1)
+        }
+        let rows = features.nrows() - self.reach();
         let mut out = Array2::zeros((rows, kernel.ncols()));
         out += &bias;
         self.add_products(features, kernel.view(), &mut out);
         if self.shape.rectified {
             out.mapv_inplace(|value| value.max(0.0));
         }
-        Ok(stored(out))
+        if self.shape.pooling == 0 {
+            return Ok(stored(out));
+        }
+        let pooled = self.pool(&out);
+        // The only call of this operation, which `forward` made.
+        let _ = self.unpooled.set(out);
+        Ok(stored(pooled))
     }
 
     fn bwd(
@@ -210,11 +250,15 @@ impl CustomOp3 for Convolution {
         let mut padded = Array2::zeros((rows + reach, outputs));
         {
             let mut gradient = padded.slice_mut(s![reach..rows, ..]);
-            with_matrix(out_gradient, |values| gradient.assign(&values))?;
-            if self.shape.rectified {
-                with_matrix(out, |out| {
-                    gradient.zip_mut_with(&out, |gradient, &out| *gradient *= f32::from(out > 0.0))
-                })?;
+            match self.unpooled.get() {
+                Some(unpooled) => with_matrix(out_gradient, |out_gradient| {
+                    self.spread(unpooled, out_gradient, gradient.view_mut());
+                    self.rectify(unpooled.view(), gradient);
+                })?,
+                None => {
+                    with_matrix(out_gradient, |values| gradient.assign(&values))?;
+                    with_matrix(out, |out| self.rectify(out, gradient))?;
+                }
             }
         }
         let gradient = padded.slice(s![reach..rows, ..]);
@@ -238,63 +282,6 @@ impl CustomOp3 for Convolution {
             Some(kernel_gradient),
             Some(bias_gradient),
         ))
-    }
-}
-
-/// The larger of two rows `distance` apart, channel by channel.
-#[derive(Clone, Copy)]
-struct Maximum {
-    distance: usize,
-}
-
-impl CustomOp1 for Maximum {
-    fn name(&self) -> &'static str {
-        "pooling along a trace"
-    }
-
-    fn cpu_fwd(&self, features: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let features = matrix(features, layout)?;
-        let Some(rows) = features.nrows().checked_sub(self.distance) else {
-            candle_core::bail!(
-                "{} frames for a pooling over {}",
-                features.nrows(),
-                self.distance + 1
-            )
-        };
-        let mut out = features.slice(s![..rows, ..]).to_owned();
-        out.zip_mut_with(&features.slice(s![self.distance.., ..]), |out, &later| {
-            *out = out.max(later)
-        });
-        Ok(stored(out))
-    }
-
-    fn bwd(
-        &self,
-        features: &Tensor,
-        _out: &Tensor,
-        out_gradient: &Tensor,
-    ) -> Result<Option<Tensor>> {
-        let (rows, channels) = features.dims2()?;
-        let mut gradient: Array2<f32> = Array2::zeros((rows, channels));
-        let shift = self.distance * channels;
-        with_matrix(features, |features| {
-            with_matrix(out_gradient, |out_gradient| {
-                let features = features.to_slice().expect("features are contiguous");
-                let out_gradient = out_gradient.to_slice().expect("gradients are contiguous");
-                let gradient = gradient.as_slice_mut().expect("a new array is contiguous");
-                let pairs = features.iter().zip(&features[shift..]).zip(out_gradient);
-                for (gradient, ((earlier, later), &value)) in gradient.iter_mut().zip(pairs.clone())
-                {
-                    *gradient = if earlier >= later { value } else { 0.0 };
-                }
-                for (gradient, ((earlier, later), &value)) in
-                    gradient[shift..].iter_mut().zip(pairs)
-                {
-                    *gradient += if earlier >= later { 0.0 } else { value };
-                }
-            })
-        })??;
-        Ok(Some(tensor(gradient)?))
     }
 }
 
