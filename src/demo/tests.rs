@@ -54,7 +54,7 @@ fn demo_subjects_have_the_input_format_of_section_2() {
         assert_eq!(input.storage().orientation, Orientation::FramesByNeurons);
         assert_eq!((input.frames(), input.neurons()), (700, 150));
         // absIX and IX_inval_anat agree, and no coordinate is missing.
-        assert_eq!(input.warnings, [""; 0]);
+        assert_eq!(input.findings, []);
         assert!(input.positions.source_row.last() >= Some(&149));
     }
     assert_ne!(inputs[0].positions.xyz, inputs[1].positions.xyz);

@@ -1,5 +1,6 @@
 //! What rank 0 does when the grids of a subject are written: it writes the other files and gives all of them their final names.
 
+use spikegrid_core::findings::{Code, Finding};
 use spikegrid_core::spikes;
 use spikegrid_files::figures::{self, NeuronTraces};
 use spikegrid_files::output::{self, OutputError, OutputFile, partial};
@@ -22,19 +23,20 @@ impl OpenSubject {
         spikes_per_frame: &[u32],
     ) -> Result<(), OutputError> {
         if self.neurons_with_gaps > 0 {
-            let warning = format!(
-                "{} of {} neurons have frames without a spike rate besides those at the ends (NaN in their ΔF/F)",
+            let message = format!(
+                "{} of {} neurons have frames without a spike rate besides those at the ends (NaN in their ΔF/F).",
                 self.neurons_with_gaps, self.plan.neurons
             );
-            progress.warn(&format!("{}: {warning}", report.name));
-            report.warnings.push(warning);
+            let finding = Finding::new(Code::NoRate, message, "");
+            progress.finding(&report.name, &finding);
+            report.findings.push(finding);
         }
         if self.wanted.has(OutputFile::Metadata) {
             let path = self.claim.files.path(OutputFile::Metadata);
             self.metadata.write(&path)?;
         }
         if self.wanted.has(OutputFile::Figures) {
-            self.plot_figures(config, &report.warnings, spikes_per_frame)?;
+            self.plot_figures(config, &report.findings, spikes_per_frame)?;
         }
         if self.wanted.has(OutputFile::Grids) {
             output::grids::complete(
@@ -52,7 +54,7 @@ impl OpenSubject {
     fn plot_figures(
         &mut self,
         config: &Config,
-        warnings: &[String],
+        findings: &[Finding],
         spikes_per_frame: &[u32],
     ) -> Result<(), OutputError> {
         let neurons = self.take_plotted();
@@ -80,7 +82,7 @@ impl OpenSubject {
             noise_levels: &self.noise_level,
             spikes_per_frame,
             software_version: env!("CARGO_PKG_VERSION"),
-            warnings,
+            warnings: &findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         };
         let path = self.claim.files.path(OutputFile::Figures);
         figures::write_pdf(&partial(&path), &summary, &neurons)

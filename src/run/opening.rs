@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Instant;
 
+use spikegrid_core::findings::{Code, Finding};
 use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
 use spikegrid_core::split;
 use spikegrid_core::unit::PlottedNeuron;
@@ -206,15 +207,19 @@ impl Opener {
     /// Warns of what is odd in the positions and of recordings that are too short.
     fn warn(&self, source: &Source, report: &mut SubjectReport, progress: &Progress) {
         let frames = source.frames();
-        report.warnings.clone_from(&source.warnings);
+        report.findings.clone_from(&source.findings);
         if frames < self.windowsize {
-            report.warnings.push(format!(
-                "{frames} frames are fewer than the model's window of {}: no frame has a spike rate, and there are no spikes",
+            let message = format!(
+                "{frames} frames are fewer than the model's window of {}: no frame has a spike rate, and there are no spikes.",
                 self.windowsize
-            ));
+            );
+            let advice = "Record longer, or choose a model with a shorter window.";
+            report
+                .findings
+                .push(Finding::new(Code::Short, message, advice));
         }
-        for warning in &report.warnings {
-            progress.warn(&format!("{}: {warning}", report.name));
+        for finding in &report.findings {
+            progress.finding(&report.name, finding);
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use spikegrid_core::findings::Finding;
 
 use crate::run::report::engineering;
 
@@ -67,6 +68,12 @@ impl Progress {
     /// A warning, on stderr.
     pub fn warn(&self, text: &str) {
         self.print(|| eprintln!("warning: {text}"));
+    }
+
+    /// What was found out about a subject, on stderr.
+    pub fn finding(&self, subject: &str, finding: &Finding) {
+        let severity = finding.severity.name();
+        self.print(|| eprintln!("{severity}: {subject}: {finding}"));
     }
 
     /// An error, on stderr.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
+use spikegrid_core::findings::Finding;
 use spikegrid_files::output::{OutputError, lock_folder, write_whole};
 
 use crate::settings::Config;
@@ -53,7 +54,7 @@ pub struct SubjectReport {
     pub name: String,
     pub outcome: Outcome,
     pub error: Option<String>,
-    pub warnings: Vec<String>,
+    pub findings: Vec<Finding>,
     pub neurons: usize,
     pub frames: usize,
     pub z_planes: usize,
@@ -73,7 +74,7 @@ impl SubjectReport {
             name: name.to_string(),
             outcome: Outcome::Stopped,
             error: None,
-            warnings: Vec::new(),
+            findings: Vec::new(),
             neurons: 0,
             frames: 0,
             z_planes: 0,

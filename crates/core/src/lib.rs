@@ -12,6 +12,7 @@
 
 pub mod baseline;
 pub mod cascade;
+pub mod findings;
 pub mod grid;
 pub mod slab;
 pub mod spikes;

@@ -49,6 +49,12 @@ pub struct UnitSummary {
     pub noise_level: Vec<f32>,
     /// Noise level of the ensemble that each neuron uses.
     pub model_noise_level: Vec<i32>,
+    /// What was found out about each neuron on the way.
+    pub facts: Vec<NeuronFacts>,
+    /// Frames, ascending, in which all neurons of the unit have the same samples as in the frame before.
+    pub repeated_frames: Vec<u32>,
+    /// Frames, ascending, in which all neurons of the recording are 0.
+    pub blank_frames: Vec<u32>,
     /// Neurons with frames that have no rate, beside those at the ends.
     pub neurons_with_gaps: usize,
     /// Spikes of all neurons and frames of the unit.
@@ -61,6 +67,73 @@ pub struct UnitSummary {
     pub compute_sec: f64,
     /// Whether an earlier run that was interrupted computed the unit.
     pub from_journal: bool,
+}
+
+/// What was found out about a neuron while it was computed: what findings and `neurons.tsv` are made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct NeuronFacts {
+    /// Hash of its samples as they were read.
+    pub hash: u64,
+    /// Samples that are missing, blank frames apart.
+    pub missing_frames: u32,
+    /// Median of F0 in the unit of the scaled samples; NaN where there is no F0.
+    pub f0_median: f32,
+    /// Frames with F0 <= 0, where the baseline divides.
+    pub f0_not_positive: u32,
+    /// Frames without a rate, beside those at the ends.
+    pub frames_without_rate: u32,
+    /// Sum of its spike probabilities.
+    pub expected_spikes: f32,
+    /// Sum of what its rates are above one spike per frame.
+    pub clipped_spikes: f32,
+    /// Its largest rate, in spikes per frame; 0 where it has none.
+    pub largest_rate: f32,
+    /// Its spikes.
+    pub spikes: u32,
+    /// What is odd about it.
+    pub flags: NeuronFlags,
+}
+
+/// What is odd about a neuron, as a set of bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeuronFlags(u16);
+
+impl NeuronFlags {
+    /// Its samples are all equal.
+    pub const DEAD: Self = Self(1);
+    /// It has no sample.
+    pub const MISSING: Self = Self(1 << 1);
+    /// At least 1 % of its samples are at its largest value.
+    pub const CLIPPED: Self = Self(1 << 2);
+    /// It has samples of exactly 0 below half of the 8th percentile of the others.
+    pub const ZEROS: Self = Self(1 << 3);
+    /// Some ΔF/F is beyond 20 on either side.
+    pub const NEAR_ZERO: Self = Self(1 << 4);
+    /// F0 changes by more than half from the first to the last tenth.
+    pub const DRIFT: Self = Self(1 << 5);
+
+    /// The flags with their names in `neurons.tsv`.
+    pub const NAMES: [(Self, &'static str); 6] = [
+        (Self::DEAD, "dead"),
+        (Self::MISSING, "missing"),
+        (Self::CLIPPED, "clipped"),
+        (Self::ZEROS, "zeros"),
+        (Self::NEAR_ZERO, "near_zero"),
+        (Self::DRIFT, "drift"),
+    ];
+
+    /// Adds a flag where something holds.
+    pub fn set(&mut self, flag: Self, holds: bool) {
+        if holds {
+            self.0 |= flag.0;
+        }
+    }
+
+    /// Whether it has a flag.
+    #[must_use]
+    pub const fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
 }
 
 /// A neuron that is plotted in the subject's PDF.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use spikegrid_core::findings::Finding;
 
 use super::error::InputError;
 use super::hdf5_matrix::Matrix;
@@ -21,8 +22,10 @@ pub struct Source {
     pub positions: Positions,
     /// Which files these are (rule 8.7).
     pub identity: Identity,
-    /// What the user should know of the recording, one line each.
-    pub warnings: Vec<String>,
+    /// Its sampling rate in Hz, if it states one (rule 2.7).
+    pub rate: Option<f64>,
+    /// What the user should know of its files.
+    pub findings: Vec<Finding>,
 }
 
 impl Source {

@@ -27,7 +27,7 @@ use spikegrid_core::unit::{UnitSummary, Units};
 
 use super::provenance::{Provenance, describe, differences};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const PREFIX: &str = ".journal-";
 /// The unit of the record that holds the key.
 const KEY: u64 = u64::MAX;

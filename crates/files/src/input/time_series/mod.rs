@@ -79,7 +79,7 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
         time_series: &time_series,
         data_full: &data_full,
     };
-    let (positions, warnings) = positions::positions(&anatomy, index, sources)?;
+    let (positions, findings) = positions::positions(&anatomy, index, sources)?;
     let cells = positions.xyz.len();
     let orientation = if columns == cells {
         Orientation::FramesByNeurons
@@ -105,7 +105,8 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
         location: Location::in_hdf5(&time_series, dataset, storage),
         positions,
         identity,
-        warnings,
+        rate: None,
+        findings,
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use spikegrid_core::findings::{Code, Finding};
+
 use crate::input::error::InputError;
 use crate::input::matlab::Anatomy;
 use crate::input::source::Positions;
@@ -22,9 +24,9 @@ pub(super) fn positions(
     anatomy: &Anatomy,
     abs_ix: Option<&[f64]>,
     sources: Sources,
-) -> Result<(Positions, Vec<String>), InputError> {
+) -> Result<(Positions, Vec<Finding>), InputError> {
     let total = anatomy.cell_xyz.len();
-    let mut warnings = Vec::new();
+    let mut findings = Vec::new();
     let remaining = match &anatomy.invalid {
         Some(invalid) => Some(rows_without(
             &rows_of(invalid, total, "IX_inval_anat", sources.data_full)?,
@@ -36,7 +38,7 @@ pub(super) fn positions(
         (Some(values), remaining) => {
             let rows = rows_of(values, total, "absIX", sources.time_series)?;
             if let Some(remaining) = remaining.filter(|remaining| *remaining != rows) {
-                warnings.push(disagreement(&rows, &remaining));
+                findings.push(disagreement(&rows, &remaining));
             }
             rows
         }
@@ -44,9 +46,8 @@ pub(super) fn positions(
         (None, None) => (0..total).collect(),
     };
     let xyz = finite_or_nan(anatomy, &rows, sources.data_full)?;
-    warnings.extend(nan_warning(&xyz));
     let source_row = rows.into_iter().map(|row| row as i64).collect();
-    Ok((Positions { xyz, source_row }, warnings))
+    Ok((Positions { xyz, source_row }, findings))
 }
 
 /// Checks 1-based row numbers and turns them into 0-based rows.
@@ -85,7 +86,7 @@ fn rows_without(invalid: &[usize], total: usize) -> Vec<usize> {
         .collect()
 }
 
-fn disagreement(rows: &[usize], remaining: &[usize]) -> String {
+fn disagreement(rows: &[usize], remaining: &[usize]) -> Finding {
     let how = if rows.len() == remaining.len() {
         let different = rows.iter().zip(remaining).filter(|(a, b)| a != b).count();
         format!("they differ for {different} of {} neurons", rows.len())
@@ -96,8 +97,13 @@ fn disagreement(rows: &[usize], remaining: &[usize]) -> String {
             remaining.len()
         )
     };
-    format!(
-        "absIX in TimeSeries.h5 disagrees with the rows of CellXYZ that IX_inval_anat leaves ({how}); absIX is used"
+    let message = format!(
+        "absIX in TimeSeries.h5 disagrees with the rows of CellXYZ that IX_inval_anat leaves ({how})."
+    );
+    Finding::new(
+        Code::DisagreeingIndices,
+        message,
+        "absIX is used. Check that it is 1-based; without it, IX_inval_anat decides.",
     )
 }
 
@@ -123,14 +129,6 @@ fn finite_or_nan(
     Ok(xyz)
 }
 
-fn nan_warning(xyz: &[[f64; 3]]) -> Option<String> {
-    let coordinates = xyz.iter().flatten().filter(|v| v.is_nan()).count();
-    let neurons = xyz.iter().filter(|p| p.iter().any(|v| v.is_nan())).count();
-    (coordinates > 0).then(|| {
-        format!("{coordinates} NaN coordinates (of {neurons} neurons) in CellXYZ are counted as 0")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +147,7 @@ mod tests {
     fn join(
         anatomy: &Anatomy,
         abs_ix: Option<&[f64]>,
-    ) -> Result<(Positions, Vec<String>), InputError> {
+    ) -> Result<(Positions, Vec<Finding>), InputError> {
         let sources = Sources {
             time_series: Path::new("subject_1/TimeSeries.h5"),
             data_full: Path::new("subject_1/data_full.mat"),
@@ -157,16 +155,16 @@ mod tests {
         positions(anatomy, abs_ix, sources)
     }
 
-    fn joined(anatomy: &Anatomy, abs_ix: Option<&[f64]>) -> (Positions, Vec<String>) {
+    fn joined(anatomy: &Anatomy, abs_ix: Option<&[f64]>) -> (Positions, Vec<Finding>) {
         join(anatomy, abs_ix).expect("positions")
     }
 
     #[test]
     fn rule_2_4_abs_ix_picks_the_rows() {
-        let (found, warnings) = joined(&anatomy(5, None), Some(&[4.0, 1.0, 4.0]));
+        let (found, findings) = joined(&anatomy(5, None), Some(&[4.0, 1.0, 4.0]));
         assert_eq!(found.source_row, [3, 0, 3]);
         assert_eq!(found.xyz[0], [30.0, 31.0, 32.0]);
-        assert_eq!(warnings, [""; 0]);
+        assert_eq!(findings, []);
     }
 
     #[test]
@@ -179,17 +177,17 @@ mod tests {
 
     #[test]
     fn rule_2_4_abs_ix_wins_with_a_warning() {
-        let (_, warnings) = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 3.0, 4.0]));
-        assert_eq!(warnings, [""; 0]);
-        let (other, warnings) = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 2.0, 4.0]));
+        let (_, findings) = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 3.0, 4.0]));
+        assert_eq!(findings, []);
+        let (other, findings) = joined(&anatomy(4, Some(&[2.0])), Some(&[1.0, 2.0, 4.0]));
         assert_eq!(other.source_row, [0, 1, 3]);
-        assert_eq!(warnings.len(), 1);
-        assert!(
-            warnings[0].contains("they differ for 1 of 3 neurons")
-                && warnings[0].ends_with("absIX is used")
-        );
-        let (_, warnings) = joined(&anatomy(4, Some(&[])), Some(&[1.0]));
-        assert!(warnings[0].contains("it names 1 cells, they leave 4"));
+        assert_eq!(findings.len(), 1);
+        let message = &findings[0].message;
+        assert!(message.contains("they differ for 1 of 3 neurons"));
+        assert!(findings[0].advice.starts_with("absIX is used"));
+        let (_, findings) = joined(&anatomy(4, Some(&[])), Some(&[1.0]));
+        let message = &findings[0].message;
+        assert!(message.contains("it names 1 cells, they leave 4"));
     }
 
     #[test]
@@ -228,15 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn rule_2_5_nan_coordinates_are_kept_and_counted() {
+    fn rule_2_5_nan_coordinates_are_kept() {
         let mut cells = anatomy(3, None);
         cells.cell_xyz[0] = [f64::NAN, 1.0, f64::NAN];
         cells.cell_xyz[2][1] = f64::NAN;
-        let (found, warnings) = joined(&cells, None);
+        let (found, _) = joined(&cells, None);
         assert!(found.xyz[0][0].is_nan() && found.xyz[0][1] == 1.0);
-        assert_eq!(
-            warnings,
-            ["3 NaN coordinates (of 2 neurons) in CellXYZ are counted as 0"]
-        );
     }
 }
