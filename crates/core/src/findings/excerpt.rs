@@ -50,7 +50,7 @@ impl Excerpt {
 /// Run `k` begins at frame `floor(k (T - 16) / 15)`; one run of all frames where `T` is at most 256.
 fn runs(frames: usize) -> Vec<Range<usize>> {
     if frames <= RUNS * RUN_FRAMES {
-        return vec![0..frames];
+        return std::iter::once(0..frames).collect();
     }
     let start = |run: usize| run * (frames - RUN_FRAMES) / (RUNS - 1);
     (0..RUNS)
@@ -61,7 +61,7 @@ fn runs(frames: usize) -> Vec<Range<usize>> {
 /// Groups of neighbours, evenly spread as the runs are; one group of all neurons where there are at most 4,096.
 fn groups(neurons: usize) -> Vec<Range<usize>> {
     if neurons <= MOST_NEURONS {
-        return vec![0..neurons];
+        return std::iter::once(0..neurons).collect();
     }
     let size = MOST_NEURONS / GROUPS;
     let start = |group: usize| group * (neurons - size) / (GROUPS - 1);
