@@ -230,7 +230,7 @@ pub enum Device {
 
 fn baselines() -> impl TypedValueParser<Value = Baseline> {
     kinds(Baseline::ALL, Baseline::name, |baseline| match baseline {
-        Baseline::Dff => "`(F - F0) / F0`, with `F0 == 0` taken as 1",
+        Baseline::Dff => "`(F - F0) / F0`, and nothing where `F0 <= 0`",
         Baseline::Subtract => "`F - F0`, what the reference script's code does",
         Baseline::None => "nothing: the input already is ΔF/F",
     })

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Baseline {
-    /// `(F - F0) / F0`, with `F0 == 0` taken as 1
+    /// `(F - F0) / F0`, and nothing where `F0 <= 0`
     #[default]
     Dff,
     /// `F - F0`, what the reference script's code does
@@ -113,31 +113,37 @@ impl Window {
 
 /// Turns one neuron's fluorescence `trace` (T,) into ΔF/F in place (rules 3.2 and 3.3).
 ///
-/// `percentile` is a number from 0 to 100. NaN and infinite samples count as missing: every frame whose window has one
-/// has no baseline and becomes NaN, as does every result that is not finite. `scratch` is reused from call to call and
-/// leaves no trace in the results; it allocates only while traces grow.
-pub fn dff(
+/// `percentile` is a number from 0 to 100. NaN and infinite samples count as missing: they become NaN, and so does every frame
+/// without a baseline, every frame whose baseline divides and is not positive, and every result that is not finite. Returns F0,
+/// (T,); nothing with [`Baseline::None`]. `scratch` is reused from call to call and leaves no trace in the results; it allocates
+/// only while traces grow.
+pub fn dff<'a>(
     baseline: Baseline,
     window: Window,
     percentile: f64,
     trace: &mut [f32],
-    scratch: &mut SlidingPercentile,
-) {
+    scratch: &'a mut SlidingPercentile,
+) -> &'a [f32] {
     match baseline {
         Baseline::Dff => {
             let f0 = scratch.of(trace, window, percentile);
             for (f, &f0) in trace.iter_mut().zip(f0) {
-                let divisor = if f0 == 0.0 { 1.0 } else { f0 };
+                let divisor = if f0 > 0.0 { f0 } else { f32::NAN };
                 *f = finite_or_nan((*f - f0) / divisor);
             }
+            f0
         }
         Baseline::Subtract => {
             let f0 = scratch.of(trace, window, percentile);
             for (f, &f0) in trace.iter_mut().zip(f0) {
                 *f = finite_or_nan(*f - f0);
             }
+            f0
         }
-        Baseline::None => trace.iter_mut().for_each(|f| *f = finite_or_nan(*f)),
+        Baseline::None => {
+            trace.iter_mut().for_each(|f| *f = finite_or_nan(*f));
+            &[]
+        }
     }
 }
 

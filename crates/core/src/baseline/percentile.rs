@@ -4,6 +4,7 @@
 //! sample has a rank, and the window is a set of ranks held as bits. Moving on by one frame sets one bit and clears
 //! another; the two order statistics that the percentile lies between then move by at most one place each, to the next
 //! set bit on the left or right. With a low percentile most steps happen far above both and leave the baseline as it is.
+//! Missing samples have the last ranks, and are never in the set.
 //!
 //! Costs per frame: a radix sort of slightly more than one sample, two bit flips, and for some frames a search for the
 //! next set bit, which a second level of bits (one per 64) keeps short whatever the trace.
@@ -34,8 +35,9 @@ impl SlidingPercentile {
 
     /// The `percentile` (0 to 100; beyond is taken as the nearer end) of the `window` around each frame of `trace`, (T,).
     ///
-    /// Linear interpolation between order statistics in f64, as `numpy.percentile` does by default, rounded to f32;
-    /// NaN where the window has a NaN or an infinite sample.
+    /// Linear interpolation between order statistics in f64, as `numpy.percentile` does by default, rounded to f32. NaN and
+    /// infinite samples are missing: the percentile is that of the others, and NaN where fewer than half of the frames that the
+    /// window has within the trace have one (rule 3.2).
     pub fn of(&mut self, trace: &[f32], window: Window, percentile: f64) -> &[f32] {
         let frames = trace.len();
         let half = window.half().min(frames);
@@ -48,74 +50,89 @@ impl SlidingPercentile {
             let reach = &trace[reach_begin..frames.min(end + half)];
             self.samples.sort(reach);
             self.window.clear(reach.len());
-            let f0 = &mut self.f0[begin..end];
-            slide(
+            let block = Block {
                 reach,
-                &self.samples,
-                &mut self.window,
-                begin - reach_begin,
+                samples: &self.samples,
+                first: begin - reach_begin,
                 half,
                 quantile,
-                f0,
-            );
+            };
+            let f0 = &mut self.f0[begin..end];
+            // Most traces miss nothing, and pay nothing for those that do.
+            match self.samples.there() == reach.len() {
+                true => block.slide::<false>(&mut self.window, f0),
+                false => block.slide::<true>(&mut self.window, f0),
+            }
         }
-        blank_around_missing(trace, half, &mut self.f0);
         &self.f0
     }
 }
 
-/// Baseline of the frames `first..first + f0.len()` of `reach`, the samples in reach of their windows.
-fn slide(
-    reach: &[f32],
-    samples: &SortedSamples,
-    window: &mut RankSet,
+/// Frames whose windows slide over samples that were sorted together.
+struct Block<'a> {
+    /// The samples in reach of the windows.
+    reach: &'a [f32],
+    /// The same, sorted.
+    samples: &'a SortedSamples,
+    /// First frame of the block, within `reach`.
     first: usize,
+    /// Frames of a window on each side.
     half: usize,
+    /// From 0 to 1.
     quantile: f64,
-    f0: &mut [f32],
-) {
-    let mut entered = reach.len().min(first + half + 1);
-    let mut left = 0;
-    for &rank in &samples.rank[..entered] {
-        window.insert(rank as usize);
-    }
-    let mut cursor = Cursor::new(window, Place::of(quantile, entered));
-    let value = |rank: usize| f64::from(reach[samples.place(rank)]);
-    let mut baseline = cursor.settle(value);
-    for (t, f0) in (first..).zip(f0) {
-        let frames = entered - left;
-        if t > first && entered < reach.len() {
-            cursor.insert(samples.rank[entered] as usize);
-            entered += 1;
-        }
-        if t > left + half {
-            cursor.remove(samples.rank[left] as usize);
-            left += 1;
-        }
-        if entered - left != frames {
-            cursor.aim(Place::of(quantile, entered - left));
-        }
-        if cursor.moved() {
-            baseline = cursor.settle(value);
-        }
-        *f0 = baseline;
-    }
 }
 
-/// Frames whose window has a missing sample have no baseline.
-fn blank_around_missing(trace: &[f32], half: usize, f0: &mut [f32]) {
-    if trace
-        .iter()
-        .fold(true, |all, sample| all & sample.is_finite())
-    {
-        return;
-    }
-    let mut blanked = 0;
-    for (t, sample) in trace.iter().enumerate() {
-        if !sample.is_finite() {
-            let end = trace.len().min(t + half + 1);
-            f0[blanked.max(t.saturating_sub(half))..end].fill(f32::NAN);
-            blanked = end;
+impl Block<'_> {
+    /// Baseline of the frames `first..first + f0.len()`. `MISSING` says whether samples are missing.
+    fn slide<const MISSING: bool>(&self, window: &mut RankSet, f0: &mut [f32]) {
+        let Self {
+            reach,
+            samples,
+            first,
+            half,
+            quantile,
+        } = *self;
+        let there_in_reach = samples.there();
+        let is_there = |rank: u32| !MISSING || (rank as usize) < there_in_reach;
+        let mut entered = reach.len().min(first + half + 1);
+        let mut left = 0;
+        let mut there = 0;
+        for &rank in samples.rank[..entered]
+            .iter()
+            .filter(|&&rank| is_there(rank))
+        {
+            window.insert(rank as usize);
+            there += 1;
+        }
+        let mut cursor = Cursor::new(window, Place::of(quantile, there));
+        let value = |rank: usize| f64::from(reach[samples.place(rank)]);
+        let mut baseline = cursor.settle(value);
+        for (t, f0) in (first..).zip(f0) {
+            let before = there;
+            if t > first && entered < reach.len() {
+                let rank = samples.rank[entered];
+                if is_there(rank) {
+                    cursor.insert(rank as usize);
+                    there += 1;
+                }
+                entered += 1;
+            }
+            if t > left + half {
+                let rank = samples.rank[left];
+                if is_there(rank) {
+                    cursor.remove(rank as usize);
+                    there -= 1;
+                }
+                left += 1;
+            }
+            if there != before {
+                cursor.aim(Place::of(quantile, there));
+            }
+            if cursor.moved() {
+                baseline = cursor.settle(value);
+            }
+            let enough = !MISSING || 2 * there >= entered - left;
+            *f0 = if enough { baseline } else { f32::NAN };
         }
     }
 }
@@ -243,6 +260,12 @@ struct SortedSamples {
 }
 
 impl SortedSamples {
+    /// The number of samples that are not missing: they have the ranks below it.
+    fn there(&self) -> usize {
+        self.sorted
+            .partition_point(|&sample| sample >> 32 < u64::from(MISSING_KEY))
+    }
+
     /// Where among the samples the one of a `rank` is.
     fn place(&self, rank: usize) -> usize {
         self.sorted[rank] as u32 as usize
@@ -284,10 +307,13 @@ impl SortedSamples {
     }
 }
 
+/// Sort key of missing samples, above that of any other.
+const MISSING_KEY: u32 = u32::MAX;
+
 /// Orders as the samples do, -0.0 equal to 0.0 and everything that is not finite last.
 fn sort_key(sample: f32) -> u32 {
     if !sample.is_finite() {
-        return u32::MAX;
+        return MISSING_KEY;
     }
     const SIGN: u32 = 1 << 31;
     let bits = (sample + 0.0).to_bits(); // -0.0 + 0.0 is 0.0

@@ -33,14 +33,19 @@ fn assert_same(found: &[f32], expected: &[f32], what: &str) {
     }
 }
 
-/// Each percentile of every window, from a sorted copy of it.
+/// Each percentile of every window, from a sorted copy of those of its samples that are there.
 fn brute_force<const P: usize>(half: usize, percentiles: [f64; P], trace: &[f32]) -> [Vec<f32>; P] {
     let mut f0 = [const { Vec::new() }; P];
     for t in 0..trace.len() {
         let mut window = trace[t.saturating_sub(half)..trace.len().min(t + half + 1)].to_vec();
+        let frames = window.len();
+        window.retain(|sample| sample.is_finite());
         window.sort_unstable_by(f32::total_cmp);
-        let missing = window.iter().any(|sample| !sample.is_finite());
         for (f0, percentile) in f0.iter_mut().zip(percentiles) {
+            if 2 * window.len() < frames {
+                f0.push(f32::NAN);
+                continue;
+            }
             let place = (window.len() - 1) as f64 * (percentile / 100.0);
             let low = f64::from(window[place.floor() as usize]);
             let high = f64::from(window[place.ceil() as usize]);
@@ -50,13 +55,16 @@ fn brute_force<const P: usize>(half: usize, percentiles: [f64; P], trace: &[f32]
             } else {
                 high - (high - low) * (1.0 - weight)
             };
-            f0.push(if missing { f32::NAN } else { value as f32 });
+            f0.push(value as f32);
         }
     }
     f0
 }
 
-/// Samples of many kinds, most of them hard: `kind` 0 to 7.
+/// Kinds of hard samples.
+const KINDS: u64 = 10;
+
+/// Samples of many kinds, most of them hard: `kind` 0 to 9.
 fn hard_sample(kind: u64, rng: &mut Xoshiro256PlusPlus) -> f32 {
     let bits = rng.next_u64();
     let unit = (bits >> 40) as f32 / (1u64 << 24) as f32;
@@ -73,6 +81,8 @@ fn hard_sample(kind: u64, rng: &mut Xoshiro256PlusPlus) -> f32 {
         4 => [f32::MAX, -f32::MAX, 1e38, -1e38, 0.0, -0.0][(bits % 6) as usize],
         5 => [1e6, unit][(bits % 2) as usize],
         6 => f32::from_bits(bits as u32), // any bits: NaN and infinities among them
+        7 => [f32::NAN, unit][(bits % 2) as usize], // about half of each window
+        8 => [f32::NAN, 3.0, -1.0, f32::INFINITY, f32::NAN][(bits % 5) as usize],
         _ => 42.0,
     }
 }
@@ -183,7 +193,7 @@ fn rule_3_2_equals_numpy_percentile() {
 fn rule_3_2_equals_brute_force_on_hard_traces_and_all_windows() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut scratch = SlidingPercentile::new();
-    for kind in 0..8 {
+    for kind in 0..KINDS {
         for half in 0..70 {
             let frames = (rng.next_u64() % 150) as usize;
             let trace: Vec<f32> = (0..frames).map(|_| hard_sample(kind, &mut rng)).collect();
@@ -202,7 +212,7 @@ fn rule_3_2_equals_brute_force_on_hard_traces_and_all_windows() {
 #[test]
 fn rule_3_2_equals_brute_force_over_many_blocks() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
-    for kind in 0..8 {
+    for kind in 0..KINDS {
         let trace: Vec<f32> = (0..2600).map(|_| hard_sample(kind, &mut rng)).collect();
         for half in [1, 30, 300] {
             let [expected] = brute_force(half, [8.0], &trace);
@@ -216,12 +226,12 @@ fn rule_3_2_equals_brute_force_over_many_blocks() {
 }
 
 #[test]
-fn rule_3_2_window_with_nan_has_no_baseline() {
+fn rule_3_2_a_missing_sample_takes_no_other_frame_with_it() {
     for missing in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut trace = [1.0; 9];
         trace[4] = missing;
         let nan = f32::NAN;
-        let expected = [0.0, 0.0, nan, nan, nan, nan, nan, 0.0, 0.0];
+        let expected = [0.0, 0.0, 0.0, 0.0, nan, 0.0, 0.0, 0.0, 0.0];
         for baseline in [Baseline::Dff, Baseline::Subtract] {
             assert_same(
                 &dff_of(baseline, 2, 8.0, &trace),
@@ -235,6 +245,19 @@ fn rule_3_2_window_with_nan_has_no_baseline() {
         &[f32::NAN; 4],
         "nothing there",
     );
+}
+
+#[test]
+fn rule_3_2_half_of_the_windows_frames_are_enough_for_a_baseline() {
+    let nan = f32::NAN;
+    // Windows of 3 frames, of 2 at the ends.
+    let trace = [nan, 2.0, nan, nan, 4.0, 6.0, nan];
+    let expected = [2.0, nan, nan, nan, 4.0, 4.0, 6.0];
+    assert_same(&f0_of(1, 0.0, &trace), &expected, "F0");
+    // The window of the whole recording: 3 of 6 samples, then 3 of 7.
+    let whole = [nan, 2.0, nan, nan, 4.0, 6.0];
+    assert_same(&f0_of(9, 50.0, &whole), &[4.0; 6], "half");
+    assert_same(&f0_of(9, 50.0, &trace), &[nan; 7], "fewer");
 }
 
 #[test]
@@ -272,12 +295,23 @@ fn rule_3_3_dff_divides_by_the_baseline_and_subtract_does_not() {
 }
 
 #[test]
-fn rule_3_3_zero_baseline_is_taken_as_one() {
-    let trace = [0.0, -0.0, 7.0, 0.0, -0.0];
+fn rule_3_3_nothing_is_divided_by_a_baseline_that_is_not_positive() {
+    let nan = f32::NAN;
+    for zero in [0.0, -0.0] {
+        assert_same(
+            &dff_of(Baseline::Dff, 1, 0.0, &[zero, 7.0, zero, 3.0, 2.0]),
+            &[nan, nan, nan, nan, 0.0],
+            "around 0",
+        );
+    }
+    let negative = [-2.0, -3.0, 1.0, 1.0];
+    let expected = [nan, nan, nan, 0.0];
+    assert_same(&dff_of(Baseline::Dff, 1, 0.0, &negative), &expected, "dff");
+    let expected = [1.0, 0.0, 4.0, 0.0];
     assert_same(
-        &dff_of(Baseline::Dff, 1, 0.0, &trace),
-        &[0.0, 0.0, 7.0, 0.0, 0.0],
-        "dff",
+        &dff_of(Baseline::Subtract, 1, 0.0, &negative),
+        &expected,
+        "subtract",
     );
 }
 
@@ -325,7 +359,7 @@ fn working_memory_leaves_no_trace_in_the_next_neuron() {
         let frames = (rng.next_u64() % 3000) as usize;
         let half = (rng.next_u64() % 80) as usize;
         let trace: Vec<f32> = (0..frames)
-            .map(|_| hard_sample(neuron % 8, &mut rng))
+            .map(|_| hard_sample(neuron % KINDS, &mut rng))
             .collect();
         let mut out = trace.clone();
         dff(
