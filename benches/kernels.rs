@@ -98,7 +98,9 @@ fn sliding_percentile(criterion: &mut Criterion) {
             |bencher| {
                 bencher.iter_batched_ref(
                     || fluorescence.clone(),
-                    |trace| baseline::dff(Baseline::Dff, window, 8.0, trace, &mut scratch),
+                    |trace| {
+                        baseline::dff(Baseline::Dff, window, 8.0, trace, &mut scratch);
+                    },
                     BatchSize::SmallInput,
                 );
             },

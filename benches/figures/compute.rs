@@ -172,9 +172,6 @@ pub(crate) fn pipeline() -> Pipeline {
     let model = models::load(Path::new(MODEL)).expect("the model that is shipped");
     Pipeline {
         ensembles: ensembles(model),
-        baseline: Baseline::Dff,
-        window: Window::from_half(30),
-        percentile: 8.0,
         post: PostProcess::default(),
         seed: 42,
     }

@@ -8,7 +8,7 @@ use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::{Planes, Slab};
 use spikegrid_core::unit::UnitOutput;
 use spikegrid_files::input::Samples;
-use spikegrid_inference::pipeline::{Pipeline, Workers};
+use spikegrid_inference::pipeline::{Pipeline, Recording, Workers};
 
 use crate::run::shares::WorkerSubject;
 
@@ -59,13 +59,18 @@ impl Computing {
         let subject = held.plan.index;
         let neurons = held.plan.unit(unit);
         let keep_traces = held.needs_traces(&neurons);
-        let name = held.plan.name.clone();
+        let (name, dff) = (held.plan.name.clone(), held.plan.dff);
         let (pipeline, workers) = (self.pipeline.clone(), self.workers.clone());
         let result = self.result_sender.clone();
         self.workers.spawn(move || {
             let traces = samples.traces(&neurons);
             drop(samples);
-            let output = pipeline.compute(&workers, &name, neurons, traces, keep_traces);
+            let recording = Recording {
+                name: &name,
+                dff,
+                blank_frames: &[],
+            };
+            let output = pipeline.compute(&workers, &recording, neurons, traces, keep_traces);
             // The receiver is gone only when the run was stopped.
             let _ = result.send(Computed::Unit {
                 subject,

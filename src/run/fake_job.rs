@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use spikegrid_core::baseline::Window;
 use spikegrid_core::cascade::Model;
 use spikegrid_files::input::{Subject, subjects};
 use spikegrid_files::models::{self, untrained};
@@ -116,9 +115,6 @@ impl Lab {
         let config = Config::resolve(cli.run).expect("settings");
         std::fs::create_dir_all(self.output()).expect("a folder");
         Setup {
-            half_window: Window::new(config.window_sec, sampling_rate)
-                .expect("a window")
-                .half(),
             sampling_rate,
             config,
             model,

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Instant;
 
+use spikegrid_core::baseline::{DffSettings, Window, WindowError};
 use spikegrid_core::findings::{Code, Finding};
 use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
 use spikegrid_core::split;
@@ -114,7 +115,7 @@ impl Opener {
             return Ok(Opened::Complete);
         }
         self.warn(&source, report, progress);
-        let mut plan = self.plan(index, subject, writer, &source);
+        let mut plan = self.plan(index, subject, writer, &source)?;
         let cut = match self
             .budget
             .cut(&mut plan, planes, wanted.has(OutputFile::Traces))
@@ -224,14 +225,24 @@ impl Opener {
     }
 
     /// The plan of a subject that is not yet cut into stretches, without journal and traces file.
-    fn plan(&self, index: usize, subject: &Subject, writer: usize, source: &Source) -> SubjectPlan {
+    ///
+    /// # Errors
+    /// The baseline window has more frames than can be counted.
+    fn plan(
+        &self,
+        index: usize,
+        subject: &Subject,
+        writer: usize,
+        source: &Source,
+    ) -> Result<SubjectPlan, WindowError> {
         let config = &self.config;
         let (neurons, frames) = (source.neurons(), source.frames());
-        SubjectPlan {
+        Ok(SubjectPlan {
             index,
             name: subject.name.clone(),
             location: source.location.clone(),
             storage: source.storage(),
+            dff: self.dff()?,
             frames,
             neurons,
             unit_neurons: unit_neurons(neurons, frames, config.batch_size),
@@ -240,7 +251,20 @@ impl Opener {
             plotted: plotted_neurons(neurons, config.num_neurons, config.seed.into()),
             unit_files: UnitFiles::default(),
             journal: Journal::default(),
-        }
+        })
+    }
+
+    /// How the samples of a recording become ΔF/F.
+    ///
+    /// # Errors
+    /// The baseline window has more frames than can be counted.
+    fn dff(&self) -> Result<DffSettings, WindowError> {
+        let config = &self.config;
+        let window = Window::new(config.window_sec, self.provenance.sampling_rate)?;
+        Ok(DffSettings {
+            percentile: config.percentile,
+            ..DffSettings::new(config.baseline, window)
+        })
     }
 
     fn beyond_memory(&self, plan: &SubjectPlan, needed: u64) -> String {

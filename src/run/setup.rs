@@ -26,8 +26,6 @@ pub struct Setup {
     pub model: Model,
     /// The recording's sampling rate in Hz.
     pub sampling_rate: f64,
-    /// Half the baseline window, in frames.
-    pub half_window: usize,
 }
 
 /// What rank 0 alone needs beside the setup.
@@ -74,13 +72,13 @@ impl Setup {
             &config.output_dir,
             &report::file_name(config.array.as_ref()),
         )?;
-        let half_window = Window::new(config.window_sec, sampling_rate)?.half();
+        // A window that makes no sense is refused before anything starts.
+        Window::new(config.window_sec, sampling_rate)?;
         Ok(Prepared {
             setup: Self {
                 config,
                 model,
                 sampling_rate,
-                half_window,
             },
             subjects,
             warnings,
@@ -95,9 +93,6 @@ impl Setup {
         let ensembles = Ensembles::new(self.model);
         Pipeline {
             ensembles: ensembles.expect("a model that was checked when it was read"),
-            baseline: self.config.baseline,
-            window: Window::from_half(self.half_window),
-            percentile: self.config.percentile,
             post: PostProcess {
                 threshold: self.config.threshold,
                 shift_frames: self.config.shift_frames,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use spikegrid_core::baseline::{Baseline, DffSettings, Window};
 use spikegrid_core::unit::Units;
 use spikegrid_files::input::{Location, Piece, Storage};
 use spikegrid_files::output::journal::Journal;
@@ -28,6 +29,8 @@ pub struct SubjectPlan {
     pub location: Location,
     /// How it lies in its file.
     pub storage: Storage,
+    /// How its samples become ΔF/F.
+    pub dff: DffSettings,
     /// Frames, T.
     pub frames: usize,
     /// Neurons, N.
@@ -57,6 +60,7 @@ impl SubjectPlan {
             name: String::new(),
             location: Location::made_up(storage),
             storage,
+            dff: DffSettings::new(Baseline::Dff, Window::from_half(30)),
             frames,
             neurons,
             unit_neurons,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rayon::prelude::*;
-use spikegrid_core::baseline::{self, Baseline, SlidingPercentile, Window};
+use spikegrid_core::baseline::{DffSettings, SlidingPercentile};
 use spikegrid_core::cascade::PostProcess;
 use spikegrid_core::spikes;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
@@ -14,20 +14,25 @@ use crate::buffer::{into_tensor, into_vec};
 use crate::ensembles::{Chosen, Ensembles, Inference, Processors};
 use crate::gpu::{Gpu, SharedGpu};
 
-/// What is computed from a neuron's fluorescence, and how.
+/// What is computed from a neuron's fluorescence, and how: the same for all recordings of a run.
 pub struct Pipeline {
     /// The networks.
     pub ensembles: Ensembles,
-    /// How F becomes ΔF/F.
-    pub baseline: Baseline,
-    /// The frames of the baseline (rule 3.1).
-    pub window: Window,
-    /// Of the fluorescence in the window, in %.
-    pub percentile: f64,
     /// What becomes of the networks' rates.
     pub post: PostProcess,
     /// From which spikes are sampled.
     pub seed: u64,
+}
+
+/// What belongs to the recording that a unit is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Recording<'a> {
+    /// Name of the subject.
+    pub name: &'a str,
+    /// How its samples become ΔF/F.
+    pub dff: DffSettings,
+    /// Frames, ascending, in which all its neurons are 0: no neuron has a sample there.
+    pub blank_frames: &'a [u32],
 }
 
 /// Threads and their buffers, reused from unit to unit, and the GPU that they share.
@@ -144,25 +149,26 @@ fn pool(
 impl Pipeline {
     /// Computes a unit. `traces` is its fluorescence, (n, T), and becomes its ΔF/F.
     ///
-    /// A neuron's results depend on its own trace, its place in the recording and the subject's name alone.
+    /// A neuron's results depend on its own trace, its place in the recording and what belongs to the recording alone.
     pub fn compute(
         &self,
         workers: &Workers,
-        subject: &str,
+        recording: &Recording,
         neurons: Range<usize>,
         mut traces: Vec<f32>,
         keep_traces: bool,
     ) -> UnitOutput {
         let count = neurons.len();
         let frames = traces.len().checked_div(count).unwrap_or(0);
-        let prepared = self.prepare(workers, &mut traces, frames);
+        let prepared = self.prepare(workers, recording, &mut traces, frames);
         let (mut dff, mut rates, busy) = self.rates(workers, &prepared, traces, frames);
         if !keep_traces {
             dff = Vec::new();
         }
         let mut packed = vec![0; count * spikes::row_bytes(frames)];
         let start = neurons.start;
-        let finished = self.finish(workers, subject, start, &prepared, &mut rates, &mut packed);
+        let name = recording.name;
+        let finished = self.finish(workers, name, start, &prepared, &mut rates, &mut packed);
         if !keep_traces {
             rates = Vec::new();
         }
@@ -187,17 +193,20 @@ impl Pipeline {
     }
 
     /// Makes ΔF/F in place of `traces` (n, T) and chooses ensembles. Never waits for a GPU.
-    fn prepare(&self, workers: &Workers, traces: &mut [f32], frames: usize) -> Vec<Prepared> {
+    fn prepare(
+        &self,
+        workers: &Workers,
+        recording: &Recording,
+        traces: &mut [f32],
+        frames: usize,
+    ) -> Vec<Prepared> {
         let one = |trace: &mut [f32]| {
             let start = Instant::now();
             let scratch = &mut *workers.scratch();
-            baseline::dff(
-                self.baseline,
-                self.window,
-                self.percentile,
-                trace,
-                &mut scratch.baseline,
-            );
+            let blank_frames = recording.blank_frames;
+            recording
+                .dff
+                .apply(trace, blank_frames, &mut scratch.baseline);
             Prepared {
                 chosen: self.ensembles.choose(trace, &mut scratch.differences),
                 seconds: start.elapsed().as_secs_f64(),

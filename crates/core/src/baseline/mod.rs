@@ -6,8 +6,10 @@
 
 mod percentile;
 mod ranks;
+mod settings;
 
 pub use percentile::SlidingPercentile;
+pub use settings::DffSettings;
 
 use std::fmt;
 
@@ -70,7 +72,7 @@ pub enum WindowError {
 /// The frames around a frame from which its baseline is taken (rule 3.1).
 ///
 /// Frame `t` of `T` uses frames `max(0, t - half) ..= min(T - 1, t + half)`: `2 * half + 1` of them, fewer at the edges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     half: usize,
 }
