@@ -94,6 +94,17 @@ pub struct NeuronFacts {
     pub flags: NeuronFlags,
 }
 
+impl NeuronFacts {
+    /// Share of its expected spikes that lies above one per frame, which a grid cannot hold.
+    #[must_use]
+    pub fn clipped_share(&self) -> f32 {
+        match self.expected_spikes + self.clipped_spikes {
+            all if all > 0.0 => self.clipped_spikes / all,
+            _ => 0.0,
+        }
+    }
+}
+
 /// What is odd about a neuron, as a set of bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeuronFlags(u16);

@@ -4,7 +4,8 @@ mod excerpt;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use excerpt::Excerpt;
 
@@ -148,8 +149,17 @@ impl Serialize for Code {
     }
 }
 
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let code = Self::ALL.iter().find(|code| code.name() == name);
+        code.copied()
+            .ok_or_else(|| D::Error::custom(format!("no finding has the code {name}")))
+    }
+}
+
 /// Something that the program found out about a recording or its results (rule 9.1).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// What it is about.
     pub code: Code,
