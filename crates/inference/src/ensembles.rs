@@ -50,8 +50,8 @@ pub struct Inference {
     pub noise_level: f32,
     /// Noise level of the ensemble that was used.
     pub model_noise_level: i32,
-    /// Frames beside the padded ends have no rate, because their windows hold missing values (rule 4.5).
-    pub gaps: bool,
+    /// Frames beside the padded ends that have no rate, because their windows hold missing values (rule 4.5).
+    pub frames_without_rate: usize,
 }
 
 /// What evaluates the networks: by default the threads of the current rayon pool.
@@ -153,12 +153,15 @@ impl Ensembles {
         rate: &mut [f32],
         near_spike: &mut Vec<bool>,
     ) -> Inference {
-        let gaps =
-            rate.len() >= self.config.windowsize && post.apply(&self.config, rate, near_spike);
+        // A recording shorter than the window has no rate at all, which is another finding.
+        let frames_without_rate = match rate.len() >= self.config.windowsize {
+            true => post.apply(&self.config, rate, near_spike),
+            false => 0,
+        };
         Inference {
             noise_level: chosen.noise_level,
             model_noise_level: self.levels[chosen.level].noise_level,
-            gaps,
+            frames_without_rate,
         }
     }
 

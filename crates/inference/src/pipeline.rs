@@ -178,7 +178,7 @@ impl Pipeline {
         let summary = UnitSummary {
             noise_level: inferences.clone().map(|of| of.noise_level).collect(),
             model_noise_level: inferences.clone().map(|of| of.model_noise_level).collect(),
-            neurons_with_gaps: inferences.filter(|of| of.gaps).count(),
+            neurons_with_gaps: inferences.filter(|of| of.frames_without_rate > 0).count(),
             spikes: finished.iter().map(|neuron| u64::from(neuron.spikes)).sum(),
             compute_sec: prepared_sec + busy + finished_sec,
             ..UnitSummary::default()

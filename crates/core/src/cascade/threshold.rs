@@ -53,10 +53,11 @@ pub struct PostProcess {
 impl PostProcess {
     /// Applies rules 4.8, 4.5 and 4.6, in this order, to the rates of one neuron (T), NaN where a frame has none.
     ///
-    /// `mask` is scratch memory. Returns whether frames beside the padded ends had no rate.
-    pub fn apply(&self, config: &ModelConfig, rate: &mut [f32], mask: &mut Vec<bool>) -> bool {
+    /// `mask` is scratch memory. Returns how many frames beside the padded ends have no rate, although their windows lie within
+    /// the recording.
+    pub fn apply(&self, config: &ModelConfig, rate: &mut [f32], mask: &mut Vec<bool>) -> usize {
         let before = config.frames_before();
-        let gaps = has_gaps(config, rate, self.shift_frames);
+        let without_rate = frames_without_rate(config, rate, self.shift_frames);
         shift(rate, self.shift_frames);
         match self.threshold {
             Threshold::One => {
@@ -69,22 +70,23 @@ impl PostProcess {
         let frames = rate.len();
         rate[..before.min(frames)].fill(f32::NAN);
         rate[frames.saturating_sub(config.frames_after())..].fill(f32::NAN);
-        gaps
+        without_rate
     }
 }
 
-/// Whether a frame that rule 4.6 leaves has a window inside the recording, but no rate.
-fn has_gaps(config: &ModelConfig, rate: &[f32], shift_frames: i64) -> bool {
+/// Frames that rule 4.6 leaves, and whose windows lie within the recording, but that have no rate.
+fn frames_without_rate(config: &ModelConfig, rate: &[f32], shift_frames: i64) -> usize {
     let frames = rate.len() as i64;
     let before = config.frames_before() as i64;
     let first_rate = before - 1;
     let end_rate = frames - config.windowsize as i64 + before;
     let first = first_rate.max(before.saturating_sub(shift_frames));
     let end = end_rate.min((frames - config.frames_after() as i64).saturating_sub(shift_frames));
-    first < end
-        && rate[first as usize..end as usize]
-            .iter()
-            .any(|rate| rate.is_nan())
+    if first >= end {
+        return 0;
+    }
+    let rates = &rate[first as usize..end as usize];
+    rates.iter().filter(|rate| rate.is_nan()).count()
 }
 
 /// Moves rates `frames` frames later; frames that get none become NaN (rule 4.8).
@@ -116,7 +118,7 @@ pub fn spike_threshold(config: &ModelConfig) -> f64 {
 /// Keeps rates within `reach` frames of one above `threshold`, and of them no negative ones; all else becomes 0.
 ///
 /// `reach` 0 is SciPy's *until nothing changes*: one frame above the threshold keeps the whole trace. NaN is below the
-/// threshold: 0 outside the mask, NaN inside it.
+/// threshold, and stays NaN: a frame without a rate is not one without spikes.
 fn keep_near_spikes(rate: &mut [f32], threshold: f64, reach: usize, mask: &mut Vec<bool>) {
     let above = |rate: &f32| f64::from(*rate) > threshold;
     mask.clear();
@@ -133,7 +135,7 @@ fn keep_near_spikes(rate: &mut [f32], threshold: f64, reach: usize, mask: &mut V
         }
     }
     for (rate, &kept) in rate.iter_mut().zip(mask.iter()) {
-        if !kept || *rate < 0.0 {
+        if !rate.is_nan() && (!kept || *rate < 0.0) {
             *rate = 0.0;
         }
     }

@@ -81,12 +81,16 @@ fn rule_4_5_a_dilation_of_0_frames_keeps_the_whole_trace_or_nothing() {
         &kept(&[0.1, NAN, 0.6, -0.1, 0.2], 0),
         &[0.1, NAN, 0.6, 0.0, 0.2],
     );
-    assert_rates(&kept(&[0.1, NAN, 0.5, -0.1, 0.2], 0), &[0.0; 5]);
+    assert_rates(
+        &kept(&[0.1, NAN, 0.5, -0.1, 0.2], 0),
+        &[0.0, NAN, 0.0, 0.0, 0.0],
+    );
 }
 
 #[test]
-fn rule_4_5_a_frame_without_rate_stays_so_inside_the_mask_only() {
-    assert_rates(&kept(&[0.6, NAN, NAN, 0.2], 1), &[0.6, NAN, 0.0, 0.0]);
+fn rule_4_5_a_frame_without_rate_stays_so_inside_the_mask_and_outside() {
+    assert_rates(&kept(&[0.6, NAN, NAN, 0.2], 1), &[0.6, NAN, NAN, 0.0]);
+    assert_rates(&kept(&[0.1, NAN, NAN, 0.2], 1), &[0.0, NAN, NAN, 0.0]);
 }
 
 #[test]
@@ -107,20 +111,24 @@ fn rule_4_5_threshold_0_clips_and_off_leaves_everything() {
 }
 
 #[test]
-fn rule_4_5_gaps_are_frames_without_rate_beside_the_ends() {
-    let gaps = |rate: &[f32], shift_frames| {
+fn rule_4_5_frames_without_rate_beside_the_ends_are_counted() {
+    let without_rate = |rate: &[f32], shift_frames| {
         PostProcess {
             threshold: Threshold::One,
             shift_frames,
         }
         .apply(&config(4, 0.5, 0.5), &mut rate.to_vec(), &mut Vec::new())
     };
-    assert!(!gaps(&[NAN, 0.1, 0.1, 0.1, 0.1, 0.1, NAN, NAN], 0));
-    assert!(!gaps(&[NAN, NAN, 0.1, 0.1, 0.1, 0.1, NAN, NAN], 0)); // frame 1 is padded in any case
-    assert!(gaps(&[NAN, NAN, 0.1, 0.1, 0.1, 0.1, NAN, NAN], 1)); // but shows when it is moved to frame 2
-    assert!(gaps(&[NAN, 0.1, 0.1, NAN, 0.1, 0.1, NAN, NAN], 0));
-    assert!(gaps(&[NAN; 8], 0));
-    assert!(!gaps(&[NAN; 8], i64::MAX) && !gaps(&[NAN; 8], i64::MIN));
+    let count = |rate| without_rate(rate, 0);
+    assert_eq!(count(&[NAN, 0.1, 0.1, 0.1, 0.1, 0.1, NAN, NAN]), 0);
+    // Frame 1 is padded in any case, but shows when it is moved to frame 2.
+    let early = [NAN, NAN, 0.1, 0.1, 0.1, 0.1, NAN, NAN];
+    assert_eq!((count(&early), without_rate(&early, 1)), (0, 1));
+    assert_eq!(count(&[NAN, 0.1, 0.1, NAN, 0.1, 0.1, NAN, NAN]), 1);
+    assert_eq!(count(&[NAN; 8]), 4);
+    for shift in [i64::MAX, i64::MIN] {
+        assert_eq!(without_rate(&[NAN; 8], shift), 0);
+    }
 }
 
 #[test]
@@ -167,14 +175,14 @@ fn rule_4_8_rates_move_before_the_threshold_sees_them() {
     for far in [5, 6, i64::MAX, -5, i64::MIN] {
         assert_rates(&moved(far), &[NAN; 5]);
     }
-    // frames that receive no rate are below the threshold: 0 outside the mask (rule 4.5)
+    // frames that receive no rate stay without one (rule 4.5)
     let mut rate = [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9];
     let post = PostProcess {
         threshold: Threshold::One,
         shift_frames: 5,
     };
     post.apply(&config(2, 0.5, 0.5), &mut rate, &mut Vec::new());
-    assert_rates(&rate, &[NAN, 0.0, 0.0, 0.0, NAN, 0.9, 0.9, NAN]);
+    assert_rates(&rate, &[NAN, NAN, NAN, NAN, NAN, 0.9, 0.9, NAN]);
 }
 
 #[test]
