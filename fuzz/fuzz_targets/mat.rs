@@ -7,6 +7,6 @@ use libfuzzer_sys::fuzz_target;
 use spikegrid_files::input::matlab::mat5::read_variable;
 
 fuzz_target!(|bytes: &[u8]| {
-    let wanted = |field: &str| field == "CellXYZ" || field == "IX_inval_anat";
+    let wanted = |field: &str| ["CellXYZ", "IX_inval_anat", "fpsec"].contains(&field);
     let _ = read_variable(&mut Cursor::new(bytes), "data", &wanted);
 });

@@ -9,10 +9,12 @@
 //! - `time_series`: the form `TimeSeries.h5` with `data_full.mat`; each further form is a file or folder beside it, an arm in
 //!   the functions here, and a content in `trial`
 //! - `source`: what all forms have in common; `storage`, `samples`: how fluorescence lies in files and in memory
+//! - `excerpt`: the samples by which a recording is judged
 //! - `hdf5_matrix`: reads a dataset with two axes; [`matlab`]: reads MAT-files
 
 pub mod discovery;
 mod error;
+mod excerpt;
 mod hdf5_matrix;
 mod huge_pages;
 mod identity;
@@ -27,6 +29,7 @@ use std::path::PathBuf;
 
 pub use discovery::{Subject, subjects};
 pub use error::InputError;
+pub use excerpt::excerpt;
 pub use identity::{FileIdentity, Identity};
 pub use samples::Samples;
 pub use source::{Location, Positions, Reader, Source};

@@ -148,6 +148,13 @@ impl Reader {
         }
     }
 
+    /// Rows and columns of a chunk of the file, where a part of a chunk takes as long to read as all of it.
+    pub(super) fn whole_chunk(&self) -> Option<[usize; 2]> {
+        match &self.0 {
+            Kind::Hdf5(matrix) => matrix.whole_chunk(),
+        }
+    }
+
     /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the file's units,
     /// rounded to f32.
     ///

@@ -129,6 +129,14 @@ impl Matrix {
         self.storage
     }
 
+    /// Rows and columns of a chunk, where a part of a chunk takes as long to read as all of it: chunks with filters, and plain ones that
+    /// are read whole.
+    pub(super) fn whole_chunk(&self) -> Option<[usize; 2]> {
+        let large = |[high, wide]: &[usize; 2]| high.saturating_mul(*wide) > BLOCK;
+        let chunk = self.storage.chunk?;
+        (!(self.plain_chunks && large(&chunk))).then_some(chunk)
+    }
+
     /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the file's units,
     /// rounded to f32.
     ///

@@ -43,10 +43,13 @@ pub(super) fn read_struct(
     let group = file.group(name).map_err(unreadable)?;
     let mut fields = Vec::new();
     for field in group.member_names().map_err(unreadable)? {
-        let value = if wanted.contains(&field.as_str()) {
-            read_field(&group, &field)?
-        } else {
-            not_read()
+        let value = match wanted.contains(&field.as_str()) {
+            true => match read_field(&group, &field) {
+                // It is not known here whether the field is needed.
+                Err(MatError::Damaged(reason)) => Array::Unreadable { reason },
+                read => read?,
+            },
+            false => not_read(),
         };
         fields.push((field, vec![value]));
     }

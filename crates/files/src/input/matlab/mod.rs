@@ -38,6 +38,11 @@ pub enum Array {
         /// Dimensions, empty where unknown.
         dims: Vec<usize>,
     },
+    /// An array that cannot be read.
+    Unreadable {
+        /// Why it cannot be read.
+        reason: String,
+    },
 }
 
 /// Numbers and their dimensions.
@@ -59,6 +64,7 @@ impl Array {
             Array::Struct { dims, .. } => format!("a {} struct array", shape_text(dims)),
             Array::Other { kind, dims } if dims.is_empty() => format!("a {kind}"),
             Array::Other { kind, dims } => format!("a {} {kind} array", shape_text(dims)),
+            Array::Unreadable { reason } => reason.clone(),
         }
     }
 
@@ -68,6 +74,7 @@ impl Array {
             Array::Cell { dims, .. } | Array::Struct { dims, .. } | Array::Other { dims, .. } => {
                 dims.contains(&0)
             }
+            Array::Unreadable { .. } => false,
         }
     }
 
@@ -154,17 +161,41 @@ pub enum MatError {
 pub(crate) struct Anatomy {
     /// Positions of all segmented cells, one row of `CellXYZ` each, unchecked.
     pub(crate) cell_xyz: Vec<[f64; 3]>,
-    /// Row numbers (1-based, unchecked) of the cells without a trace, if the field is there.
-    pub(crate) invalid: Option<Vec<f64>>,
+    /// Row numbers (1-based, unchecked) of the cells without a trace, if the field is there; what it is instead where it holds no
+    /// numbers, which matters only where these numbers are needed (rule 2.4).
+    pub(crate) invalid: Option<Result<Vec<f64>, String>>,
+    /// Sampling rate in Hz, if the field is there and a rate (rule 2.7).
+    pub(crate) rate: Option<f64>,
+}
+
+impl Anatomy {
+    /// The row numbers of the cells without a trace, if the field is there.
+    ///
+    /// # Errors
+    /// If the field holds no numbers.
+    pub(crate) fn invalid_rows(&self) -> Result<Option<&[f64]>, MatError> {
+        match &self.invalid {
+            None => Ok(None),
+            Some(Ok(rows)) => Ok(Some(rows)),
+            Some(Err(found)) => Err(MatError::Field {
+                field: INVALID,
+                expected: "row numbers of CellXYZ, 1-based, as real numbers",
+                found: found.clone(),
+            }),
+        }
+    }
 }
 
 const CELL_XYZ: &str = "CellXYZ";
 const INVALID: &str = "IX_inval_anat";
+const RATE: &str = "fpsec";
+/// The fields that are read.
+const FIELDS: [&str; 3] = [CELL_XYZ, INVALID, RATE];
 
 /// Bytes read from the disk at a time.
 const BUFFER: usize = 256 << 10;
 
-/// Reads `CellXYZ` and `IX_inval_anat` of the struct `data`, passing over everything else (rule 2.3).
+/// Reads `CellXYZ`, `IX_inval_anat` and `fpsec` of the struct `data`, passing over everything else (rules 2.3, 2.7).
 ///
 /// # Errors
 /// If the file cannot be read, is no MAT-file 5 or 7.3, or if the struct or its fields are not as rule 2.3 says.
@@ -174,10 +205,8 @@ pub(crate) fn read_anatomy(path: &Path) -> Result<Anatomy, MatError> {
         File::open(path).map_err(|e| MatError::Io(e.to_string()))?,
     );
     let data = match detect(&mut file)? {
-        Format::Mat5 => mat5::read_variable(&mut file, "data", &|field| {
-            field == CELL_XYZ || field == INVALID
-        })?,
-        Format::Mat73 => mat73::read_struct(path, "data", &[CELL_XYZ, INVALID])?,
+        Format::Mat5 => mat5::read_variable(&mut file, "data", &|field| FIELDS.contains(&field))?,
+        Format::Mat73 => mat73::read_struct(path, "data", &FIELDS)?,
     };
     anatomy(data)
 }
@@ -257,7 +286,7 @@ fn anatomy(data: Array) -> Result<Anatomy, MatError> {
         let place = fields.iter().position(|(field, _)| field == name)?;
         fields.get_mut(place).and_then(|(_, arrays)| arrays.pop())
     };
-    let (cell_xyz, invalid) = (take(CELL_XYZ), take(INVALID));
+    let (cell_xyz, invalid, fpsec) = (take(CELL_XYZ), take(INVALID), take(RATE));
     let Some(cell_xyz) = cell_xyz else {
         let names = fields.into_iter().map(|(name, _)| name);
         return Err(MatError::NoField {
@@ -267,7 +296,8 @@ fn anatomy(data: Array) -> Result<Anatomy, MatError> {
     };
     Ok(Anatomy {
         cell_xyz: positions(cell_xyz.unwrap_cell())?,
-        invalid: invalid.map(row_numbers).transpose()?,
+        invalid: invalid.map(row_numbers),
+        rate: fpsec.and_then(rate),
     })
 }
 
@@ -283,6 +313,7 @@ fn positions(array: Array) -> Result<Vec<[f64; 3]>, MatError> {
     };
     let numeric = match array {
         Array::Numeric(numeric) => numeric,
+        Array::Unreadable { reason } => return Err(MatError::Damaged(reason)),
         other => return wrong(other.describe()),
     };
     match numeric.dims[..] {
@@ -304,15 +335,25 @@ fn positions(array: Array) -> Result<Vec<[f64; 3]>, MatError> {
 }
 
 /// The entries of an index of any shape; an empty array of any class is an empty index.
-fn row_numbers(array: Array) -> Result<Vec<f64>, MatError> {
+///
+/// # Errors
+/// What it is instead.
+fn row_numbers(array: Array) -> Result<Vec<f64>, String> {
     match array.unwrap_cell() {
         Array::Numeric(numeric) => Ok(numeric.values),
         other if other.is_empty() => Ok(Vec::new()),
-        other => Err(MatError::Field {
-            field: INVALID,
-            expected: "row numbers of CellXYZ, 1-based, as real numbers",
-            found: other.describe(),
-        }),
+        other => Err(other.describe()),
+    }
+}
+
+/// The one number of an array, if it is a rate: positive and finite (rule 2.7).
+fn rate(array: Array) -> Option<f64> {
+    match array.unwrap_cell() {
+        Array::Numeric(numeric) => match numeric.values[..] {
+            [rate] if rate.is_finite() && rate > 0.0 => Some(rate),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

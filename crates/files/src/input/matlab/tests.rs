@@ -58,7 +58,7 @@ fn rule_2_3_plain_and_compressed_mat_5_files() {
     ] {
         let found = read(name);
         assert_eq!(found.cell_xyz, expected_cells(0.25), "{name}");
-        assert_eq!(found.invalid, Some(vec![2.0, 5.0]), "{name}");
+        assert_eq!(found.invalid, Some(Ok(vec![2.0, 5.0])), "{name}");
     }
 }
 
@@ -69,7 +69,7 @@ fn rule_2_3_every_numeric_class_of_either_sign() {
             let name = format!("{sign}int{bits}.mat");
             let found = read(&name);
             assert_eq!(found.cell_xyz, expected_cells(0.0), "{name}");
-            assert_eq!(found.invalid, Some(vec![2.0, 5.0]), "{name}");
+            assert_eq!(found.invalid, Some(Ok(vec![2.0, 5.0])), "{name}");
         }
     }
 }
@@ -79,7 +79,7 @@ fn rule_2_3_either_byte_order_and_doubles_stored_in_smaller_types() {
     for name in ["by_hand_little_endian.mat", "by_hand_big_endian.mat"] {
         let found = read(name);
         assert_eq!(found.cell_xyz, expected_cells(0.0), "{name}");
-        assert_eq!(found.invalid, Some(vec![2.0, 5.0]), "{name}");
+        assert_eq!(found.invalid, Some(Ok(vec![2.0, 5.0])), "{name}");
     }
 }
 
@@ -88,7 +88,7 @@ fn rule_2_3_mat_7_3_files() {
     for name in ["v73.mat", "v73_in_cells.mat"] {
         let found = read(name);
         assert_eq!(found.cell_xyz, expected_cells(0.25), "{name}");
-        assert_eq!(found.invalid, Some(vec![2.0, 5.0]), "{name}");
+        assert_eq!(found.invalid, Some(Ok(vec![2.0, 5.0])), "{name}");
     }
 }
 
@@ -99,7 +99,7 @@ fn rule_2_3_the_index_may_be_empty_or_missing() {
         "empty_index_in_cell.mat",
         "v73_empty_index.mat",
     ] {
-        assert_eq!(read(name).invalid, Some(vec![]), "{name}");
+        assert_eq!(read(name).invalid, Some(Ok(vec![])), "{name}");
     }
     for name in ["no_index.mat", "v73_no_index.mat"] {
         assert_eq!(read(name).invalid, None, "{name}");
@@ -135,11 +135,35 @@ fn rule_2_3_a_wrong_field_says_what_was_expected_and_found() {
             "{name}: {message}"
         );
     }
-    let message = message("bad_char_index.mat");
+    let found = read("bad_char_index.mat");
+    let message = found.invalid_rows().expect_err("text").to_string();
     assert!(
         message.contains("IX_inval_anat") && message.contains("char"),
         "{message}"
     );
+}
+
+#[test]
+fn rule_2_7_the_rate_is_one_positive_number_of_any_class() {
+    for (name, rate) in [
+        ("many_fields.mat", Some(2.0)),
+        ("rate_int32_in_cell.mat", Some(2.0)),
+        ("v73_rate.mat", Some(1.75)),
+        ("v73_rate_in_cell.mat", Some(1.75)),
+        ("plain.mat", None),
+        ("v73.mat", None),
+        ("rate_zero.mat", None),
+        ("rate_negative.mat", None),
+        ("rate_nan.mat", None),
+        ("rate_infinite.mat", None),
+        ("rate_text.mat", None),
+        ("rate_complex.mat", None),
+        ("rate_empty.mat", None),
+        ("rate_two.mat", None),
+        ("v73_rate_text.mat", None),
+    ] {
+        assert_eq!(read(name).rate, rate, "{name}");
+    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
         location: Location::in_hdf5(&time_series, dataset, storage),
         positions,
         identity,
-        rate: None,
+        rate: anatomy.rate,
         findings,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spikegrid_core::findings::{Code, Finding};
+use spikegrid_core::findings::{Code, Finding, Severity};
 
 use crate::input::error::InputError;
 use crate::input::matlab::Anatomy;
@@ -15,39 +15,65 @@ pub(super) struct Sources<'a> {
     pub(super) data_full: &'a Path,
 }
 
-/// Picks the row of `CellXYZ` for each neuron: by `absIX` if there is one, else all rows but those in `IX_inval_anat`.
-/// Returns, too, what the user should know, one line each.
+/// Picks the row of `CellXYZ` for each neuron: by `absIX` if there is one, else all rows but those in `IX_inval_anat`. The index
+/// that is not needed is only compared. Returns, too, what the user should know.
 ///
 /// # Errors
-/// If an index value is not a row number of `CellXYZ`, or a picked coordinate is infinite.
+/// If a value of the index that is used is not a row number of `CellXYZ`, or a picked coordinate is infinite.
 pub(super) fn positions(
     anatomy: &Anatomy,
     abs_ix: Option<&[f64]>,
     sources: Sources,
 ) -> Result<(Positions, Vec<Finding>), InputError> {
     let total = anatomy.cell_xyz.len();
+    let remaining = remaining(anatomy, sources);
     let mut findings = Vec::new();
-    let remaining = match &anatomy.invalid {
-        Some(invalid) => Some(rows_without(
-            &rows_of(invalid, total, "IX_inval_anat", sources.data_full)?,
-            total,
-        )),
-        None => None,
-    };
-    let rows = match (abs_ix, remaining) {
-        (Some(values), remaining) => {
+    let rows = match abs_ix {
+        Some(values) => {
             let rows = rows_of(values, total, "absIX", sources.time_series)?;
-            if let Some(remaining) = remaining.filter(|remaining| *remaining != rows) {
-                findings.push(disagreement(&rows, &remaining));
-            }
+            findings.extend(comparison(&rows, remaining));
             rows
         }
-        (None, Some(remaining)) => remaining,
-        (None, None) => (0..total).collect(),
+        None => remaining?.unwrap_or_else(|| (0..total).collect()),
     };
     let xyz = finite_or_nan(anatomy, &rows, sources.data_full)?;
     let source_row = rows.into_iter().map(|row| row as i64).collect();
     Ok((Positions { xyz, source_row }, findings))
+}
+
+/// The rows that `IX_inval_anat` leaves, if the field is there.
+fn remaining(anatomy: &Anatomy, sources: Sources) -> Result<Option<Vec<usize>>, InputError> {
+    let total = anatomy.cell_xyz.len();
+    let path = sources.data_full;
+    let invalid = anatomy.invalid_rows().map_err(|error| InputError::Mat {
+        path: path.to_owned(),
+        error,
+    })?;
+    let Some(invalid) = invalid else {
+        return Ok(None);
+    };
+    let rows = rows_of(invalid, total, "IX_inval_anat", path)?;
+    Ok(Some(rows_without(&rows, total)))
+}
+
+/// What `absIX` and the rows that `IX_inval_anat` leaves say against each other; a note where the latter are not known, because nobody
+/// needs them.
+fn comparison(
+    rows: &[usize],
+    remaining: Result<Option<Vec<usize>>, InputError>,
+) -> Option<Finding> {
+    match remaining {
+        Ok(None) => None,
+        Ok(Some(remaining)) => (remaining != rows).then(|| disagreement(rows, &remaining)),
+        Err(_) => Some(Finding {
+            severity: Severity::Note,
+            ..Finding::new(
+                Code::DisagreeingIndices,
+                "IX_inval_anat in data_full.mat is not a list of row numbers of CellXYZ, so it was not compared with absIX.",
+                "absIX is used, and nothing has to be done. Without absIX, IX_inval_anat would have to be corrected.",
+            )
+        }),
+    }
 }
 
 /// Checks 1-based row numbers and turns them into 0-based rows.
@@ -140,7 +166,8 @@ mod tests {
             .collect();
         Anatomy {
             cell_xyz,
-            invalid: invalid.map(<[f64]>::to_vec),
+            invalid: invalid.map(|rows| Ok(rows.to_vec())),
+            rate: None,
         }
     }
 
@@ -202,7 +229,7 @@ mod tests {
                     && message.contains(&format!("found {bad}")),
                 "{message}"
             );
-            let message = join(&anatomy(5, Some(&[bad])), Some(&[1.0]))
+            let message = join(&anatomy(5, Some(&[bad])), None)
                 .expect_err("IX_inval_anat")
                 .to_string();
             assert!(
@@ -210,6 +237,34 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn rule_2_4_an_index_that_nobody_needs_is_only_compared() {
+        let text = Anatomy {
+            invalid: Some(Err("a (1, 4) char array".to_owned())),
+            ..anatomy(5, None)
+        };
+        let mut unusable = vec![text.clone()];
+        // A logical mask in numbers, 0-based rows, rows that are not there, no rows at all.
+        for invalid in [
+            &[0.0, 1.0, 0.0, 0.0, 0.0][..],
+            &[0.0, 3.0],
+            &[9.0],
+            &[f64::NAN],
+        ] {
+            unusable.push(anatomy(5, Some(invalid)));
+        }
+        for anatomy in &unusable {
+            let (found, findings) = joined(anatomy, Some(&[1.0, 3.0]));
+            assert_eq!(found.source_row, [0, 2]);
+            assert_eq!(findings.len(), 1);
+            assert_eq!(findings[0].severity, Severity::Note);
+            assert_eq!(findings[0].code, Code::DisagreeingIndices);
+            assert!(join(anatomy, None).is_err());
+        }
+        let message = join(&text, None).expect_err("text").to_string();
+        assert!(message.contains("found a (1, 4) char array"), "{message}");
     }
 
     #[test]
@@ -221,7 +276,7 @@ mod tests {
             message.contains("row 2") && message.contains("(10, 11, -inf)"),
             "{message}"
         );
-        cells.invalid = Some(vec![2.0]);
+        cells.invalid = Some(Ok(vec![2.0]));
         assert_eq!(joined(&cells, None).0.source_row, [0, 2]);
     }
 
