@@ -58,11 +58,6 @@ impl OpenSubject {
         spikes_per_frame: &[u32],
     ) -> Result<(), OutputError> {
         let neurons = self.take_plotted();
-        let positions: Vec<[f64; 3]> = self
-            .xyz
-            .iter()
-            .map(|xyz| xyz.map(|value| if value.is_nan() { 0.0 } else { value }))
-            .collect();
         let provenance = &self.provenance;
         let summary = figures::Summary {
             subject: &self.plan.name,
@@ -78,11 +73,19 @@ impl OpenSubject {
             is_train: &self.metadata.is_train,
             z_values: &self.layout.z_values,
             neurons_per_plane: &self.layout.neurons_per_plane(),
-            positions: &positions,
+            positions: &self.xyz,
+            pixels: &[],
             noise_levels: &self.noise_level,
+            model_noise_levels: None,
+            facts: &[],
+            padded_frames: 0,
             spikes_per_frame,
+            blank_frames: &[],
+            collisions: &[],
+            marker_spikes: 0,
+            input_files: &[],
             software_version: env!("CARGO_PKG_VERSION"),
-            warnings: &findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            findings,
         };
         let path = self.claim.files.path(OutputFile::Figures);
         figures::write_pdf(&partial(&path), &summary, &neurons)

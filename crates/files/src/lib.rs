@@ -1,7 +1,8 @@
 //! What spikegrid-mpi reads and writes.
 //!
 //! - [`input`]: recordings and the positions of their cells; [`models`]: CASCADE models
-//! - [`output`]: grids, metadata, traces, the journal of an interrupted run; [`figures`]: the PDF of a subject
+//! - [`output`]: grids, metadata, traces, the journal of an interrupted run; [`figures`]: the PDF of a subject;
+//!   [`report`]: the pages of a run and of its subjects for a browser
 //! - [`crash_trial`]: whether the HDF5 library survives a file
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -13,3 +14,4 @@ pub mod input;
 pub mod models;
 mod names;
 pub mod output;
+pub mod report;

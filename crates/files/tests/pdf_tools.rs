@@ -52,10 +52,18 @@ fn write(path: &Path) {
         z_values: &[0.0, 1.0, 2.0, 3.0, 4.0],
         neurons_per_plane: &[10; 5],
         positions: &positions,
+        pixels: &[],
         noise_levels: &noise_levels,
+        model_noise_levels: Some((1, 9)),
+        facts: &[],
+        padded_frames: 64,
         spikes_per_frame: &spikes_per_frame,
+        blank_frames: &[],
+        collisions: &[],
+        marker_spikes: 0,
+        input_files: &[],
         software_version: "0.1.0",
-        warnings: &["2 neurons have a NaN coordinate, taken as 0".to_owned()],
+        findings: &[],
     };
     write_pdf(path, &summary, &[neuron(12), neuron(49)]).unwrap();
 }

@@ -21,7 +21,9 @@ const NOISE_QUANTILE: f64 = 0.995;
 /// # Errors
 /// When the plotting library refuses.
 pub(super) fn plot_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let plotted = thinned(summary.positions, MOST_DOTS);
+    let placed = |position: &&[f64; 3]| position.iter().all(|value| value.is_finite());
+    let placed: Vec<[f64; 3]> = summary.positions.iter().filter(placed).copied().collect();
+    let plotted = thinned(&placed, MOST_DOTS);
     if plotted.len() < summary.positions.len() {
         let (shown, all) = (count(plotted.len()), count(summary.positions.len()));
         remark(canvas, &format!("{shown} of {all} cells drawn"))?;

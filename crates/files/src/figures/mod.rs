@@ -27,8 +27,23 @@ use document::Document;
 use panel::Canvas;
 use pdf::Page;
 use plotters::drawing::DrawingAreaErrorKind;
+use spikegrid_core::findings::Finding;
+use spikegrid_core::unit::NeuronFacts;
 
-/// What the first page tells about a subject.
+/// Spikes lost at a pixel because another neuron spikes there in the same frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collision {
+    /// z-plane, from 0.
+    pub plane: usize,
+    /// Row in the plane's image, from 0.
+    pub row: usize,
+    /// Column in the plane's image, from 0.
+    pub column: usize,
+    /// Spikes lost in all frames.
+    pub lost: u64,
+}
+
+/// What the figures and the report tell about a subject.
 #[derive(Debug, Clone)]
 pub struct Summary<'a> {
     /// Name of the subject's folder; any Unicode.
@@ -45,7 +60,7 @@ pub struct Summary<'a> {
     pub window_sec: f64,
     /// Percentile of the running baseline, 0 to 100.
     pub percentile: f64,
-    /// `dff`, `subtract` or `none`: what the traces are, hence how their axis is named.
+    /// `dff`, `subtract` or `none`, with ` (auto)` where the program chose it: what the traces are, hence how their axis is named.
     pub baseline: &'a str,
     /// `1`, `0` or `off` (rule 4.5).
     pub threshold: &'a str,
@@ -57,22 +72,38 @@ pub struct Summary<'a> {
     pub z_values: &'a [f64],
     /// (Z,) neurons of each z-plane.
     pub neurons_per_plane: &'a [usize],
-    /// (N, 3) x, y, z of each neuron, NaN already replaced.
+    /// (N, 3) x, y, z of each neuron, NaN where missing.
     pub positions: &'a [[f64; 3]],
+    /// (N,) z-plane, row and column of each neuron in the grids; none for a neuron without a position.
+    pub pixels: &'a [Option<(usize, usize, usize)>],
     /// (N,) noise level in % / √Hz, NaN where there is none.
     pub noise_levels: &'a [f32],
+    /// Least and greatest noise level for which the model has an ensemble.
+    pub model_noise_levels: Option<(i32, i32)>,
+    /// (N,) what was found out about each neuron; empty where it is not known.
+    pub facts: &'a [NeuronFacts],
+    /// Frames at both ends together that have no rate in any neuron (rule 4.6).
+    pub padded_frames: usize,
     /// (T,) spikes of all neurons in each frame.
     pub spikes_per_frame: &'a [u32],
+    /// Frames, ascending, in which all neurons of the recording are 0.
+    pub blank_frames: &'a [u32],
+    /// Pixels at which spikes are lost because two neurons of a plane share them.
+    pub collisions: &'a [Collision],
+    /// Spikes lost under the marker.
+    pub marker_spikes: u64,
+    /// The files that the subject was read from.
+    pub input_files: &'a [String],
     /// Version of this program.
     pub software_version: &'a str,
-    /// Warnings of this subject, in the order they were given.
-    pub warnings: &'a [String],
+    /// What was found out about this subject.
+    pub findings: &'a [Finding],
 }
 
 impl Summary<'_> {
     /// What the traces are, as the name of their axis.
     fn trace_name(&self) -> &str {
-        match self.baseline {
+        match self.baseline_kind() {
             "dff" => "ΔF/F",
             "subtract" => "F − F₀",
             "none" => "ΔF/F (as given)",
@@ -80,9 +111,14 @@ impl Summary<'_> {
         }
     }
 
+    /// The kind of baseline, whoever chose it.
+    fn baseline_kind(&self) -> &str {
+        self.baseline.trim_end_matches(" (auto)")
+    }
+
     /// Unit of noise levels after a space; none where the traces are not relative to their baseline.
     fn noise_unit(&self) -> &'static str {
-        match self.baseline {
+        match self.baseline_kind() {
             "subtract" => "",
             _ => " % / √Hz",
         }

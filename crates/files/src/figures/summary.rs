@@ -1,6 +1,7 @@
 //! The first page: parameters, the population over time, where the cells are, how noisy they are.
 
 use plotters::prelude::*;
+use spikegrid_core::findings::Finding;
 
 use super::axis::{Axis, count, significant};
 use super::cells::{plot_map, plot_noise, plot_planes};
@@ -51,7 +52,7 @@ pub(super) fn plot(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
         summary,
     )?;
     plot_noise(&headed(page, RIGHT, bottom, "Noise")?, summary)?;
-    plot_warnings(page, summary.warnings)
+    plot_findings(page, summary.findings)
 }
 
 /// Writes a heading over a part of the page and gives the part below.
@@ -85,7 +86,7 @@ fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
     let opportunities = summary.neurons as f64 * summary.frames as f64;
     let rate = spikes as f64 / opportunities.max(1.0);
     let training = summary.is_train.iter().filter(|&&train| train == 1).count();
-    let baseline = match summary.baseline {
+    let baseline = match summary.baseline_kind() {
         "none" => "as given".to_owned(),
         _ => format!(
             "percentile {} of {} s windows",
@@ -190,29 +191,26 @@ fn plot_test_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     Ok(swatch.fill(&TEST)?)
 }
 
-fn plot_warnings(page: &Canvas, warnings: &[String]) -> Result<(), PlotError> {
+fn plot_findings(page: &Canvas, findings: &[Finding]) -> Result<(), PlotError> {
     const LINE: f64 = 11.0;
     const TEXT: f64 = 55.0;
-    if warnings.is_empty() {
+    if findings.is_empty() {
         return Ok(());
     }
-    write(
-        page,
-        "Warnings",
-        &bold(8.5).color(&VERMILION),
-        (LEFT, WARNINGS_TOP),
-    )?;
-    let shown = if warnings.len() <= WARNING_LINES {
-        warnings.len()
+    let heading = bold(8.5).color(&VERMILION);
+    write(page, "Findings", &heading, (LEFT, WARNINGS_TOP))?;
+    let shown = if findings.len() <= WARNING_LINES {
+        findings.len()
     } else {
         WARNING_LINES - 1
     };
-    let more = match warnings.len() - shown {
+    let more = match findings.len() - shown {
         0 => None,
-        hidden => Some(format!("and {} more, see report.json", count(hidden))),
+        hidden => Some(format!("and {} more, see report.html", count(hidden))),
     };
-    for (place, warning) in warnings[..shown].iter().chain(&more).enumerate() {
-        let line = fitted(warning, false, 8.5, WARNINGS_WIDTH - TEXT);
+    let lines = findings[..shown].iter().map(ToString::to_string);
+    for (place, finding) in lines.chain(more).enumerate() {
+        let line = fitted(&finding, false, 8.5, WARNINGS_WIDTH - TEXT);
         let position = (LEFT + TEXT, WARNINGS_TOP + LINE * place as f64);
         write(page, &line, &text(8.5, INK), position)?;
     }

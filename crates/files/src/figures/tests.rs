@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use spikegrid_core::findings::Code;
+
 use super::*;
 
 /// A recording with everything in it, owned so that a `Summary` can borrow from it.
@@ -13,7 +15,7 @@ struct Recording {
     positions: Vec<[f64; 3]>,
     noise_levels: Vec<f32>,
     spikes_per_frame: Vec<u32>,
-    warnings: Vec<String>,
+    findings: Vec<Finding>,
 }
 
 impl Recording {
@@ -38,7 +40,11 @@ impl Recording {
             positions: (0..neurons).map(position).collect(),
             noise_levels: (0..neurons).map(|n| 1.0 + (n % 17) as f32).collect(),
             spikes_per_frame: (0..frames).map(|t| (t * 13 % 29) as u32).collect(),
-            warnings: vec!["2 neurons have a NaN coordinate, taken as 0".to_owned()],
+            findings: vec![Finding::new(
+                Code::MissingPositions,
+                "2 of 2000 neurons have no position.",
+                "Their spikes are in no grid.",
+            )],
         }
     }
 
@@ -58,10 +64,18 @@ impl Recording {
             z_values: &self.z_values,
             neurons_per_plane: &self.neurons_per_plane,
             positions: &self.positions,
+            pixels: &[],
             noise_levels: &self.noise_levels,
+            model_noise_levels: Some((1, 9)),
+            facts: &[],
+            padded_frames: 64,
             spikes_per_frame: &self.spikes_per_frame,
+            blank_frames: &[],
+            collisions: &[],
+            marker_spikes: 0,
+            input_files: &[],
             software_version: "0.1.0",
-            warnings: &self.warnings,
+            findings: &self.findings,
         }
     }
 }
@@ -189,7 +203,7 @@ fn rule_8_3_text_finds_the_neuron_numbers() {
     assert!(shows(&pages[0], "subject_1"));
     assert!(shows(
         &pages[0],
-        "2 neurons have a NaN coordinate, taken as 0"
+        "positions.missing: 2 of 2000 neurons have no position. Their spikes are in no grid."
     ));
     for (page, number) in pages[1..].iter().zip([7, 1234, 0]) {
         assert!(shows(page, &format!("Neuron {number} (subject_1)")));
