@@ -13,3 +13,4 @@ pub mod input;
 pub mod models;
 mod names;
 pub mod output;
+mod raw_chunk;
