@@ -12,6 +12,7 @@ use crate::models::ModelsCommand;
 use crate::settings::flags::RunArgs;
 use crate::train::evaluate::EvaluateArgs;
 use crate::train::run::TrainArgs;
+use crate::verify::VerifyArgs;
 
 /// From raw calcium traces to training-ready spike grids: ΔF/F, CASCADE spike inference and rasterising over MPI ranks.
 ///
@@ -56,6 +57,25 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         input_dir: Option<PathBuf>,
     },
+    /// Check that the files of an output folder are as the rules say, or that two output folders hold the same values
+    ///
+    /// Without --against, every complete subject is checked against rules 6 to 8 of the specification, by code of its own: the split
+    /// is computed again from the seed; planes, pixels, markers and spikes are computed again from traces.h5, where that is there
+    /// (runs with --save_traces); without it, every plane still has to be readable, hold 0 and 1 only, and have its marker. ΔF/F and
+    /// spike rates are not computed again.
+    ///
+    /// With --against, nothing is recomputed: subjects, files, datasets, values (bit by bit, NaN equal to NaN) and the settings that
+    /// decide results must be those of the other folder. Paths, ranks, threads, device and version may differ.
+    ///
+    /// Prints a line per subject and a line per difference: file, dataset, first place, what was expected, what is there, the rule, and
+    /// how many values differ. Places are counted from 0, as in Python. Nothing is written.
+    #[command(after_help = "\
+Examples:
+  spikegrid-mpi verify processed_spike_grids_2018
+  spikegrid-mpi verify results_on_64_ranks --against results_on_1_rank
+
+Exit status: 0 all is as it should be; 1 something differs or cannot be read; 2 nothing to verify: no such folder, no subject.")]
+    Verify(VerifyArgs),
     /// Say how long a job will take on how many ranks, with how much memory and disk, without running it
     ///
     /// The scheduler of real runs is taken through the job with what each piece of work costs. Flags of the job itself

@@ -30,5 +30,6 @@ pub mod demo;
 pub mod forecast;
 pub mod models;
 pub mod train;
+pub mod verify;
 
 mod random;

@@ -6,7 +6,7 @@ use spikegrid_files::crash_trial;
 use spikegrid_files::models::untrained;
 use spikegrid_mpi::cli::{self, Command};
 use spikegrid_mpi::job::{NOTHING_STARTED, on_ranks};
-use spikegrid_mpi::{combine, demo, forecast, models, run, say, train};
+use spikegrid_mpi::{combine, demo, forecast, models, run, say, train, verify};
 use spikegrid_ranks::launched_rank;
 
 fn main() -> ExitCode {
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             output_dir,
             input_dir,
         }) => combine::run(&output_dir, input_dir.as_deref()),
+        Some(Command::Verify(arguments)) => verify::run(&arguments).map_err(Into::into),
         Some(Command::Plan(arguments)) => forecast::run(*arguments).map_err(Into::into),
         Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
         Some(Command::Evaluate(arguments)) => train::evaluate::run(&arguments)

@@ -20,6 +20,7 @@ use crate::input::{self, Subject};
 use crate::models::folder::read_weights;
 use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
+use crate::output::written::WrittenFile;
 use crate::output::{OutputFile, SubjectFiles, partial, provenance};
 
 const POLL: Duration = Duration::from_millis(1);
@@ -48,6 +49,7 @@ enum Content {
     Grids,
     Metadata,
     Traces,
+    Written,
 }
 
 type Trial = (PathBuf, Content);
@@ -85,6 +87,15 @@ pub fn metadata(paths: &[PathBuf]) -> Result<(), CrashingFile> {
     survive(&trials.collect::<Vec<_>>())
 }
 
+/// Tries HDF5 files of an output folder that are to be read whole.
+///
+/// # Errors
+/// The first that the library does not survive.
+pub fn written(paths: &[PathBuf]) -> Result<(), CrashingFile> {
+    let trials = paths.iter().map(|path| (path.clone(), Content::Written));
+    survive(&trials.collect::<Vec<_>>())
+}
+
 /// Tries the members of a model that are HDF5 files.
 ///
 /// # Errors
@@ -117,6 +128,7 @@ pub fn read_trials() -> bool {
             Content::Grids => drop(provenance::read(&path)),
             Content::Metadata => drop(Metadata::read(&path).map(|found| found.is_in(&path))),
             Content::Traces => TracesFile::read_for_trial(&path),
+            Content::Written => WrittenFile::read_for_trial(&path),
         }
     }
     true
@@ -149,7 +161,7 @@ fn survive(trials: &[Trial]) -> Result<(), CrashingFile> {
     };
     let advice = match content {
         Content::Recording(_) | Content::Weights => "copy or save the file again",
-        Content::Grids | Content::Metadata | Content::Traces => {
+        Content::Grids | Content::Metadata | Content::Traces | Content::Written => {
             "remove it, and it is written again"
         }
     };

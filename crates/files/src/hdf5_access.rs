@@ -7,7 +7,7 @@ use hdf5::{Container, Dataset, Error, File, Group};
 
 /// The type that holds the numbers of a dataset exactly (those of extended precision rounded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NumberKind {
+pub enum NumberKind {
     F32,
     F64,
     I8,

@@ -14,4 +14,5 @@ pub mod input;
 pub mod models;
 mod names;
 pub mod output;
+mod raw_chunk;
 pub mod report;

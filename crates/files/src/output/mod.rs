@@ -7,6 +7,7 @@
 //!   with the same three steps: create, write planes, close.
 //! - [`metadata`], [`traces`]: the other files of HDF5's; [`combined`]: that of the output folder
 //! - [`journal`]: what an interrupted run leaves
+//! - [`written`]: reads the HDF5 files again, for checks
 
 mod chunk;
 pub mod combined;
@@ -19,6 +20,7 @@ pub mod provenance;
 pub mod subject_files;
 pub mod traces;
 pub mod unit_files;
+pub mod written;
 
 pub use error::OutputError;
 pub use files::{finish, lock_folder, write_whole};

@@ -4,29 +4,16 @@
 //! Inflating a chunk straight to its place gained 0 to 4 %, so each is inflated into memory of its own and then copied. A second
 //! thread for inflating was slower on 2 cores.
 
-use std::ptr::null_mut;
-
-use hdf5::{Dataset, Datatype, h5check};
-use hdf5_sys::h5::{herr_t, hsize_t};
-use hdf5_sys::h5d::H5Dread_chunk1;
-use hdf5_sys::h5i::hid_t;
-use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
-use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_filter_t};
+use hdf5::{Dataset, Datatype};
+use hdf5_sys::h5::hsize_t;
+use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::input::samples::Number;
+use crate::raw_chunk::{RawChunks, filters};
 
 /// Numbers of a chunk that is inflated here, at most: 1 to 2 MiB, beside which HDF5 has room for another.
 const LARGEST: usize = 1 << 18;
-
-unsafe extern "C" {
-    // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
-    fn H5Dget_chunk_storage_size(
-        dataset: hid_t,
-        start: *const hsize_t,
-        bytes: *mut hsize_t,
-    ) -> herr_t;
-}
 
 /// How chunks were deflated.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +48,7 @@ pub(super) fn plain(dataset: &Dataset) -> bool {
 
 /// Inflates one chunk of a dataset after the other.
 pub(super) struct Chunks<'a, N> {
-    dataset: &'a Dataset,
+    chunks: Option<RawChunks<'a, 2>>,
     /// The chunk's numbers, row-major.
     numbers: Vec<N>,
     /// Its bytes as stored, and before they are put in order.
@@ -75,7 +62,7 @@ impl<'a, N: Number> Chunks<'a, N> {
         let numbers = vec![N::zeroed(); coding.extent[0] * coding.extent[1]];
         let bytes = size_of_val(&numbers[..]);
         Self {
-            dataset,
+            chunks: RawChunks::of(dataset),
             numbers,
             stored: Vec::new(),
             shuffled: coding.shuffled.then(|| vec![0; bytes]),
@@ -87,7 +74,7 @@ impl<'a, N: Number> Chunks<'a, N> {
     /// where the chunk is out of the ordinary: not there, stored without its filters, damaged.
     pub(super) fn read(&mut self, start: [usize; 2]) -> Option<&[N]> {
         let Self {
-            dataset,
+            chunks,
             numbers,
             stored,
             shuffled,
@@ -96,13 +83,10 @@ impl<'a, N: Number> Chunks<'a, N> {
         let start = start.map(|place| place as hsize_t);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
         let size = bytes.len();
-        let stored_size = stored_size(dataset, &start)?;
         // What does not shrink grows by little.
-        if stored_size > size + size / 8 + 64 {
-            return None;
-        }
-        stored.resize(stored_size, 0);
-        read_stored(dataset, &start, stored)?;
+        let most = size + size / 8 + 64;
+        stored.clear();
+        chunks.as_ref()?.append(&start, most, stored).ok()?;
         let inflated = match shuffled {
             Some(shuffled) => &mut shuffled[..],
             None => &mut bytes[..],
@@ -121,61 +105,6 @@ impl<'a, N: Number> Chunks<'a, N> {
         }
         Some(numbers)
     }
-}
-
-/// The filters that chunks of a dataset pass through, in the order of writing.
-fn filters(dataset: &Dataset) -> Option<Vec<H5Z_filter_t>> {
-    let settings = dataset.dcpl().ok()?;
-    hdf5::sync::sync(|| {
-        // SAFETY: the list of settings is open. Of each filter only the number is asked for: no values, no name.
-        let count = h5check(unsafe { H5Pget_nfilters(settings.id()) }).ok()?;
-        let filter = |place| {
-            let (mut flags, mut values) = (0, 0);
-            let filter = unsafe {
-                H5Pget_filter2(
-                    settings.id(),
-                    place,
-                    &mut flags,
-                    &mut values,
-                    null_mut(),
-                    0,
-                    null_mut(),
-                    null_mut(),
-                )
-            };
-            h5check(filter).ok()
-        };
-        (0..count as u32).map(filter).collect()
-    })
-}
-
-/// The bytes that a chunk takes in the file, if there are any.
-fn stored_size(dataset: &Dataset, start: &[hsize_t; 2]) -> Option<usize> {
-    let mut size = 0;
-    // SAFETY: the dataset is open, and its chunks have two axes (see `Coding::of`), as `start` has.
-    let found = hdf5::sync::sync(|| {
-        h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut size) })
-    });
-    found.ok().filter(|_| size > 0).map(|_| size as usize)
-}
-
-/// Reads the bytes of a chunk, as many as [`stored_size`] says, if they passed all filters.
-fn read_stored(dataset: &Dataset, start: &[hsize_t; 2], bytes: &mut [u8]) -> Option<()> {
-    let mut left_out = 0;
-    // SAFETY: as above. HDF5 writes as many bytes as the index says that the chunk takes, which for chunks with filters is what
-    // `stored_size` says; for others it is not (see `Coding::of`).
-    let read = hdf5::sync::sync(|| {
-        h5check(unsafe {
-            H5Dread_chunk1(
-                dataset.id(),
-                H5P_DEFAULT,
-                start.as_ptr(),
-                &mut left_out,
-                bytes.as_mut_ptr().cast(),
-            )
-        })
-    });
-    read.ok().filter(|_| left_out == 0).map(|_| ())
 }
 
 #[cfg(test)]

@@ -1,0 +1,388 @@
+//! Reads the HDF5 files of an output folder again, for checks: whatever they hold, a part at a time, with the library's errors in a
+//! few words.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use hdf5::filters::Filter;
+use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use hdf5::{Dataset, File, Group, H5Type, Hyperslab, SliceOrIndex};
+use hdf5_sys::h5z::H5Z_FILTER_DEFLATE;
+use ndarray::IxDyn;
+use spikegrid_core::grid::{COLUMNS, PLANE_BYTES, ROWS};
+use spikegrid_core::slab::GZIP_LEVEL;
+use zlib_rs::{Inflate, InflateFlush, Status};
+
+pub use crate::hdf5_access::NumberKind;
+use crate::hdf5_access::{self, elements, reason, reason_and_locks, shape_text};
+use crate::raw_chunk::{RawChunks, Unread, filters};
+
+/// What deflate saves at most: files that say more are damaged.
+const LARGEST_RATIO: u64 = 1100;
+/// Groups within groups that are followed, and members of a group: more than a file of ours has.
+const MOST_LEVELS: usize = 4;
+const MOST_MEMBERS: usize = 1 << 17;
+/// What a compressed plane takes at most.
+const MOST_PACKED: usize = PLANE_BYTES + PLANE_BYTES / 4;
+
+/// An HDF5 file of an output folder, opened for reading.
+pub struct WrittenFile {
+    file: File,
+    bytes: u64,
+}
+
+impl WrittenFile {
+    /// Opens a file. Anything else, such as a FIFO or a device, is not opened.
+    ///
+    /// # Errors
+    /// What is there instead.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let bytes = regular_file(path)?;
+        let file = hdf5_access::open(path).map_err(|error| {
+            format!("a file that cannot be read ({})", reason_and_locks(&error))
+        })?;
+        Ok(Self { file, bytes })
+    }
+
+    /// The names of all datasets, those within groups as `group/name`, in the order of the alphabet.
+    ///
+    /// # Errors
+    /// The library's reason.
+    pub fn datasets(&self) -> Result<Vec<String>, String> {
+        let mut names = Vec::new();
+        collect(&self.file, "", MOST_LEVELS, &mut names)?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// The names of the groups and datasets directly in the file, in the order of the alphabet.
+    ///
+    /// # Errors
+    /// The library's reason.
+    pub fn members(&self) -> Result<Vec<String>, String> {
+        let mut names = self.file.member_names().map_err(|error| reason(&error))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Opens a dataset.
+    ///
+    /// # Errors
+    /// What is there instead.
+    pub fn dataset(&self, name: &str) -> Result<WrittenDataset, String> {
+        let (group, _) = name.rsplit_once('/').unwrap_or_default();
+        if !group.is_empty() && !self.file.link_exists(group) || !self.file.link_exists(name) {
+            return Err("no such dataset".into());
+        }
+        let dataset = self.file.dataset(name).map_err(|error| reason(&error))?;
+        let kind = hdf5_access::number_kind(&dataset)?;
+        let size = dataset.dtype().map_err(|error| reason(&error))?.size();
+        if size != kind.bytes() {
+            return Err(format!("numbers of {size} bytes"));
+        }
+        let shape = dataset.shape();
+        if (elements(&dataset) as u64) > self.bytes.saturating_mul(LARGEST_RATIO) {
+            return Err(format!(
+                "a shape of {}, for which the file is too small",
+                shape_text(&shape)
+            ));
+        }
+        Ok(WrittenDataset {
+            dataset,
+            kind,
+            shape,
+        })
+    }
+
+    /// The names of the file's own attributes, in the order of the alphabet.
+    ///
+    /// # Errors
+    /// The library's reason.
+    pub fn attributes(&self) -> Result<Vec<String>, String> {
+        let mut names = self.file.attr_names().map_err(|error| reason(&error))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Reads an attribute of the file itself.
+    ///
+    /// # Errors
+    /// What is there instead of a scalar number or text.
+    pub fn attribute(&self, name: &str) -> Result<Value, String> {
+        let attribute = self.file.attr(name).map_err(|_| "no such attribute")?;
+        if !attribute.is_scalar() {
+            return Err(format!("a shape of {}", shape_text(&attribute.shape())));
+        }
+        let dtype = attribute.dtype().map_err(|error| reason(&error))?;
+        let value = match dtype.to_descriptor() {
+            Ok(TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii) => attribute
+                .read_scalar::<VarLenUnicode>()
+                .map(|text| Value::Text(text.to_string())),
+            _ => match hdf5_access::number_kind(&attribute)? {
+                NumberKind::I64 => attribute.read_scalar().map(Value::Integer),
+                NumberKind::F64 => attribute.read_scalar().map(Value::Float),
+                other => return Err(format!("a number of the type {other}")),
+            },
+        };
+        value.map_err(|error| reason(&error))
+    }
+
+    /// Reads what checks read, for a crash trial: errors do not matter.
+    pub(crate) fn read_for_trial(path: &Path) {
+        const SMALL: usize = 1 << 22;
+        let Ok(written) = Self::open(path) else {
+            return;
+        };
+        for name in written.attributes().unwrap_or_default() {
+            let _ = written.attribute(&name);
+        }
+        for name in written.datasets().unwrap_or_default() {
+            let Ok(dataset) = written.dataset(&name) else {
+                continue;
+            };
+            if dataset.shape.len() == 4 {
+                dataset.read_index();
+            } else if elements(&dataset.dataset) <= SMALL {
+                let _ = dataset.values::<f64>();
+            }
+        }
+    }
+}
+
+/// The size of a file that is one; links are followed.
+///
+/// # Errors
+/// What is there instead.
+pub fn regular_file(path: &Path) -> Result<u64, String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(found.len()),
+        Ok(found) if found.is_dir() => Err("a folder".into()),
+        Ok(_) => Err("no regular file (a FIFO, a socket or a device)".into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("no such file".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn collect(
+    group: &Group,
+    prefix: &str,
+    levels: usize,
+    names: &mut Vec<String>,
+) -> Result<(), String> {
+    for name in group.member_names().map_err(|error| reason(&error))? {
+        let path = format!("{prefix}{name}");
+        if names.len() > MOST_MEMBERS {
+            return Err("more datasets than a file of ours has".into());
+        }
+        match group.group(&name) {
+            Ok(inner) if levels > 0 => collect(&inner, &format!("{path}/"), levels - 1, names)?,
+            _ => names.push(path),
+        }
+    }
+    Ok(())
+}
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// i64
+    Integer(i64),
+    /// f64
+    Float(f64),
+    /// Text
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Text(value) => write!(f, "\"{value}\""),
+        }
+    }
+}
+
+impl NumberKind {
+    /// The bytes of one number.
+    fn bytes(self) -> usize {
+        match self {
+            Self::I8 | Self::U8 => 1,
+            Self::I16 | Self::U16 => 2,
+            Self::I32 | Self::U32 | Self::F32 => 4,
+            Self::I64 | Self::U64 | Self::F64 => 8,
+        }
+    }
+}
+
+/// As the specification writes types: `u8`, `f64`.
+impl fmt::Display for NumberKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+        })
+    }
+}
+
+/// A dataset of numbers.
+pub struct WrittenDataset {
+    dataset: Dataset,
+    /// Their type.
+    pub kind: NumberKind,
+    /// Length of each axis; none for a scalar.
+    pub shape: Vec<usize>,
+}
+
+impl WrittenDataset {
+    /// Reads all numbers, in the order of the file.
+    ///
+    /// # Errors
+    /// The library's reason.
+    pub fn values<T: H5Type>(&self) -> Result<Vec<T>, String> {
+        match elements(&self.dataset) {
+            0 => Ok(Vec::new()),
+            _ => self.dataset.read_raw().map_err(|error| reason(&error)),
+        }
+    }
+
+    /// Reads some places of the first axis, and of them all of the others, in the order of the file.
+    ///
+    /// # Errors
+    /// The library's reason, such as places that are not there.
+    pub fn rows<T: H5Type>(&self, rows: Range<usize>) -> Result<Vec<T>, String> {
+        let rest = self.shape.iter().skip(1).map(|&length| 0..length);
+        self.part(&[rows].into_iter().chain(rest).collect::<Vec<_>>())
+    }
+
+    /// Reads a range of each axis, in the order of the file.
+    ///
+    /// # Errors
+    /// The library's reason, such as places that are not there.
+    pub fn part<T: H5Type>(&self, ranges: &[Range<usize>]) -> Result<Vec<T>, String> {
+        if ranges.iter().any(Range::is_empty) {
+            return Ok(Vec::new());
+        }
+        let slices = ranges.iter().map(|range| SliceOrIndex::SliceCount {
+            start: range.start,
+            step: 1,
+            count: range.len(),
+            block: 1,
+        });
+        let slab = Hyperslab::from(slices.collect::<Vec<_>>());
+        let read = self.dataset.read_slice::<T, _, IxDyn>(slab);
+        let values = read.map_err(|error| reason(&error))?;
+        Ok(values.into_raw_vec_and_offset().0)
+    }
+
+    /// How it is stored where that is not as rule 8.1 says of grids: chunks of a plane, gzip of level 1.
+    #[must_use]
+    pub fn storage_unlike_grids(&self) -> Option<String> {
+        let expected = [1, 1, ROWS, COLUMNS];
+        match self.dataset.chunk() {
+            None => Some("no chunks".into()),
+            Some(chunk) if chunk != expected => Some(format!("chunks {}", shape_text(&chunk))),
+            Some(_) => match &self.dataset.filters()[..] {
+                [Filter::Deflate(GZIP_LEVEL)] => None,
+                [Filter::Deflate(level)] => Some(format!("gzip level {level}")),
+                [] => Some("no compression".into()),
+                _ => Some("other filters".into()),
+            },
+        }
+    }
+
+    /// Looks chunks up so densely that each part of their index is read.
+    fn read_index(&self) {
+        const EVERY: usize = 16;
+        let planes = Planes::of(self);
+        let count = self.shape.iter().take(2).product::<usize>();
+        let mut bytes = Vec::new();
+        for place in (0..count).step_by(EVERY).chain(count.checked_sub(1)) {
+            bytes.clear();
+            let _ = planes.append(place, &mut bytes);
+        }
+    }
+}
+
+/// How a plane came out of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// As it is stored: deflated.
+    Deflated,
+    /// As its pixels.
+    Pixels,
+    /// Not at all: it was never stored.
+    Nowhere,
+}
+
+/// The planes of grids, u8 (T, Z, 256, 128), one after the other: place `t · Z + z` is plane `z` of frame `t`.
+pub struct Planes<'a> {
+    grids: &'a WrittenDataset,
+    chunks: Option<RawChunks<'a, 4>>,
+    of_frame: usize,
+}
+
+impl<'a> Planes<'a> {
+    /// The planes of a dataset of that shape. Those that are stored in an ordinary way, one gzipped chunk each, come deflated.
+    #[must_use]
+    pub fn of(grids: &'a WrittenDataset) -> Self {
+        let dataset = &grids.dataset;
+        let ordinary = dataset.chunk().as_deref() == Some(&[1, 1, ROWS, COLUMNS])
+            && grids.kind == NumberKind::U8
+            && filters(dataset).as_deref() == Some(&[H5Z_FILTER_DEFLATE]);
+        Self {
+            grids,
+            chunks: RawChunks::of(dataset).filter(|_| ordinary),
+            of_frame: grids.shape.get(1).copied().unwrap_or(0),
+        }
+    }
+
+    /// Appends the bytes of a plane.
+    ///
+    /// # Errors
+    /// The library's reason.
+    pub fn append(&self, place: usize, bytes: &mut Vec<u8>) -> Result<Stored, String> {
+        let (frame, plane) = (place / self.of_frame.max(1), place % self.of_frame.max(1));
+        let start = [frame as u64, plane as u64, 0, 0];
+        let chunks = self.chunks.as_ref();
+        let read = chunks.map(|chunks| chunks.append(&start, MOST_PACKED, bytes));
+        if let Some(Ok(())) = read {
+            return Ok(Stored::Deflated);
+        }
+        let pixels =
+            self.grids
+                .part::<u8>(&[frame..frame + 1, plane..plane + 1, 0..ROWS, 0..COLUMNS])?;
+        if let Some(Err(Unread::NotStored)) = read {
+            return Ok(Stored::Nowhere);
+        }
+        bytes.extend(pixels);
+        Ok(Stored::Pixels)
+    }
+}
+
+/// Inflates planes.
+pub struct PlaneInflater(Inflate);
+
+impl Default for PlaneInflater {
+    fn default() -> Self {
+        Self(Inflate::new(true, 15))
+    }
+}
+
+impl PlaneInflater {
+    /// Inflates a plane; whether the bytes are those of one plane.
+    pub fn inflate(&mut self, deflated: &[u8], pixels: &mut [u8]) -> bool {
+        self.0.reset(true);
+        let status = self.0.decompress(deflated, pixels, InflateFlush::Finish);
+        matches!(status, Ok(Status::StreamEnd)) && self.0.total_out() == pixels.len() as u64
+    }
+}

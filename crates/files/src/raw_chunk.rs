@@ -1,0 +1,118 @@
+//! Chunks of HDF5 datasets as they are stored, without the filters that they passed through: the only `H5Dread_chunk`.
+//!
+//! Who inflates chunks outside HDF5 can do so on several threads, and compares equal ones without inflating them.
+
+use std::ptr::null_mut;
+
+use hdf5::{Dataset, h5check};
+use hdf5_sys::h5::{herr_t, hsize_t};
+use hdf5_sys::h5d::H5Dread_chunk1;
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
+use hdf5_sys::h5z::H5Z_filter_t;
+
+unsafe extern "C" {
+    // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
+    fn H5Dget_chunk_storage_size(
+        dataset: hid_t,
+        start: *const hsize_t,
+        bytes: *mut hsize_t,
+    ) -> herr_t;
+}
+
+/// The filters that chunks of a dataset pass through, in the order of writing.
+pub(crate) fn filters(dataset: &Dataset) -> Option<Vec<H5Z_filter_t>> {
+    let settings = dataset.dcpl().ok()?;
+    hdf5::sync::sync(|| {
+        // SAFETY: the list of settings is open. Of each filter only the number is asked for: no values, no name.
+        let count = h5check(unsafe { H5Pget_nfilters(settings.id()) }).ok()?;
+        let filter = |place| {
+            let (mut flags, mut values) = (0, 0);
+            let filter = unsafe {
+                H5Pget_filter2(
+                    settings.id(),
+                    place,
+                    &mut flags,
+                    &mut values,
+                    null_mut(),
+                    0,
+                    null_mut(),
+                    null_mut(),
+                )
+            };
+            h5check(filter).ok()
+        };
+        (0..count as u32).map(filter).collect()
+    })
+}
+
+/// Why a chunk was not read as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It was never stored, or the index of chunks is damaged.
+    NotStored,
+    /// It left filters out, takes more bytes than any such chunk, or cannot be read.
+    OutOfOrdinary,
+}
+
+/// A dataset whose chunks, of `AXES` axes, pass through at least one filter.
+pub(crate) struct RawChunks<'a, const AXES: usize> {
+    dataset: &'a Dataset,
+}
+
+impl<'a, const AXES: usize> RawChunks<'a, AXES> {
+    /// None if the dataset has other axes, or chunks that pass through no filter or none at all.
+    pub(crate) fn of(dataset: &'a Dataset) -> Option<Self> {
+        let of_axes = dataset.chunk()?.len() == AXES && dataset.ndim() == AXES;
+        let filtered = filters(dataset).is_some_and(|filters| !filters.is_empty());
+        (of_axes && filtered).then_some(Self { dataset })
+    }
+
+    /// Appends the bytes, at most `most`, of the chunk that begins at an element to `bytes`.
+    ///
+    /// # Errors
+    /// The chunk cannot be used as it is stored; `bytes` is as before.
+    pub(crate) fn append(
+        &self,
+        start: &[hsize_t; AXES],
+        most: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Unread> {
+        let before = bytes.len();
+        let read = hdf5::sync::sync(|| {
+            let mut size = 0;
+            // SAFETY: the dataset is open, and its chunks have as many axes as `start` (see `of`).
+            let found = h5check(unsafe {
+                H5Dget_chunk_storage_size(self.dataset.id(), start.as_ptr(), &mut size)
+            });
+            if found.is_err() || size == 0 {
+                return Err(Unread::NotStored);
+            }
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            if size > most {
+                return Err(Unread::OutOfOrdinary);
+            }
+            bytes.resize(before + size, 0);
+            let mut left_out = 0;
+            // SAFETY: as above. HDF5 writes as many bytes as the index says that the chunk takes, which for chunks with filters
+            // (see `of`) is what it said before, under the same lock.
+            let read = h5check(unsafe {
+                H5Dread_chunk1(
+                    self.dataset.id(),
+                    H5P_DEFAULT,
+                    start.as_ptr(),
+                    &mut left_out,
+                    bytes[before..].as_mut_ptr().cast(),
+                )
+            });
+            match (read, left_out) {
+                (Ok(_), 0) => Ok(()),
+                _ => Err(Unread::OutOfOrdinary),
+            }
+        });
+        if read.is_err() {
+            bytes.truncate(before);
+        }
+        read
+    }
+}

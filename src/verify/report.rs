@@ -1,0 +1,265 @@
+//! What a check prints: a line per difference.
+
+use std::collections::BTreeSet;
+use std::fmt::{Debug, Display};
+use std::path::PathBuf;
+
+use spikegrid_files::output::written::{NumberKind, Value, WrittenDataset, WrittenFile};
+
+/// Prints differences and counts them.
+pub(super) struct Report<'a> {
+    print: &'a mut (dyn FnMut(&str) + Send),
+    pub differences: usize,
+    /// Files that the HDF5 library does not survive.
+    pub crashing: BTreeSet<PathBuf>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(print: &'a mut (dyn FnMut(&str) + Send)) -> Self {
+        Self {
+            print,
+            differences: 0,
+            crashing: BTreeSet::new(),
+        }
+    }
+
+    /// A difference: in which file, where in it, what the rule asks for, and what is there. The rule may be followed by how many
+    /// values differ.
+    pub(super) fn difference(
+        &mut self,
+        place: impl Display,
+        expected: impl Display,
+        found: impl Display,
+        rule: impl Display,
+    ) {
+        self.differences += 1;
+        self.say(format_args!(
+            "{place}: expected {expected}, found {found} ({rule})"
+        ));
+    }
+
+    /// A line that is no difference.
+    pub(super) fn say(&mut self, line: impl Display) {
+        (self.print)(&line.to_string());
+    }
+}
+
+/// A number with its thousands divided by commas.
+pub(super) fn thousands(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A noun after its number.
+pub(super) fn counted(number: impl TryInto<u64> + Copy, noun: &str) -> String {
+    let ending = match number.try_into() {
+        Ok(1) => "",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", thousands(number))
+}
+
+/// Numbers that are compared bit by bit, except that all NaN are the same.
+pub(super) trait Number: hdf5::H5Type + Copy + Debug + Send + Sync {
+    fn same(self, other: Self) -> bool;
+}
+
+macro_rules! integers {
+    ($($number:ty),*) => {$(
+        impl Number for $number {
+            fn same(self, other: Self) -> bool {
+                self == other
+            }
+        }
+    )*};
+}
+
+macro_rules! floats {
+    ($($number:ty),*) => {$(
+        impl Number for $number {
+            fn same(self, other: Self) -> bool {
+                self.to_bits() == other.to_bits() || self.is_nan() && other.is_nan()
+            }
+        }
+    )*};
+}
+
+integers!(i8, i16, i32, i64, u8, u16, u32, u64);
+floats!(f32, f64);
+
+/// An HDF5 file that is open, with its path within the output folder, as messages name it.
+pub(super) struct Opened {
+    pub file: WrittenFile,
+    pub name: String,
+}
+
+impl Opened {
+    /// Opens a dataset of this type and shape, or reports what is there instead.
+    pub(super) fn dataset(
+        &self,
+        report: &mut Report,
+        name: &str,
+        kind: NumberKind,
+        shape: &[usize],
+        rule: &str,
+    ) -> Option<WrittenDataset> {
+        let place = format!("{}: {name}", self.name);
+        let expected = format!("{kind} {}", shape_text(shape));
+        match self.file.dataset(name) {
+            Ok(dataset) if dataset.kind == kind && dataset.shape == shape => Some(dataset),
+            Ok(dataset) => {
+                let found = format!("{} {}", dataset.kind, shape_text(&dataset.shape));
+                report.difference(place, expected, found, rule);
+                None
+            }
+            Err(found) => {
+                report.difference(place, expected, found, rule);
+                None
+            }
+        }
+    }
+
+    /// Reads a dataset of this type and shape, or reports what is there instead.
+    pub(super) fn values<T: Number>(
+        &self,
+        report: &mut Report,
+        name: &str,
+        kind: NumberKind,
+        shape: &[usize],
+        rule: &str,
+    ) -> Option<Vec<T>> {
+        let dataset = self.dataset(report, name, kind, shape, rule)?;
+        self.read(report, name, dataset.values(), rule)
+    }
+
+    /// What was read of a dataset, or nothing after the reason is reported.
+    pub(super) fn read<T>(
+        &self,
+        report: &mut Report,
+        name: &str,
+        read: Result<T, String>,
+        rule: &str,
+    ) -> Option<T> {
+        let reported = |reason| {
+            let place = format!("{}: {name}", self.name);
+            report.difference(place, "values that can be read", reason, rule);
+        };
+        read.map_err(reported).ok()
+    }
+
+    /// Checks that a dataset of one axis holds some values.
+    pub(super) fn expect<T: Number>(
+        &self,
+        report: &mut Report,
+        name: &str,
+        kind: NumberKind,
+        expected: &[T],
+        rule: &str,
+    ) {
+        let shape = [expected.len()];
+        if let Some(found) = self.values::<T>(report, name, kind, &shape, rule) {
+            self.compare(report, name, expected, &found, rule);
+        }
+    }
+
+    /// Reports the first value that differs, and how many do; whether all are the same.
+    pub(super) fn compare<T: Number>(
+        &self,
+        report: &mut Report,
+        name: &str,
+        expected: &[T],
+        found: &[T],
+        rule: &str,
+    ) -> bool {
+        let pairs = expected.iter().zip(found).enumerate();
+        let mut different = pairs.filter(|(_, (expected, found))| !expected.same(**found));
+        let Some((place, (expected, found_there))) = different.next() else {
+            return true;
+        };
+        let count = different.count() + 1;
+        report.difference(
+            format_args!("{}: {name}[{place}]", self.name),
+            format_args!("{expected:?}"),
+            format_args!("{found_there:?}"),
+            format_args!(
+                "{rule}; {} of {} differ",
+                thousands(count),
+                counted(found.len(), "value")
+            ),
+        );
+        false
+    }
+
+    /// Checks a scalar.
+    pub(super) fn expect_scalar(&self, report: &mut Report, name: &str, expected: i64, rule: &str) {
+        let read = self.values::<i64>(report, name, NumberKind::I64, &[], rule);
+        if let Some(&[found]) = read.as_deref()
+            && found != expected
+        {
+            report.difference(format_args!("{}: {name}", self.name), expected, found, rule);
+        }
+    }
+
+    /// Reads an attribute that must be of a kind, or reports what is there instead.
+    pub(super) fn attribute<T>(
+        &self,
+        report: &mut Report,
+        name: &str,
+        expected: &str,
+        of_kind: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.file.attribute(name);
+        let found = match &value {
+            Ok(value) => match of_kind(value) {
+                Some(wanted) => return Some(wanted),
+                None => value.to_string(),
+            },
+            Err(found) => found.clone(),
+        };
+        let place = format!("{}: attribute {name}", self.name);
+        report.difference(place, expected, found, "rule 8.1");
+        None
+    }
+}
+
+/// A shape as Python writes it; a scalar is `scalar`.
+pub(super) fn shape_text(shape: &[usize]) -> String {
+    match shape {
+        [] => "scalar".into(),
+        [one] => format!("({one},)"),
+        _ => format!(
+            "({})",
+            shape
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_commas() {
+        let texts = [0_u64, 999, 1000, 1_045_200].map(thousands);
+        assert_eq!(texts, ["0", "999", "1,000", "1,045,200"]);
+        assert_eq!(counted(1_usize, "value"), "1 value");
+        assert_eq!(counted(0_usize, "value"), "0 values");
+    }
+
+    #[test]
+    fn rule_9_6_floats_are_compared_bit_by_bit_and_nan_equals_nan() {
+        assert!(f64::NAN.same(-f64::NAN) && 1.0_f32.same(1.0));
+        assert!(!0.0_f64.same(-0.0) && !f32::NAN.same(0.0));
+    }
+}

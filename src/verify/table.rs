@@ -1,0 +1,265 @@
+//! `neurons.tsv` (rule 9.4): a row per neuron, and what it repeats of other files.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use super::report::{Report, thousands};
+use super::rules::Place;
+use super::traces::Traces;
+
+/// The columns that every table has, in this order; others may follow.
+const COLUMNS: [&str; 16] = [
+    "index",
+    "source_row",
+    "x",
+    "y",
+    "z",
+    "plane",
+    "row",
+    "column",
+    "noise_level",
+    "model_noise_level",
+    "f0_median",
+    "missing_frames",
+    "expected_spikes",
+    "spikes",
+    "clipped_share",
+    "flags",
+];
+/// A line has at most so many bytes; a damaged file may have no line breaks.
+const LONGEST: u64 = 1 << 16;
+const RULE: &str = "rule 9.4";
+
+/// What `traces.h5` says of each neuron.
+#[derive(Default)]
+pub(super) struct Known<'a> {
+    pub traces: Option<&'a Traces>,
+    /// The place of each neuron, (N,).
+    pub places: Option<&'a [Option<Place>]>,
+}
+
+impl Known<'_> {
+    /// What a field of a neuron's row should be; none where that is not known here.
+    fn expected(&self, column: &str, neuron: usize) -> Option<String> {
+        let traces = self.traces;
+        let place = |of: fn(Place) -> usize| {
+            let place = self.places?.get(neuron)?;
+            Some(place.map_or_else(String::new, |place| of(place).to_string()))
+        };
+        match column {
+            "index" => Some(neuron.to_string()),
+            "source_row" => Some(traces?.source_row.as_ref()?.get(neuron)?.to_string()),
+            "model_noise_level" => {
+                Some(traces?.model_noise_level.as_ref()?.get(neuron)?.to_string())
+            }
+            "spikes" => Some(traces?.counts.as_ref()?.get(neuron)?.to_string()),
+            "plane" => place(|place| place.plane),
+            "row" => place(|place| place.row),
+            "column" => place(|place| place.column),
+            _ => None,
+        }
+    }
+}
+
+/// Checks a table; the number of its rows.
+pub(super) fn check(report: &mut Report, path: &Path, name: &str, known: &Known) -> Option<usize> {
+    match read(report, path, name, known) {
+        Ok(rows) => rows,
+        Err(reason) => {
+            report.difference(name, "a table that can be read", reason, RULE);
+            None
+        }
+    }
+}
+
+fn read(
+    report: &mut Report,
+    path: &Path,
+    name: &str,
+    known: &Known,
+) -> Result<Option<usize>, std::io::Error> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let header = line(&mut reader)?.unwrap_or_default();
+    let columns: Vec<&str> = header.split('\t').collect();
+    if !columns.starts_with(&COLUMNS) {
+        let expected = format!("the columns {}", COLUMNS.join(", "));
+        let found = columns.join(", ");
+        report.difference(format_args!("{name}: header"), expected, found, RULE);
+        return Ok(None);
+    }
+    // Of each column the first difference, and how many there are.
+    let mut differences = vec![(0_u64, None); columns.len()];
+    let mut rows = 0;
+    while let Some(text) = line(&mut reader)? {
+        let fields: Vec<&str> = text.split('\t').collect();
+        if fields.len() != columns.len() {
+            let place = format!("{name}: row {rows}");
+            let expected = format!("{} fields", columns.len());
+            report.difference(place, expected, fields.len(), RULE);
+            return Ok(None);
+        }
+        for ((column, field), (count, first)) in columns.iter().zip(fields).zip(&mut differences) {
+            if let Some(expected) = known.expected(column, rows)
+                && !same(field, &expected)
+            {
+                *count += 1;
+                first.get_or_insert_with(|| (rows, expected, field.to_owned()));
+            }
+        }
+        rows += 1;
+    }
+    for (column, (count, first)) in columns.iter().zip(differences) {
+        if let Some((row, expected, found)) = first {
+            report.difference(
+                format_args!("{name}: {column} of neuron {row}"),
+                in_words(&expected),
+                in_words(&found),
+                format_args!(
+                    "{RULE}; {} of {} rows differ",
+                    thousands(count),
+                    thousands(rows)
+                ),
+            );
+        }
+    }
+    if let Some(traces) = known.traces
+        && traces.neurons != rows
+    {
+        let expected = format!("{} rows, as there are neurons", thousands(traces.neurons));
+        report.difference(name, expected, thousands(rows), RULE);
+    }
+    Ok(Some(rows))
+}
+
+/// The next line without its end.
+fn line(reader: &mut impl BufRead) -> Result<Option<String>, std::io::Error> {
+    let mut bytes = Vec::new();
+    reader
+        .by_ref()
+        .take(LONGEST)
+        .read_until(b'\n', &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if bytes.pop_if(|byte| *byte == b'\n').is_none() && bytes.len() as u64 == LONGEST {
+        return Err(std::io::Error::other("a line without an end"));
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Whether a field says this; a neuron without a place has fields that are no whole number.
+fn same(field: &str, expected: &str) -> bool {
+    match expected {
+        "" => field.parse::<u64>().is_err(),
+        _ => field == expected,
+    }
+}
+
+fn in_words(field: &str) -> &str {
+    match field {
+        "" => "nothing",
+        _ => field,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(table: &str, known: &Known) -> (Option<usize>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("neurons.tsv");
+        std::fs::write(&path, table).unwrap();
+        let mut lines = Vec::new();
+        let mut print = |line: &str| lines.push(line.to_owned());
+        let rows = check(&mut Report::new(&mut print), &path, "neurons.tsv", known);
+        (rows, lines)
+    }
+
+    fn table(rows: &[[&str; 16]]) -> String {
+        let lines = [COLUMNS]
+            .iter()
+            .chain(rows)
+            .map(|row| row.join("\t") + "\n");
+        lines.collect()
+    }
+
+    fn known() -> Traces {
+        Traces {
+            spikes: None,
+            counts: Some(vec![7, 0]),
+            xyz: None,
+            source_row: Some(vec![4, 5]),
+            model_noise_level: Some(vec![2, 8]),
+            neurons: 2,
+        }
+    }
+
+    const ROWS: [[&str; 16]; 2] = [
+        [
+            "0", "4", "1.0", "2.0", "3.0", "1", "9", "8", "2.2", "2", "100.0", "0", "7.5", "7",
+            "0.0", "",
+        ],
+        [
+            "1", "5", "nan", "2.0", "3.0", "", "", "", "8.1", "8", "100.0", "0", "0.1", "0", "0.0",
+            "dead",
+        ],
+    ];
+
+    #[test]
+    fn rule_9_6_a_table_that_says_what_traces_say_has_no_difference() {
+        let place = Place {
+            plane: 1,
+            row: 9,
+            column: 8,
+        };
+        let traces = known();
+        let known = Known {
+            traces: Some(&traces),
+            places: Some(&[Some(place), None]),
+        };
+        assert_eq!(checked(&table(&ROWS), &known), (Some(2), vec![]));
+    }
+
+    #[test]
+    fn rule_9_6_a_table_that_says_something_else_is_named() {
+        let place = Place {
+            plane: 1,
+            row: 9,
+            column: 8,
+        };
+        let traces = known();
+        let known = Known {
+            traces: Some(&traces),
+            places: Some(&[Some(place), Some(place)]),
+        };
+        let mut rows = ROWS;
+        rows[1][13] = "3";
+        let (_, lines) = checked(&table(&rows), &known);
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(
+            lines[3],
+            "neurons.tsv: spikes of neuron 1: expected 0, found 3 (rule 9.4; 1 of 2 rows differ)"
+        );
+        assert!(
+            lines[0].contains("plane of neuron 1: expected 1, found nothing"),
+            "{lines:?}"
+        );
+
+        let (_, lines) = checked(&table(&ROWS[..1]), &known);
+        assert_eq!(
+            lines,
+            ["neurons.tsv: expected 2 rows, as there are neurons, found 1 (rule 9.4)"]
+        );
+        for damaged in [
+            "",
+            "index\tx\n",
+            &"x".repeat(1 << 17),
+            &(table(&[]) + "0\t1\n"),
+        ] {
+            let (rows, lines) = checked(damaged, &known);
+            assert_eq!((rows, lines.len()), (None, 1), "{lines:?}");
+        }
+    }
+}

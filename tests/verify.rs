@@ -1,0 +1,724 @@
+//! `spikegrid-mpi verify` (rule 9.6) on whole outputs: all well, then one kind of damage after the other.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use common::{Job, PROGRAM, Run, Workbench, alone};
+use hdf5::{File, H5Type};
+use ndarray::s;
+
+const GRIDS: &str = "subject_1/preaugmented_grids.h5";
+const METADATA: &str = "subject_1/metadata.h5";
+const TRACES: &str = "subject_1/traces.h5";
+const COMBINED: &str = "combined_metadata.h5";
+
+/// An output of two subjects with traces.
+fn output() -> &'static Path {
+    static OUTPUT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = OUTPUT.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        run(&path, &["--save_traces"]);
+        (folder, path)
+    });
+    path
+}
+
+/// A program that is started gets the HDF5 files that another thread of this test has open, with their locks. So either programs
+/// are started or files are changed.
+fn alone_with_files() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn finish(command: Command) -> Run {
+    let lock = alone_with_files();
+    let job = Job::start(command);
+    drop(lock);
+    job.ends_within(60)
+}
+
+fn run(output: &Path, more: &[&str]) {
+    run_on(1, &Workbench::get().raw(), output, more);
+}
+
+fn run_on(ranks: usize, raw: &Path, output: &Path, more: &[&str]) {
+    let command = Workbench::get().mpirun(ranks, raw, output, more);
+    finish(command).expect(0);
+}
+
+/// A copy of the output, to be damaged.
+struct Copy(tempfile::TempDir);
+
+impl Copy {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(output(), folder.path());
+        Self(folder)
+    }
+
+    /// Damages it, while no program is started.
+    fn damage(&self, damage: impl FnOnce(&Self)) {
+        let _lock = alone_with_files();
+        damage(self);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn open(&self, name: &str) -> File {
+        File::open_rw(self.path(name)).unwrap()
+    }
+
+    fn remove(&self, name: &str) {
+        std::fs::remove_file(self.path(name)).unwrap();
+    }
+
+    /// Changes one value of a dataset with two axes or one.
+    fn change<T: H5Type + Clone>(&self, name: &str, dataset: &str, at: &[usize], value: T) {
+        let file = self.open(name);
+        let dataset = file.dataset(dataset).unwrap();
+        let value = ndarray::arr0(value).into_dyn();
+        match *at {
+            [row, column] => dataset.write_slice(&value, s![row, column]),
+            [place] => dataset.write_slice(&value, s![place]),
+            _ => unreachable!("two axes or one"),
+        }
+        .unwrap();
+    }
+
+    fn verify(&self) -> Run {
+        verify(&[self.0.path()])
+    }
+
+    fn against_undamaged(&self) -> Run {
+        verify(&[self.0.path(), Path::new("--against"), output()])
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+fn verify(arguments: &[&Path]) -> Run {
+    let mut command = Command::new(PROGRAM);
+    command.arg("verify").args(arguments);
+    finish(command)
+}
+
+/// Verify ends with status 1, and one of its lines has all of these words.
+fn finds(run: Run, words: &[&str]) {
+    let run = run.expect(1);
+    let all = |line: &str| words.iter().all(|word| line.contains(word));
+    assert!(
+        run.stdout.lines().any(all),
+        "no line with {words:?} in:\n{}",
+        run.stdout
+    );
+}
+
+/// Damages the output, and expects one line of verify to have these words.
+fn damaged(damage: impl FnOnce(&Copy), words: &[&str]) {
+    let copy = Copy::new();
+    copy.damage(damage);
+    finds(copy.verify(), words);
+}
+
+/// Changes a pixel of the grids.
+fn set_pixel(copy: &Copy, [frame, plane, row, column]: [usize; 4], to: impl Fn(u8) -> u8) {
+    let file = copy.open(GRIDS);
+    let grids = file.dataset("grids").unwrap();
+    let place = s![frame, plane, row, column];
+    let before = grids.read_slice::<u8, _, ndarray::Ix0>(place).unwrap();
+    grids.write_slice(&before.mapv(to), place).unwrap();
+}
+
+#[test]
+fn rule_9_6_an_output_that_keeps_the_rules_is_verified() {
+    let verified = verify(&[output()]).expect(0);
+    for subject in ["subject_1", "subject_2"] {
+        let line = format!(
+            "{subject}: 90 neurons × 700 frames, 3 planes: as rules 6 to 8 say (recomputed from traces.h5)"
+        );
+        assert!(verified.stdout.contains(&line), "{}", verified.stdout);
+    }
+    assert!(
+        verified
+            .stdout
+            .ends_with("2 subjects verified, 0 with differences; 0 differences in all\n")
+    );
+    let copy = Copy::new();
+    copy.remove(TRACES);
+    copy.remove("subject_2/traces.h5");
+    let verified = copy.verify().expect(0);
+    assert!(
+        verified
+            .stdout
+            .contains("as far as can be told without traces.h5"),
+        "{}",
+        verified.stdout
+    );
+}
+
+#[test]
+fn rule_9_6_nothing_to_verify_is_status_2() {
+    let folder = tempfile::tempdir().unwrap();
+    verify(&[folder.path()])
+        .expect(2)
+        .says(&["holds no subject"]);
+    let nowhere = folder.path().join("nowhere");
+    verify(&[&nowhere])
+        .expect(2)
+        .says(&["nowhere", "expected an output folder"]);
+    verify(&[output(), Path::new("--against"), &nowhere])
+        .expect(2)
+        .says(&["nowhere"]);
+    alone(&["verify"]).expect(2).says(&["OUTPUT_DIR"]);
+}
+
+#[test]
+fn rule_9_6_pixels_and_markers() {
+    let flip = |pixel: u8| 1 - pixel;
+    damaged(
+        |copy| set_pixel(copy, [5, 1, 100, 60], flip),
+        &[
+            GRIDS,
+            "grids[5, 1, 100, 60]",
+            "expected",
+            "traces.h5",
+            "rule 7.2; 1 pixel in 1 of 2,100 planes",
+        ],
+    );
+    let marker = &[
+        GRIDS,
+        "grids[699, 0, 1, 127]",
+        "expected 1 (the marker), found 0",
+        "rule 7.2",
+    ];
+    let value = &[
+        GRIDS,
+        "grids[0, 0, 255, 0]",
+        "expected 0 or 1, found 7",
+        "rule 8.1",
+    ];
+    damaged(|copy| set_pixel(copy, [699, 0, 1, 127], flip), marker);
+    damaged(|copy| set_pixel(copy, [0, 0, 255, 0], |_| 7), value);
+    // Both are seen without traces, too.
+    let copy = Copy::new();
+    copy.remove(TRACES);
+    copy.damage(|copy| {
+        set_pixel(copy, [699, 0, 1, 127], flip);
+        set_pixel(copy, [0, 0, 255, 0], |_| 7);
+    });
+    finds(copy.verify(), marker);
+    finds(copy.verify(), value);
+}
+
+#[test]
+fn rule_9_6_planes_that_were_never_stored() {
+    damaged(
+        |copy| {
+            let file = copy.open(GRIDS);
+            let grids = file.dataset("grids").unwrap();
+            let new = file
+                .new_dataset::<u8>()
+                .shape((700, 3, 256, 128))
+                .chunk((1, 1, 256, 128));
+            let new = new.deflate(1).create("new").unwrap();
+            for frame in (0..700).filter(|frame| *frame != 3) {
+                let place = s![frame, .., .., ..];
+                let planes = grids.read_slice::<u8, _, ndarray::Ix3>(place).unwrap();
+                new.write_slice(&planes, place).unwrap();
+            }
+            file.unlink("grids").unwrap();
+            file.relink("new", "grids").unwrap();
+        },
+        &[
+            GRIDS,
+            "grids[3, 0]",
+            "never stored",
+            "rule 8.1; 3 of 2,100 planes",
+        ],
+    );
+}
+
+#[test]
+fn rule_9_6_grids_that_are_stored_in_another_way() {
+    damaged(
+        |copy| {
+            let file = copy.open(GRIDS);
+            let pixels = file.dataset("grids").unwrap().read_raw::<u8>().unwrap();
+            file.unlink("grids").unwrap();
+            let new = file
+                .new_dataset::<u8>()
+                .shape((700, 3, 256, 128))
+                .create("grids");
+            new.unwrap().write_raw(&pixels).unwrap();
+        },
+        &[
+            GRIDS,
+            "expected chunks (1, 1, 256, 128), gzip level 1, found no chunks",
+            "rule 8.1",
+        ],
+    );
+}
+
+#[test]
+fn rule_9_6_split() {
+    let is_train = |name| move |copy: &Copy| copy.change(name, "is_train", &[3], 2_u8);
+    for name in [GRIDS, METADATA] {
+        damaged(
+            is_train(name),
+            &[name, "is_train[3]", "found 2", "rule 6.1; 1 of 700 values"],
+        );
+    }
+    damaged(
+        |copy| copy.change(METADATA, "train_timepoints", &[1], 0_i64),
+        &[METADATA, "train_timepoints[1]", "found 0", "rule 8.2"],
+    );
+    // Of another seed.
+    damaged(
+        |copy| {
+            let file = copy.open(GRIDS);
+            file.attr("seed").unwrap().write_scalar(&1_i64).unwrap();
+        },
+        &[GRIDS, "is_train[0]", "rule 6.1; 660 of 700 values differ"],
+    );
+    // The seed is not there: both files still have to say the same.
+    damaged(
+        |copy| {
+            copy.open(GRIDS).delete_attr("seed").unwrap();
+            copy.change(METADATA, "is_train", &[9], 2_u8);
+        },
+        &[METADATA, "is_train[9]", "found 2"],
+    );
+}
+
+#[test]
+fn rule_9_6_datasets_and_attributes_of_the_grids_file() {
+    damaged(
+        |copy| copy.change(GRIDS, "timepoint_indices", &[699], 0_i32),
+        &[
+            GRIDS,
+            "timepoint_indices[699]: expected 699, found 0",
+            "rule 8.1",
+        ],
+    );
+    for (name, expected) in [
+        ("seed", "an i64"),
+        ("config", "JSON"),
+        ("num_z_planes", "3"),
+    ] {
+        damaged(
+            |copy| copy.open(GRIDS).delete_attr(name).unwrap(),
+            &[
+                GRIDS,
+                &format!("attribute {name}"),
+                expected,
+                "no such attribute",
+                "rule 8.1",
+            ],
+        );
+    }
+    damaged(
+        |copy| {
+            let file = copy.open(GRIDS);
+            file.attr("window_sec")
+                .unwrap()
+                .write_scalar(&31.0)
+                .unwrap();
+        },
+        &[
+            GRIDS,
+            "attribute config, window_sec: expected 31.0, found 30.0",
+            "rule 8.1",
+        ],
+    );
+    damaged(
+        |copy| {
+            let [from, to] = ["subject_1", "subject_7"].map(|name| copy.path(name));
+            std::fs::rename(from, to).unwrap();
+        },
+        &[
+            "subject_7/preaugmented_grids.h5",
+            "attribute subject",
+            "\"subject_7\"",
+            "\"subject_1\"",
+        ],
+    );
+}
+
+#[test]
+fn rule_9_6_metadata() {
+    damaged(
+        |copy| copy.change(METADATA, "z_values", &[1], 12345.0),
+        &[
+            METADATA,
+            "z_values[1]",
+            "found 12345.0",
+            "rule 7.1; 1 of 3 values",
+        ],
+    );
+    damaged(
+        |copy| {
+            copy.remove(TRACES);
+            copy.change(METADATA, "z_values", &[1], -1e9);
+        },
+        &[METADATA, "z_values[1]: expected more than", "rule 8.2"],
+    );
+    damaged(
+        |copy| copy.open(METADATA).unlink("z_values").unwrap(),
+        &[
+            METADATA,
+            "z_values: expected f64 (3,), found no such dataset",
+            "rule 8.2",
+        ],
+    );
+    damaged(
+        |copy| {
+            let file = copy.open(METADATA);
+            file.unlink("is_train").unwrap();
+            let data = file.new_dataset_builder().with_data(&[1_i32; 700]);
+            data.create("is_train").unwrap();
+        },
+        &[METADATA, "is_train: expected u8 (700,), found i32 (700,)"],
+    );
+    damaged(
+        |copy| copy.remove(METADATA),
+        &[METADATA, "no such file", "rule 8.2"],
+    );
+}
+
+#[test]
+fn rule_9_6_spikes_follow_from_rates_and_seed() {
+    let copy = Copy::new();
+    copy.damage(|copy| {
+        let spikes = copy.open(TRACES).dataset("spikes").unwrap();
+        let spikes = spikes.read_2d::<u8>().unwrap();
+        copy.change(TRACES, "spikes", &[12, 300], 1 - spikes[[12, 300]]);
+    });
+    finds(
+        copy.verify(),
+        &[
+            TRACES,
+            "spikes[12, 300]",
+            "of the rate",
+            "rules 5.1 and 5.2; 1 of 63,000 values",
+        ],
+    );
+    finds(
+        copy.verify(),
+        &[GRIDS, "grids[300, ", "traces.h5", "rule 7.2; 1 pixel"],
+    );
+    damaged(
+        |copy| copy.change(TRACES, "spikes", &[0, 0], 9_u8),
+        &[TRACES, "spikes[0, 0]: expected 0 or 1, found 9", "rule 8.5"],
+    );
+    damaged(
+        |copy| copy.open(TRACES).unlink("noise_level").unwrap(),
+        &[
+            TRACES,
+            "noise_level: expected f32 (90,), found no such dataset",
+            "rule 8.5",
+        ],
+    );
+}
+
+#[test]
+fn rule_9_6_neurons_in_another_order() {
+    damaged(
+        |copy| {
+            let file = copy.open(TRACES);
+            let rate = file.dataset("spike_rate").unwrap();
+            let mut rates = rate.read_2d::<f32>().unwrap();
+            let (mut first, mut last) = rates.multi_slice_mut((s![0, ..], s![89, ..]));
+            first.zip_mut_with(&mut last, |a, b| std::mem::swap(a, &mut b.clone()));
+            rate.write(&rates).unwrap();
+        },
+        &[TRACES, "spikes[0, ", "rules 5.1 and 5.2"],
+    );
+}
+
+#[test]
+fn rule_9_6_damaged_files_are_a_line() {
+    for name in [GRIDS, METADATA, TRACES, COMBINED] {
+        let cut = |copy: &Copy| {
+            let bytes = std::fs::read(copy.path(name)).unwrap();
+            std::fs::write(copy.path(name), &bytes[..bytes.len() / 2]).unwrap();
+        };
+        damaged(cut, &[name, "expected an HDF5 file", "cannot be read"]);
+        damaged(
+            |copy| std::fs::write(copy.path(name), "").unwrap(),
+            &[name, "expected an HDF5 file"],
+        );
+    }
+    damaged(
+        |copy| {
+            // In the middle of the compressed planes.
+            let mut bytes = std::fs::read(copy.path(GRIDS)).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle..middle + 400].fill(0xff);
+            std::fs::write(copy.path(GRIDS), bytes).unwrap();
+        },
+        &[GRIDS, "grids["],
+    );
+}
+
+#[test]
+fn rule_9_6_whatever_bit_is_flipped_verify_comes_to_an_end() {
+    const FLIPS: usize = 12;
+    for name in [GRIDS, METADATA, TRACES, COMBINED] {
+        let copy = Copy::new();
+        let whole = std::fs::read(copy.path(name)).unwrap();
+        for flip in 0..FLIPS {
+            // Most of the structure is at the beginning.
+            let byte = (whole.len() - 1).min(flip * flip * 97 + 7 * flip);
+            let mut bytes = whole.clone();
+            bytes[byte] ^= 1 << (flip % 8);
+            std::fs::write(copy.path(name), bytes).unwrap();
+            let status = copy.verify().status;
+            assert!(
+                [0, 1].contains(&status),
+                "{name}, byte {byte}: status {status}"
+            );
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn rule_9_6_a_fifo_is_not_opened() {
+    for name in [
+        GRIDS,
+        METADATA,
+        TRACES,
+        COMBINED,
+        "subject_1/subject_1_visualization.pdf",
+    ] {
+        damaged(
+            |copy| {
+                copy.remove(name);
+                let made = Command::new("mkfifo").arg(copy.path(name)).status();
+                assert!(made.unwrap().success());
+            },
+            &[name, "no regular file"],
+        );
+    }
+}
+
+#[test]
+fn rule_9_6_figures_and_what_was_left_over() {
+    let pdf = "subject_1/subject_1_visualization.pdf";
+    damaged(
+        |copy| copy.remove(pdf),
+        &[pdf, "expected a PDF, found no such file", "rule 8.3"],
+    );
+    damaged(
+        |copy| {
+            let bytes = std::fs::read(copy.path(pdf)).unwrap();
+            std::fs::write(copy.path(pdf), &bytes[..bytes.len() / 2]).unwrap();
+        },
+        &[pdf, "expected a PDF", "cut", "rule 8.3"],
+    );
+    for name in [
+        "subject_1/.traces.h5.partial",
+        "subject_1/.journal-0-0",
+        ".report.json.partial",
+    ] {
+        damaged(
+            |copy| std::fs::write(copy.path(name), "x").unwrap(),
+            &[name, "rule 8.7"],
+        );
+    }
+    damaged(
+        |copy| {
+            copy.remove(GRIDS);
+            std::fs::write(copy.path("subject_1/.journal-0-1"), "x").unwrap();
+        },
+        &[GRIDS, "interrupted run", ".journal-0-1", "rule 8.7"],
+    );
+}
+
+#[test]
+fn rule_9_6_combined_metadata() {
+    damaged(
+        |copy| copy.change(COMBINED, "subject_2/is_train", &[4], 2_u8),
+        &[
+            COMBINED,
+            "subject_2/is_train[4]",
+            "as in subject_2/metadata.h5, found 2",
+            "rule 8.4",
+        ],
+    );
+    damaged(
+        |copy| copy.open(COMBINED).unlink("subject_2").unwrap(),
+        &[
+            COMBINED,
+            "subject_2: expected a group, found none",
+            "rule 8.4",
+        ],
+    );
+    damaged(
+        |copy| drop(copy.open(COMBINED).create_group("subject_3").unwrap()),
+        &[COMBINED, "subject_3", "rule 8.4"],
+    );
+    damaged(
+        |copy| copy.remove(COMBINED),
+        &[COMBINED, "spikegrid-mpi combine", "rule 8.4"],
+    );
+}
+
+#[test]
+fn rule_9_6_table_of_neurons() {
+    // Its columns are tested beside the code; here only that it is found.
+    damaged(
+        |copy| std::fs::write(copy.path("subject_1/neurons.tsv"), "index\n0\n").unwrap(),
+        &[
+            "subject_1/neurons.tsv",
+            "the columns index, source_row",
+            "rule 9.4",
+        ],
+    );
+}
+
+#[test]
+fn rule_9_6_equal_outputs_are_equal_against_each_other() {
+    let copy = Copy::new();
+    let compared = copy.against_undamaged().expect(0);
+    assert!(
+        compared
+            .stdout
+            .contains("(preaugmented_grids.h5, metadata.h5, traces.h5)"),
+        "{}",
+        compared.stdout
+    );
+    // A pixel that is written again: other bytes, the same values.
+    copy.damage(|copy| {
+        set_pixel(copy, [5, 1, 100, 60], |pixel| 1 - pixel);
+        set_pixel(copy, [5, 1, 100, 60], |pixel| 1 - pixel);
+    });
+    copy.against_undamaged().expect(0);
+    // Neither ranks, threads nor paths count.
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    let flags = [
+        "--save_traces",
+        "--workers",
+        "2",
+        "--batch_size",
+        "17",
+        "--num_neurons",
+        "3",
+    ];
+    run_on(2, &Workbench::get().raw(), &other, &flags);
+    verify(&[&other, Path::new("--against"), output()]).expect(0);
+}
+
+#[test]
+fn rule_9_6_each_difference_against_another_output_is_a_line() {
+    let against = |damage: &dyn Fn(&Copy), words: &[&str]| {
+        let copy = Copy::new();
+        copy.damage(damage);
+        finds(copy.against_undamaged(), words);
+    };
+    against(
+        &|copy| set_pixel(copy, [5, 1, 100, 60], |_| 3),
+        &[
+            GRIDS,
+            "grids[5, 1, 100, 60]",
+            "as in",
+            "found 3",
+            "1 of 68,812,800 values differ",
+        ],
+    );
+    against(
+        &|copy| copy.change(TRACES, "dff", &[2, 9], f32::NAN),
+        &[
+            TRACES,
+            "dff[2, 9]",
+            "found NaN",
+            "1 of 63,000 values differ",
+        ],
+    );
+    against(
+        &|copy| copy.change(TRACES, "cell_xyz", &[2, 0], -0.5),
+        &[TRACES, "cell_xyz[2, 0]", "found -0.5"],
+    );
+    against(
+        &|copy| copy.change(COMBINED, "subject_1/z_values", &[0], -0.5),
+        &[COMBINED, "subject_1/z_values[0]", "found -0.5"],
+    );
+    against(
+        &|copy| copy.remove(TRACES),
+        &[TRACES, "expected a file", "found no such file"],
+    );
+    against(
+        &|copy| copy.open(METADATA).unlink("is_train").unwrap(),
+        &[
+            METADATA,
+            "is_train: expected u8 (700,), found no such dataset",
+        ],
+    );
+    against(
+        &|copy| std::fs::remove_dir_all(copy.path("subject_2")).unwrap(),
+        &["subject_2: expected a complete subject", "found none"],
+    );
+    against(
+        &|copy| std::fs::write(copy.path(METADATA), "no HDF5").unwrap(),
+        &[METADATA, "expected an HDF5 file"],
+    );
+}
+
+#[test]
+fn rule_9_6_another_seed_is_found_against_another_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    run(&other, &["--save_traces", "--seed", "7"]);
+    verify(&[&other]).expect(0);
+    let run = verify(&[&other, Path::new("--against"), output()]).expect(1);
+    for words in [
+        &["attribute seed: expected 42, as in", "found 7", "rule 8.7"][..],
+        &["traces.h5: spikes[", "rule 8.6"],
+        &["preaugmented_grids.h5: grids["],
+    ] {
+        let all = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(run.stdout.lines().any(all), "{words:?}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn rule_9_6_neurons_without_a_coordinate() {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("raw");
+    common::copy_subject(
+        &Workbench::get().raw().join("subject_1"),
+        &raw.join("subject_1"),
+    );
+    let mut z = 0.0;
+    Copy::new().damage(|copy| {
+        let positions = copy.open(TRACES).dataset("cell_xyz").unwrap();
+        z = positions.read_2d::<f64>().unwrap()[[5, 2]];
+    });
+    let path = raw.join("subject_1/data_full.mat");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes
+        .windows(8)
+        .position(|bytes| bytes == z.to_le_bytes())
+        .unwrap();
+    bytes[at..at + 8].copy_from_slice(&f64::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let out = folder.path().join("out");
+    run_on(1, &raw, &out, &["--save_traces"]);
+    verify(&[&out]).expect(0);
+}
