@@ -246,7 +246,11 @@ impl Coordinator {
             true => report.work_units_from_journal += 1,
             false => open.computed_neurons += neurons.len(),
         }
-        open.neurons_with_gaps += summary.neurons_with_gaps;
+        let gaps = summary
+            .facts
+            .iter()
+            .filter(|facts| facts.frames_without_rate > 0);
+        open.neurons_with_gaps += gaps.count();
         open.plotted.extend(summary.plotted);
         self.progress.computed(
             &open.plan.name,

@@ -12,8 +12,10 @@
 
 pub mod baseline;
 pub mod cascade;
+pub mod facts;
 pub mod findings;
 pub mod grid;
+mod median;
 pub mod slab;
 pub mod spikes;
 pub mod split;

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::RepeatedFrames;
+
 /// How a subject of `N` neurons and `T` frames is cut into work units of neighbouring neurons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Units {
@@ -51,12 +53,10 @@ pub struct UnitSummary {
     pub model_noise_level: Vec<i32>,
     /// What was found out about each neuron on the way.
     pub facts: Vec<NeuronFacts>,
-    /// Frames, ascending, in which all neurons of the unit have the same samples as in the frame before.
-    pub repeated_frames: Vec<u32>,
+    /// Frames in which all neurons of the unit have the same samples as in the frame before.
+    pub repeated_frames: RepeatedFrames,
     /// Frames, ascending, in which all neurons of the recording are 0.
     pub blank_frames: Vec<u32>,
-    /// Neurons with frames that have no rate, beside those at the ends.
-    pub neurons_with_gaps: usize,
     /// Spikes of all neurons and frames of the unit.
     pub spikes: u64,
     /// The traces of those neurons that are plotted.
@@ -80,7 +80,7 @@ pub struct NeuronFacts {
     pub f0_median: f32,
     /// Frames with F0 <= 0, where the baseline divides.
     pub f0_not_positive: u32,
-    /// Frames without a rate, beside those at the ends.
+    /// Frames without a rate, beside those at the ends; 0 where the recording is shorter than the network's window.
     pub frames_without_rate: u32,
     /// Sum of its spike probabilities.
     pub expected_spikes: f32,
@@ -110,17 +110,17 @@ impl NeuronFacts {
 pub struct NeuronFlags(u16);
 
 impl NeuronFlags {
-    /// Its samples are all equal.
+    /// Its samples are all equal, those of blank frames apart.
     pub const DEAD: Self = Self(1);
-    /// It has no sample.
+    /// It has no sample, blank frames apart.
     pub const MISSING: Self = Self(1 << 1);
-    /// At least 1 % of its samples are at its largest value.
+    /// At least 1 % of its samples, and at least 5, are at its largest value.
     pub const CLIPPED: Self = Self(1 << 2);
     /// It has samples of exactly 0 below half of the 8th percentile of the others.
     pub const ZEROS: Self = Self(1 << 3);
-    /// Some ΔF/F is beyond 20 on either side.
+    /// Some ΔF/F is beyond 20 on either side, where the baseline divides.
     pub const NEAR_ZERO: Self = Self(1 << 4);
-    /// F0 changes by more than half from the first to the last tenth.
+    /// F0 changes by more than half of it from the first to the last tenth (medians of both), where the baseline divides.
     pub const DRIFT: Self = Self(1 << 5);
 
     /// The flags with their names in `neurons.tsv`.

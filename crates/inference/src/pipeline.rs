@@ -7,8 +7,9 @@ use std::time::Instant;
 use rayon::prelude::*;
 use spikegrid_core::baseline::{DffSettings, SlidingPercentile};
 use spikegrid_core::cascade::PostProcess;
+use spikegrid_core::facts::{self, RepeatedFrames};
 use spikegrid_core::spikes;
-use spikegrid_core::unit::{UnitOutput, UnitSummary};
+use spikegrid_core::unit::{NeuronFacts, UnitOutput, UnitSummary};
 
 use crate::buffer::{into_tensor, into_vec};
 use crate::ensembles::{Chosen, Ensembles, Inference, Processors};
@@ -55,7 +56,7 @@ pub const GPU_UNITS: usize = 3;
 #[derive(Default)]
 struct WorkerScratch {
     baseline: SlidingPercentile,
-    differences: Vec<f32>,
+    medians: Vec<f32>,
     near_spike: Vec<bool>,
 }
 
@@ -63,13 +64,14 @@ struct WorkerScratch {
 #[derive(Clone, Copy)]
 struct Prepared {
     chosen: Chosen,
+    facts: NeuronFacts,
     seconds: f64,
 }
 
 /// A neuron after its spikes are sampled.
 struct Finished {
     inference: Inference,
-    spikes: u32,
+    facts: NeuronFacts,
     seconds: f64,
 }
 
@@ -136,6 +138,27 @@ impl Workers {
     }
 }
 
+impl WorkerScratch {
+    /// Makes ΔF/F in place of the samples of a neuron, `trace` (T,), and notes what they say.
+    fn make_dff(&mut self, recording: &Recording, trace: &mut [f32]) -> NeuronFacts {
+        let Recording {
+            dff: settings,
+            blank_frames,
+            ..
+        } = *recording;
+        let mut facts = NeuronFacts {
+            hash: facts::hash(trace),
+            ..NeuronFacts::default()
+        };
+        settings.leave_out_missing(trace, blank_frames);
+        let blank = blank_frames.partition_point(|&frame| (frame as usize) < trace.len());
+        facts.note_samples(trace, blank);
+        let f0 = settings.dff(trace, &mut self.baseline);
+        facts.note_baseline(settings.baseline, f0, trace, &mut self.medians);
+        facts
+    }
+}
+
 fn pool(
     threads: usize,
     name: &'static str,
@@ -160,6 +183,12 @@ impl Pipeline {
     ) -> UnitOutput {
         let count = neurons.len();
         let frames = traces.len().checked_div(count).unwrap_or(0);
+        let Recording {
+            name,
+            dff: settings,
+            blank_frames,
+        } = *recording;
+        let repeated_frames = RepeatedFrames::of(&traces, frames, settings.missing, blank_frames);
         let prepared = self.prepare(workers, recording, &mut traces, frames);
         let (mut dff, mut rates, busy) = self.rates(workers, &prepared, traces, frames);
         if !keep_traces {
@@ -167,19 +196,21 @@ impl Pipeline {
         }
         let mut packed = vec![0; count * spikes::row_bytes(frames)];
         let start = neurons.start;
-        let name = recording.name;
         let finished = self.finish(workers, name, start, &prepared, &mut rates, &mut packed);
         if !keep_traces {
             rates = Vec::new();
         }
         let inferences = finished.iter().map(|neuron| neuron.inference);
+        let facts = finished.iter().map(|neuron| neuron.facts);
         let prepared_sec: f64 = prepared.iter().map(|neuron| neuron.seconds).sum();
         let finished_sec: f64 = finished.iter().map(|neuron| neuron.seconds).sum();
         let summary = UnitSummary {
             noise_level: inferences.clone().map(|of| of.noise_level).collect(),
             model_noise_level: inferences.clone().map(|of| of.model_noise_level).collect(),
-            neurons_with_gaps: inferences.filter(|of| of.frames_without_rate > 0).count(),
-            spikes: finished.iter().map(|neuron| u64::from(neuron.spikes)).sum(),
+            spikes: facts.clone().map(|of| u64::from(of.spikes)).sum(),
+            facts: facts.collect(),
+            repeated_frames,
+            blank_frames: blank_frames.to_vec(),
             compute_sec: prepared_sec + busy + finished_sec,
             ..UnitSummary::default()
         };
@@ -203,12 +234,10 @@ impl Pipeline {
         let one = |trace: &mut [f32]| {
             let start = Instant::now();
             let scratch = &mut *workers.scratch();
-            let blank_frames = recording.blank_frames;
-            recording
-                .dff
-                .apply(trace, blank_frames, &mut scratch.baseline);
+            let facts = scratch.make_dff(recording, trace);
             Prepared {
-                chosen: self.ensembles.choose(trace, &mut scratch.differences),
+                chosen: self.ensembles.choose(trace, &mut scratch.medians),
+                facts,
                 seconds: start.elapsed().as_secs_f64(),
             }
         };
@@ -255,10 +284,14 @@ impl Pipeline {
             let near_spike = &mut workers.scratch().near_spike;
             let chosen = prepared[row].chosen;
             let inference = self.ensembles.finish(chosen, &self.post, rate, near_spike);
+            let mut facts = prepared[row].facts;
+            facts.frames_without_rate = inference.frames_without_rate as u32;
+            facts.note_rates(rate);
             let mut generator = spikes::generator(self.seed, subject, (first + row) as u64);
+            facts.spikes = spikes::sample(rate, &mut generator, packed);
             Finished {
                 inference,
-                spikes: spikes::sample(rate, &mut generator, packed),
+                facts,
                 seconds: start.elapsed().as_secs_f64(),
             }
         };

@@ -43,6 +43,11 @@ impl DffSettings {
         scratch: &'a mut SlidingPercentile,
     ) -> &'a [f32] {
         self.leave_out_missing(trace, blank_frames);
+        self.dff(trace, scratch)
+    }
+
+    /// The second half of [`Self::apply`]: from samples of which the missing ones are NaN to ΔF/F.
+    pub fn dff<'a>(&self, trace: &mut [f32], scratch: &'a mut SlidingPercentile) -> &'a [f32] {
         if self.scale != 1.0 {
             for sample in &mut *trace {
                 *sample = (f64::from(*sample) * self.scale) as f32;
@@ -53,8 +58,9 @@ impl DffSettings {
         f0
     }
 
-    /// Makes NaN of the samples that `missing` names and of those of blank frames. What is not finite is missing in any case.
-    fn leave_out_missing(&self, trace: &mut [f32], blank_frames: &[u32]) {
+    /// The first half of [`Self::apply`]: makes NaN of the samples that `missing` names and of those of blank frames. What is not
+    /// finite is missing in any case.
+    pub fn leave_out_missing(&self, trace: &mut [f32], blank_frames: &[u32]) {
         if let Some(missing) = self.missing {
             for sample in trace.iter_mut().filter(|sample| **sample == missing) {
                 *sample = f32::NAN;

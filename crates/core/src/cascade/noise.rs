@@ -1,5 +1,7 @@
 //! Noise level of a neuron (rule 4.3).
 
+use crate::median::median;
+
 /// Noise level `100 · median |x[t+1] - x[t]| / sqrt(rate)` of a trace, in % of ΔF/F per square root of Hz.
 ///
 /// `dff` is ΔF/F of one neuron (T), `sampling_rate` the model's in Hz. Differences with a NaN don't count; NaN if none
@@ -17,21 +19,6 @@ pub fn noise_level(dff: &[f32], sampling_rate: f64, differences: &mut Vec<f32>) 
         return f32::NAN;
     };
     (100.0 * f64::from(median) / sampling_rate.sqrt()) as f32
-}
-
-/// Median of `values`, the mean of the two middle ones for an even count; None of none. Reorders `values`.
-fn median(values: &mut [f32]) -> Option<f32> {
-    if values.is_empty() {
-        return None;
-    }
-    let half = values.len() / 2;
-    let odd = values.len() % 2 == 1;
-    let (lower, &mut upper, _) = values.select_nth_unstable_by(half, f32::total_cmp);
-    if odd {
-        return Some(upper);
-    }
-    let below = lower.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    Some((below + upper) / 2.0)
 }
 
 /// Index of the level nearest to `noise`: of two equally near ones the lower, for NaN the first (rule 4.3).

@@ -27,7 +27,7 @@ use spikegrid_core::unit::{UnitSummary, Units};
 
 use super::provenance::{Provenance, describe, differences};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const PREFIX: &str = ".journal-";
 /// The unit of the record that holds the key.
 const KEY: u64 = u64::MAX;
@@ -186,6 +186,7 @@ impl Journal {
         let summary = &found.summary;
         let whole = summary.noise_level.len() == neurons.len()
             && summary.model_noise_level.len() == neurons.len()
+            && summary.facts.len() == neurons.len()
             && found.spikes.len() == neurons.len() * bytes
             && found.traces_checksum.is_some() == traces
             && summary.plotted.iter().all(|plotted| {
@@ -374,7 +375,7 @@ fn sync_regularly(file: &File, stopped: &Receiver<()>) {
 mod tests {
     use spikegrid_core::baseline::Baseline;
     use spikegrid_core::cascade::Threshold;
-    use spikegrid_core::unit::PlottedNeuron;
+    use spikegrid_core::unit::{NeuronFacts, PlottedNeuron};
 
     use super::*;
 
@@ -409,6 +410,7 @@ mod tests {
             summary: UnitSummary {
                 noise_level: vec![unit as f32; neurons.len()],
                 model_noise_level: vec![2; neurons.len()],
+                facts: vec![NeuronFacts::default(); neurons.len()],
                 plotted: plotted
                     .map(|&neuron| PlottedNeuron {
                         neuron,
