@@ -15,7 +15,7 @@ use spikegrid_core::cascade::convolution::Convolution;
 use spikegrid_core::cascade::features::Features;
 use spikegrid_core::cascade::weights::Layer;
 use spikegrid_core::cascade::winograd::{Filter, FilterAndPool, Fours, Late};
-use spikegrid_core::grid::{Layout, PLANE_BYTES};
+use spikegrid_core::grid::PLANE_BYTES;
 use spikegrid_core::spikes;
 
 /// Frames of a tile.
@@ -116,7 +116,7 @@ fn rasterise(criterion: &mut Criterion) {
     let mut grids = vec![0_u8; FRAMES * PLANES * PLANE_BYTES];
     group.throughput(Throughput::Bytes(grids.len() as u64));
     for neurons in [10_000, 100_000] {
-        let layout = Layout::new(&data::positions(neurons, PLANES));
+        let layout = data::layout(neurons, PLANES);
         let spikes = data::bits(neurons, 0.03);
         group.bench_function(
             BenchmarkId::from_parameter(format!("{neurons} neurons")),

@@ -28,7 +28,9 @@ def split_mask(frames, ratio, seed):
 
 def grid_frames(xyz, spikes):
     """Rules 2.5, 7.1 and 7.2: yields the grid of each frame."""
-    xyz = np.nan_to_num(np.asarray(xyz, np.float64), nan=0.0)
+    xyz = np.asarray(xyz, np.float64)
+    placed = ~np.isnan(xyz).any(axis=1)
+    xyz, spikes = xyz[placed], spikes[placed]
     level = np.rint(xyz[:, 2] * 1000) / 1000
     planes, plane = np.unique(level, return_inverse=True)
 

@@ -2,6 +2,7 @@
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use spikegrid_core::grid::{Layout, PlaneRule};
 
 /// ΔF/F of `neurons` neurons, (N, T): noise of CASCADE's levels 2 to 19 in turn, and a transient now and then.
 pub(crate) fn dff(neurons: usize, frames: usize, rate_hz: f64) -> Vec<f32> {
@@ -49,8 +50,13 @@ pub(crate) fn bits(bytes: usize, probability: f64) -> Vec<u8> {
     }
 }
 
+/// `neurons` cells on `planes` z-planes.
+pub(crate) fn layout(neurons: usize, planes: usize) -> Layout {
+    Layout::new(&positions(neurons, planes), PlaneRule::Levels).expect("levels")
+}
+
 /// Positions of `neurons` cells on `planes` z-planes, (N, 3).
-pub(crate) fn positions(neurons: usize, planes: usize) -> Vec<[f64; 3]> {
+fn positions(neurons: usize, planes: usize) -> Vec<[f64; 3]> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
     (0..neurons)
         .map(|neuron| {

@@ -9,7 +9,7 @@ use pulp::Arch;
 use spikegrid_core::baseline::{self, Baseline, SlidingPercentile, Window};
 use spikegrid_core::cascade::span::Span;
 use spikegrid_core::cascade::{Model, PostProcess};
-use spikegrid_core::grid::{Layout, PLANE_BYTES};
+use spikegrid_core::grid::PLANE_BYTES;
 use spikegrid_core::spikes;
 use spikegrid_files::models;
 use spikegrid_inference::ensembles::{Ensembles, GPU_SAMPLES};
@@ -148,7 +148,7 @@ impl Compute {
     pub(crate) fn rasterise(&mut self, neurons: usize) -> f64 {
         const FRAMES: usize = 512;
         const PIECE: usize = 8;
-        let layout = Layout::new(&data::positions(neurons, PLANES));
+        let layout = data::layout(neurons, PLANES);
         let probability = one_percent(neurons);
         let spikes = data::bits(neurons * FRAMES / 8, probability);
         let mut grids = vec![0_u8; PIECE * PLANES * PLANE_BYTES];

@@ -44,7 +44,7 @@ pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
         frames,
         neurons: NEURONS,
         units: 1,
-        layout: Layout::new(&data::positions(NEURONS, PLANES)),
+        layout: data::layout(NEURONS, PLANES),
         grids: Some(folder.join("grids.h5")),
     };
     for subject in 0..repeats {

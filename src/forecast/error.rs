@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use spikegrid_core::grid::PlaneError;
 use spikegrid_files::crash_trial::CrashingFile;
 use spikegrid_files::input::InputError;
 use thiserror::Error;
@@ -17,6 +18,9 @@ pub enum PlanError {
     /// A recording that cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Positions that make no planes.
+    #[error(transparent)]
+    Planes(#[from] PlaneError),
     /// A file that the HDF5 library does not survive.
     #[error(transparent)]
     CrashingFile(#[from] CrashingFile),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use spikegrid_core::grid::Layout;
+use spikegrid_core::grid::{Layout, PlaneRule};
 use spikegrid_core::slab::Slabs;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::crash_trial;
@@ -96,7 +96,7 @@ impl Recording {
         Ok(Self {
             neurons: found.neurons(),
             frames: found.frames(),
-            planes: Layout::new(&found.positions.xyz).planes(),
+            planes: Layout::new(&found.positions.xyz, PlaneRule::Levels)?.planes(),
             storage: found.storage(),
             bytes: input::fluorescence_bytes(subject) as f64,
         })

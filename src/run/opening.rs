@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use spikegrid_core::baseline::{DffSettings, Window, WindowError};
 use spikegrid_core::findings::{Code, Finding};
-use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
+use spikegrid_core::grid::{COLUMNS, Layout, PlaneRule, ROWS};
 use spikegrid_core::split;
 use spikegrid_core::unit::PlottedNeuron;
 use spikegrid_files::crash_trial;
@@ -100,7 +100,7 @@ impl Opener {
         let source = self.read_source(subject)?;
         let (neurons, frames) = (source.neurons(), source.frames());
         let mut claim = self.claim(subject)?;
-        let layout = Layout::new(&source.positions.xyz);
+        let layout = Layout::new(&source.positions.xyz, PlaneRule::Levels)?;
         let planes = layout.z_values.len();
         let provenance = Provenance {
             input: Some(source.identity.clone()),

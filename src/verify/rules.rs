@@ -65,10 +65,12 @@ pub(super) fn places(
         .collect();
     let axis = |axis: usize| xyz.iter().flatten().map(move |position| position[axis]);
     let [x, y, z] = [0, 1, 2].map(|number| range(axis(number)));
+    // Where all neurons have one z there is nothing to cut.
+    let cut = if z.0 == z.1 { Cut::Levels } else { cut };
     let z_values = match cut {
         Cut::Levels => levels(axis(2)),
         Cut::Count(count) => middles(z, (z.1 - z.0) / count as f64, count),
-        Cut::Step(step) => middles(z, step, ((z.1 - z.0) / step).ceil().max(1.0) as usize),
+        Cut::Step(step) => middles(z, step, slabs_below(z.1, z.0, step) + 1),
     };
     let plane = |of: f64| match cut {
         Cut::Levels => Some(z_values.partition_point(|&level| level < thousandths(of))),
@@ -117,12 +119,12 @@ fn middles((lowest, _): (f64, f64), height: f64, count: usize) -> Vec<f64> {
 
 /// The slab that holds a z; the highest z is in the last.
 fn slab(z: f64, lowest: f64, height: f64, count: usize) -> Option<usize> {
-    let above = if height > 0.0 {
-        (z - lowest) / height
-    } else {
-        0.0
-    };
-    Some((above.floor() as usize).min(count.checked_sub(1)?))
+    Some(slabs_below(z, lowest, height).min(count.checked_sub(1)?))
+}
+
+/// The slabs of one height that end at or below a z. 1e-9 of a slab makes up for z that were rounded.
+fn slabs_below(z: f64, lowest: f64, height: f64) -> usize {
+    (((z - lowest) / height + 1e-9).floor() as usize).min(MOST_SLABS)
 }
 
 /// `floor(((c - min) / (max - min)) * last)`, where a range of 0 is 1.

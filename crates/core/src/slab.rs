@@ -215,6 +215,7 @@ mod tests {
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
     use super::*;
+    use crate::grid::PlaneRule;
 
     #[test]
     fn every_frame_is_in_one_slab_and_slabs_stay_small() {
@@ -245,7 +246,7 @@ mod tests {
         let xyz: Vec<[f64; 3]> = (0..neurons)
             .map(|_| [number(400) as f64, number(300) as f64, number(3) as f64])
             .collect();
-        let layout = Layout::new(&xyz);
+        let layout = Layout::new(&xyz, PlaneRule::Levels).unwrap();
         assert_eq!(layout.planes(), planes);
         let spikes: Vec<u8> = (0..neurons * row_bytes(frames))
             .map(|place| number(256) as u8 >> if place % 5 == 4 { 3 } else { 0 })

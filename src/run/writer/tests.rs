@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use spikegrid_core::grid::Layout;
+use spikegrid_core::grid::{Layout, PlaneRule};
 
 use super::*;
 use crate::run::fake_outbox::FakeOutbox;
@@ -17,7 +17,7 @@ fn job(grids: Option<PathBuf>) -> WriteJob {
         frames: FRAMES,
         neurons: NEURONS,
         units: 3,
-        layout: Layout::new(&xyz),
+        layout: Layout::new(&xyz, PlaneRule::Levels).expect("levels"),
         grids,
     }
 }

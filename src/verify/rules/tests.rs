@@ -69,7 +69,7 @@ fn rule_9_6_places_are_those_of_the_grids_that_are_made() {
             ]
         })
         .collect();
-    let layout = grid::Layout::new(&xyz);
+    let layout = grid::Layout::new(&xyz, grid::PlaneRule::Levels).unwrap();
     let (z_values, found) = places(&xyz, Cut::Levels, Missing::NoPosition);
     assert_eq!(z_values, layout.z_values);
     // Each neuron alone spikes in the frame of its number.
@@ -97,6 +97,39 @@ fn rule_9_6_places_are_those_of_the_grids_that_are_made() {
                 here || is_marker(plane, pixel_of),
                 "{neuron}, {index}"
             );
+        }
+    }
+}
+
+#[test]
+fn rule_9_6_slabs_are_those_of_the_grids_that_are_made() {
+    let mut random = random(2);
+    let mut cloud = |z: &mut dyn FnMut(f64) -> f64| -> Vec<[f64; 3]> {
+        let mut place = || [random() * 700.0, random() * 300.0, z(random())];
+        (0..500).map(|_| place()).collect()
+    };
+    let (continuous, stack) = (
+        cloud(&mut |uniform| uniform * 90.0 - 7.0),
+        cloud(&mut |uniform| (uniform * 12.0).floor() * 0.1),
+    );
+    let flat = cloud(&mut |_| 3.0);
+    for (xyz, step) in [(continuous, 4.0), (stack, 0.1), (flat, 2.0)] {
+        for (cut, rule) in [
+            (Cut::Count(7), grid::PlaneRule::Count(7)),
+            (Cut::Count(300), grid::PlaneRule::Count(300)),
+            (Cut::Step(step), grid::PlaneRule::Step(step)),
+        ] {
+            let layout = grid::Layout::new(&xyz, rule).unwrap();
+            let (z_values, found) = places(&xyz, cut, Missing::NoPosition);
+            assert_eq!(z_values, layout.z_values, "{rule:?}");
+            for (found, made) in found.iter().zip(layout.places()) {
+                let made = made.map(|place| (place.plane, place.row, place.column));
+                assert_eq!(
+                    found.map(|place| (place.plane, place.row, place.column)),
+                    made,
+                    "{rule:?}"
+                );
+            }
         }
     }
 }

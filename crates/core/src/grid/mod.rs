@@ -1,11 +1,19 @@
-//! Cell positions and spikes to grids (rules 7.1 to 7.3).
+//! Cell positions and spikes to grids (rules 2.5 and 7.1 to 7.4).
 //!
-//! Every neuron belongs to one z-plane and one pixel of its 256 × 128 grid. A frame of the grids has a 1 wherever a
+//! Every neuron with a position belongs to one z-plane and one pixel of its 256 × 128 grid. A frame of the grids has a 1 wherever a
 //! neuron spikes, and in the corner of each plane a marker whose length tells the planes apart.
+
+mod collisions;
+mod planes;
+
+pub use collisions::Collisions;
+pub use planes::{MOST_PLANES, PlaneError, PlaneRule};
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+
+use planes::Planes;
 
 /// Rows of a plane, along x.
 pub const ROWS: usize = 256;
@@ -20,11 +28,13 @@ const MARKER_ROWS: usize = 2;
 /// Where each neuron of a subject lies in the grids.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layout {
-    /// z levels of the planes, ascending, in the unit of the positions, (Z,).
+    /// z of the planes, ascending, in the unit of the positions: their levels, or the middles of their slabs, (Z,).
     pub z_values: Vec<f64>,
+    /// Number of neurons, N, those without a position among them.
+    neurons: usize,
     /// Neurons of each plane: plane `p` has `cells[plane_ends[p - 1]..plane_ends[p]]`, (Z,).
     plane_ends: Vec<u32>,
-    /// All neurons, ordered by plane, then by neuron, (N,).
+    /// The neurons that have a position, ordered by plane, then by neuron.
     cells: Vec<Cell>,
 }
 
@@ -35,35 +45,65 @@ struct Cell {
     pixel: u16,
 }
 
-impl Layout {
-    /// Lays out the neurons at `xyz`, (N, 3). NaN coordinates count as 0.
-    pub fn new(xyz: &[[f64; 3]]) -> Self {
-        let axis = |axis: usize| {
-            xyz.iter()
-                .map(move |position| number_or_zero(position[axis]))
-        };
-        let levels: Vec<f64> = axis(2).map(z_level).collect();
-        let mut z_values = levels.clone();
-        z_values.sort_by(f64::total_cmp);
-        z_values.dedup();
+/// Where a neuron lies in the grids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Its z-plane, from 0.
+    pub plane: usize,
+    /// Its row, along x.
+    pub row: usize,
+    /// Its column, along y.
+    pub column: usize,
+}
 
+impl Place {
+    fn new(plane: usize, pixel: u16) -> Self {
+        let pixel = usize::from(pixel);
+        Self {
+            plane,
+            row: pixel / COLUMNS,
+            column: pixel % COLUMNS,
+        }
+    }
+
+    /// Whether the marker of the plane covers the pixel, which is then 1 in all frames (rule 7.2).
+    #[must_use]
+    pub fn is_under_marker(self) -> bool {
+        self.row < MARKER_ROWS && self.column >= COLUMNS - marker_columns(self.plane)
+    }
+}
+
+impl Layout {
+    /// Lays out the neurons at `xyz`, (N, 3). A neuron with a NaN coordinate has no position (rule 2.5): no plane, no pixel, and no
+    /// part in the scaling of the others. If no neuron has one there are no planes.
+    ///
+    /// # Errors
+    /// The rule makes no planes of this range of z, or more than [`MOST_PLANES`] of it.
+    pub fn new(xyz: &[[f64; 3]], rule: PlaneRule) -> Result<Self, PlaneError> {
+        let placed = || {
+            let neurons = (0..).zip(xyz);
+            neurons.filter(|(_, position)| !position.iter().any(|c| c.is_nan()))
+        };
+        let axis = |axis: usize| placed().map(move |(_, position)| position[axis]);
+        let planes = Planes::of(axis(2), rule)?;
         let row = Scale::of(axis(0), ROWS);
         let column = Scale::of(axis(1), COLUMNS);
         let mut cells: Vec<(usize, Cell)> = Vec::with_capacity(xyz.len());
-        for (((neuron, x), y), level) in (0..).zip(axis(0)).zip(axis(1)).zip(&levels) {
-            let plane = z_values.partition_point(|z| z < level);
+        for (neuron, &[x, y, z]) in placed() {
             let pixel = (row.index(x) * COLUMNS + column.index(y)) as u16;
-            cells.push((plane, Cell { neuron, pixel }));
+            cells.push((planes.index(z), Cell { neuron, pixel }));
         }
         cells.sort_by_key(|&(plane, _)| plane);
+        let z_values = planes.z_values();
         let plane_ends = (0..z_values.len())
             .map(|plane| cells.partition_point(|&(of, _)| of <= plane) as u32)
             .collect();
-        Self {
+        Ok(Self {
             z_values,
+            neurons: xyz.len(),
             plane_ends,
             cells: cells.into_iter().map(|(_, cell)| cell).collect(),
-        }
+        })
     }
 
     /// Number of z-planes, Z.
@@ -71,12 +111,23 @@ impl Layout {
         self.z_values.len()
     }
 
-    /// Number of neurons, N.
+    /// Number of neurons, N, those without a position among them.
     pub fn neurons(&self) -> usize {
-        self.cells.len()
+        self.neurons
     }
 
-    /// Neurons in each plane, (Z,).
+    /// Where each neuron lies, (N,); None for those without a position.
+    pub fn places(&self) -> Vec<Option<Place>> {
+        let mut places = vec![None; self.neurons];
+        for plane in 0..self.planes() {
+            for cell in self.cells_of(plane) {
+                places[cell.neuron as usize] = Some(Place::new(plane, cell.pixel));
+            }
+        }
+        places
+    }
+
+    /// Neurons in each plane, (Z,); a plane of a slab may have none.
     pub fn neurons_per_plane(&self) -> Vec<usize> {
         let starts = std::iter::once(0).chain(self.plane_ends.iter().copied());
         starts
@@ -170,19 +221,21 @@ impl Layout {
 
 /// Marks z-plane `plane` in its upper right corner: two rows, one column longer than the plane before (rule 7.2).
 fn set_marker(plane: usize, pixels: &mut [u8]) {
-    let length = plane.saturating_add(2).min(COLUMNS);
     for row in pixels.chunks_exact_mut(COLUMNS).take(MARKER_ROWS) {
-        row[COLUMNS - length..].fill(1);
+        row[COLUMNS - marker_columns(plane)..].fill(1);
     }
 }
 
-fn number_or_zero(coordinate: f64) -> f64 {
-    if coordinate.is_nan() { 0.0 } else { coordinate }
+/// Columns that the marker of z-plane `plane` covers.
+fn marker_columns(plane: usize) -> usize {
+    plane.saturating_add(2).min(COLUMNS)
 }
 
-/// Rounded to thousandths, half to even as `numpy.rint`; adding 0 makes one plane of -0.0 and 0.0.
-fn z_level(z: f64) -> f64 {
-    (z * 1000.0).round_ties_even() / 1000.0 + 0.0
+/// The smallest and the largest coordinate; infinite ones of none.
+fn extent(coordinates: impl Iterator<Item = f64>) -> (f64, f64) {
+    coordinates.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), c| {
+        (c.min(min), c.max(max))
+    })
 }
 
 /// From coordinates along one axis to rows or columns.
@@ -195,9 +248,7 @@ struct Scale {
 impl Scale {
     /// Over all `coordinates`; a range of 0 is taken as 1.
     fn of(coordinates: impl Iterator<Item = f64>, places: usize) -> Self {
-        let (min, max) = coordinates.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), c| {
-            (c.min(min), c.max(max))
-        });
+        let (min, max) = extent(coordinates);
         let range = max - min;
         Self {
             min,
