@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::demo::DemoOptions;
+use crate::doctor::DoctorArgs;
 use crate::forecast::PlanArgs;
 use crate::models::ModelsCommand;
 use crate::settings::flags::RunArgs;
@@ -46,6 +47,11 @@ pub struct Cli {
 /// The commands beside a run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say what the recordings of a folder are and whether a run would fail, by a sample of each, in seconds
+    ///
+    /// No model is needed, and nothing is written. Exit status: 0 a run would process all subjects; 1 it would fail for some; 2
+    /// nothing could be judged.
+    Doctor(DoctorArgs),
     /// Write made-up subjects to try the program with
     DemoData(DemoOptions),
     /// Write combined_metadata.h5 from the complete subjects of an output folder, after an array job
@@ -170,6 +176,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 #[cfg(test)]
 mod tests {
     use spikegrid_core::baseline::Baseline;
+
+    use crate::settings::flags::BaselineChoice;
     use spikegrid_core::cascade::Threshold;
 
     use super::*;
@@ -240,7 +248,8 @@ mod tests {
         .unwrap()
         .run;
         assert_eq!(run.shift_frames, -2);
-        assert_eq!(run.baseline, Baseline::Subtract);
+        let subtract = BaselineChoice::Given(Baseline::Subtract);
+        assert_eq!(run.data.baseline, subtract);
         assert_eq!(run.threshold, Threshold::Off);
         assert_eq!(run.memory_limit, MemorySize(2 << 30));
     }

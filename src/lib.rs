@@ -27,9 +27,11 @@ pub mod run;
 
 pub mod combine;
 pub mod demo;
+pub mod doctor;
 pub mod forecast;
 pub mod models;
 pub mod train;
 pub mod verify;
 
 mod random;
+mod recording;

@@ -6,7 +6,7 @@ use spikegrid_files::crash_trial;
 use spikegrid_files::models::untrained;
 use spikegrid_mpi::cli::{self, Command};
 use spikegrid_mpi::job::{NOTHING_STARTED, on_ranks};
-use spikegrid_mpi::{combine, demo, forecast, models, run, say, train, verify};
+use spikegrid_mpi::{combine, demo, doctor, forecast, models, run, say, train, verify};
 use spikegrid_ranks::launched_rank;
 
 fn main() -> ExitCode {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             false => NOTHING_STARTED,
         }),
         Some(_) if launched_rank() != 0 => return ExitCode::SUCCESS,
+        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
         Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))
             .map(|_| 0)
             .map_err(Into::into),

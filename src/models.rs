@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use spikegrid_core::cascade::Model;
+use spikegrid_core::findings::Rated;
 use spikegrid_files::crash_trial::{self, CrashingFile};
 use spikegrid_files::models::verify::{CHECKSUMS, problems};
 use spikegrid_files::models::{self, ModelError};
@@ -102,6 +103,20 @@ fn list(model_dir: Option<&Path>) {
             Err(error) => say!("{name:<44} unusable: {error}"),
         }
     }
+}
+
+/// The names and sampling rates of installed models, without those whose configuration cannot be read.
+pub(crate) fn installed_rates(folders: &[PathBuf]) -> Vec<Rated> {
+    let rated = folders.iter().filter_map(|folder| {
+        let path = folder.join("config.yaml");
+        let text = models::folder::read_config(&path).ok()?;
+        let config = models::folder::parse_config(&text, &path).ok()?;
+        Some(Rated {
+            name: folder.file_name()?.to_string_lossy().into_owned(),
+            rate_hz: config.sampling_rate,
+        })
+    });
+    rated.collect()
 }
 
 fn info(dir: &Path) -> Result<(), ModelsError> {

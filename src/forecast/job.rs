@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use spikegrid_core::grid::{Layout, PlaneRule};
+use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::Slabs;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::crash_trial;
@@ -15,6 +15,7 @@ use crate::run::budget::{Budget, Cut};
 use crate::run::schedule::largest_first;
 use crate::run::subject_plan::{SubjectPlan, unit_neurons};
 use crate::settings::Config;
+use crate::settings::flags::DataArgs;
 
 /// Bytes of a rank before its first subject.
 const RANK_BYTES: u64 = 60 << 20;
@@ -90,13 +91,14 @@ impl Recording {
     ///
     /// # Errors
     /// A recording that cannot be read.
-    pub(super) fn open(subject: &input::Subject, dataset: &str) -> Result<Self, PlanError> {
+    pub(super) fn open(subject: &input::Subject, data: &DataArgs) -> Result<Self, PlanError> {
+        let dataset = &data.calcium_dataset;
         crash_trial::subject(subject, dataset)?;
         let found = input::open(subject, dataset)?;
         Ok(Self {
             neurons: found.neurons(),
             frames: found.frames(),
-            planes: Layout::new(&found.positions.xyz, PlaneRule::Levels)?.planes(),
+            planes: Layout::new(&found.positions.xyz, data.plane_rule())?.planes(),
             storage: found.storage(),
             bytes: input::fluorescence_bytes(subject) as f64,
         })

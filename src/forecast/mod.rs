@@ -83,11 +83,16 @@ pub fn run(arguments: PlanArgs) -> Result<u8, PlanError> {
     let recordings = match arguments.recordings {
         Some(recordings) => (0..recordings.count).map(|_| recordings.into()).collect(),
         None => {
-            let mut subjects = select(input::subjects(&config.input_dir)?, &config)?;
+            let mut subjects = select(
+                input::subjects(&config.input_dir)?,
+                &config.only,
+                &config.skip,
+                &config.input_dir,
+            )?;
             if let Some(task) = &config.array {
                 subjects = task.share(subjects);
             }
-            let open = |subject| Recording::open(subject, &config.calcium_dataset);
+            let open = |subject| Recording::open(subject, &config.data);
             subjects.iter().map(open).collect::<Result<Vec<_>, _>>()?
         }
     };

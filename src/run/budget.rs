@@ -28,8 +28,8 @@ const CHUNKS_HELD: usize = 3;
 const FILLING: u64 = 9;
 /// One frame on one compute thread: the trace, its baseline's window, the network's samples, its rate.
 const THREAD_BYTES_PER_FRAME: u64 = 48;
-/// One neuron: position, pixel, noise levels, journal.
-const BYTES_PER_NEURON: u64 = 128;
+/// One neuron: position, pixel, noise levels, facts, journal.
+const BYTES_PER_NEURON: u64 = 256;
 
 /// Bytes of the samples of a unit that go to a GPU together.
 fn gpu_rows(frames: usize, unit_neurons: usize) -> u64 {

@@ -1,17 +1,22 @@
-//! What rank 0 does when the grids of a subject are written: it writes the other files and gives all of them their final names.
+//! What rank 0 does when the grids of a subject are written: it says what was found out, writes the other files, and gives all of
+//! them their final names.
 
-use spikegrid_core::findings::{Code, Finding};
+use spikegrid_core::findings::{self, Finding};
+use spikegrid_core::grid::Place;
 use spikegrid_core::spikes;
-use spikegrid_files::figures::{self, NeuronTraces};
+use spikegrid_files::figures::{self, Collision, NeuronTraces, Summary};
+use spikegrid_files::output::neurons::NeuronTable;
 use spikegrid_files::output::{self, OutputError, OutputFile, partial};
+use spikegrid_files::report;
 
+use crate::run::messages::Written;
 use crate::run::opening::OpenSubject;
 use crate::run::progress::Progress;
 use crate::run::report::SubjectReport;
 use crate::settings::Config;
 
 impl OpenSubject {
-    /// Completes the wanted files. `spikes_per_frame` are the spikes of all neurons in each frame, (T,).
+    /// Says what was found out, and completes the wanted files.
     ///
     /// # Errors
     /// The first file that cannot be written.
@@ -20,46 +25,108 @@ impl OpenSubject {
         config: &Config,
         report: &mut SubjectReport,
         progress: &Progress,
-        spikes_per_frame: &[u32],
+        written: &Written,
     ) -> Result<(), OutputError> {
-        if self.neurons_with_gaps > 0 {
-            let message = format!(
-                "{} of {} neurons have frames without a spike rate besides those at the ends (NaN in their ΔF/F).",
-                self.neurons_with_gaps, self.plan.neurons
-            );
-            let finding = Finding::new(Code::NoRate, message, "");
-            progress.finding(&report.name, &finding);
-            report.findings.push(finding);
+        if self.wanted.needs_neurons() {
+            let found = self.findings(written);
+            found
+                .iter()
+                .for_each(|finding| progress.finding(&report.name, finding));
+            report.findings.extend(found);
         }
+        findings::sort(&mut report.findings);
+        report.activity = report::thinned_activity(&written.spikes_per_frame);
+        let files = &self.claim.files;
         if self.wanted.has(OutputFile::Metadata) {
-            let path = self.claim.files.path(OutputFile::Metadata);
-            self.metadata.write(&path)?;
+            self.metadata.write(&files.path(OutputFile::Metadata))?;
         }
-        if self.wanted.has(OutputFile::Figures) {
-            self.plot_figures(config, &report.findings, spikes_per_frame)?;
+        if self.wanted.has(OutputFile::Neurons) {
+            let table = NeuronTable {
+                positions: &self.positions,
+                places: &self.layout.places(),
+                noise_level: &self.noise_level,
+                model_noise_level: &self.model_noise_level,
+                facts: &self.facts,
+            };
+            table.write(&files.path(OutputFile::Neurons))?;
+        }
+        if self.wanted.has(OutputFile::Figures) || self.wanted.has(OutputFile::Page) {
+            self.plot(config, &report.findings, written)?;
         }
         if self.wanted.has(OutputFile::Grids) {
             output::grids::complete(
                 &self.claim.files.path(OutputFile::Grids),
                 &self.plan.name,
-                self.layout.z_values.len(),
+                self.layout.planes(),
                 &self.metadata.is_train,
                 &self.provenance,
+                &report.findings,
                 &config.as_json(),
             )?;
         }
         self.wanted.finish(&self.claim.files)
     }
 
-    fn plot_figures(
+    /// What was found out while the subject was computed and rasterised (rule 9.3).
+    fn findings(&self, written: &Written) -> Vec<Finding> {
+        let blank_frames: Vec<u32> = self.blank_frames.iter().copied().collect();
+        let repeated_frames = self.repeated_frames.iter().flat_map(|all| all.frames());
+        let mut found = findings::of_neurons(&findings::Computed {
+            facts: &self.facts,
+            noise_levels: &self.noise_level,
+            model_noise_levels: self.model_noise_levels,
+            frames: self.plan.frames,
+            windowsize: self.windowsize,
+            baseline: self.plan.dff.baseline,
+            repeated_frames: repeated_frames.count(),
+            blank_frames: &blank_frames,
+        });
+        found.extend(findings::of_grids(
+            self.all_spikes(),
+            written.collisions.iter().map(|(_, lost)| lost).sum(),
+            self.marker_spikes(),
+        ));
+        found
+    }
+
+    /// Spikes of all neurons.
+    fn all_spikes(&self) -> u64 {
+        let spikes = self.facts.iter().map(|facts| u64::from(facts.spikes));
+        spikes.sum()
+    }
+
+    /// Spikes of the neurons that lie under the marker.
+    fn marker_spikes(&self) -> u64 {
+        let places = self.layout.places();
+        let under = places
+            .iter()
+            .zip(&self.facts)
+            .filter(|(place, _)| place.is_some_and(Place::is_under_marker));
+        under.map(|(_, facts)| u64::from(facts.spikes)).sum()
+    }
+
+    /// Writes the PDF and the page, as they are wanted.
+    fn plot(
         &mut self,
         config: &Config,
         findings: &[Finding],
-        spikes_per_frame: &[u32],
+        written: &Written,
     ) -> Result<(), OutputError> {
         let neurons = self.take_plotted();
         let provenance = &self.provenance;
-        let summary = figures::Summary {
+        let blank_frames: Vec<u32> = self.blank_frames.iter().copied().collect();
+        let places = self.layout.places().into_iter();
+        let places: Vec<_> = places
+            .map(|place| place.map(|place| (place.plane, place.row, place.column)))
+            .collect();
+        let collisions = written.collisions.iter().map(|&(place, lost)| Collision {
+            plane: place.plane,
+            row: place.row,
+            column: place.column,
+            lost,
+        });
+        let collisions: Vec<_> = collisions.collect();
+        let summary = Summary {
             subject: &self.plan.name,
             cascade_model: &provenance.cascade_model,
             neurons: self.plan.neurons,
@@ -67,31 +134,43 @@ impl OpenSubject {
             sampling_rate_hz: provenance.sampling_rate,
             window_sec: provenance.window_sec,
             percentile: provenance.percentile,
-            baseline: &provenance.baseline.to_string(),
+            baseline: &provenance.baseline_and_chooser(),
             threshold: &provenance.threshold.to_string(),
             seed: config.seed.into(),
             is_train: &self.metadata.is_train,
             z_values: &self.layout.z_values,
             neurons_per_plane: &self.layout.neurons_per_plane(),
-            positions: &self.xyz,
-            pixels: &[],
+            positions: &self.positions.xyz,
+            pixels: &places,
             noise_levels: &self.noise_level,
-            model_noise_levels: None,
-            facts: &[],
-            padded_frames: 0,
-            spikes_per_frame,
-            blank_frames: &[],
-            collisions: &[],
-            marker_spikes: 0,
-            input_files: &[],
+            model_noise_levels: Some(self.model_noise_levels),
+            facts: &self.facts,
+            padded_frames: self.padded_frames.min(self.plan.frames),
+            spikes_per_frame: &written.spikes_per_frame,
+            blank_frames: &blank_frames,
+            collisions: &collisions,
+            marker_spikes: self.marker_spikes(),
+            input_files: &[self.plan.location.to_string()],
             software_version: env!("CARGO_PKG_VERSION"),
             findings,
         };
-        let path = self.claim.files.path(OutputFile::Figures);
-        figures::write_pdf(&partial(&path), &summary, &neurons)
-            .map_err(|source| OutputError::Plot { path, source })
+        if self.wanted.has(OutputFile::Figures) {
+            let path = self.claim.files.path(OutputFile::Figures);
+            figures::write_pdf(&partial(&path), &summary, &neurons)
+                .map_err(|source| OutputError::Plot { path, source })?;
+        }
+        if self.wanted.has(OutputFile::Page) {
+            let path = self.claim.files.path(OutputFile::Page);
+            let page = report::subject_page(&summary, &neurons);
+            let page = page.map_err(|source| OutputError::Plot {
+                path: path.clone(),
+                source,
+            })?;
+            let path = partial(&path);
+            std::fs::write(&path, page).map_err(OutputError::io(&path, "cannot be written"))?;
+        }
+        Ok(())
     }
-
     /// The neurons of the PDF, ascending.
     fn take_plotted(&mut self) -> Vec<NeuronTraces> {
         let mut plotted = std::mem::take(&mut self.plotted);

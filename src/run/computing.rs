@@ -21,7 +21,7 @@ pub(super) enum Computed {
         /// Number of the unit.
         unit: usize,
         /// Its results.
-        output: UnitOutput,
+        output: Box<UnitOutput>,
     },
     /// A slab, from spikes to compressed planes.
     Slab {
@@ -55,7 +55,13 @@ impl Computing {
     }
 
     /// Computes a unit of a subject, whose samples are among these.
-    pub(super) fn compute(&self, held: &WorkerSubject, unit: usize, samples: Arc<Samples>) {
+    pub(super) fn compute(
+        &self,
+        held: &WorkerSubject,
+        unit: usize,
+        samples: Arc<Samples>,
+        blank_frames: Arc<[u32]>,
+    ) {
         let subject = held.plan.index;
         let neurons = held.plan.unit(unit);
         let keep_traces = held.needs_traces(&neurons);
@@ -68,14 +74,14 @@ impl Computing {
             let recording = Recording {
                 name: &name,
                 dff,
-                blank_frames: &[],
+                blank_frames: &blank_frames,
             };
             let output = pipeline.compute(&workers, &recording, neurons, traces, keep_traces);
             // The receiver is gone only when the run was stopped.
             let _ = result.send(Computed::Unit {
                 subject,
                 unit,
-                output,
+                output: Box::new(output),
             });
         });
     }

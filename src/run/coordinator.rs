@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use spikegrid_core::cascade::trace;
+use spikegrid_core::findings::{Finding, Severity};
 use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input;
 use spikegrid_files::input::discovery::Subject;
@@ -36,12 +38,19 @@ pub struct Coordinator {
 
 impl Coordinator {
     /// A run of these subjects on so many ranks.
-    pub fn new(setup: &Setup, subjects: Vec<Subject>, ranks: usize, progress: Progress) -> Self {
+    pub fn new(
+        setup: &Setup,
+        subjects: Vec<Subject>,
+        models: Vec<PathBuf>,
+        ranks: usize,
+        progress: Progress,
+    ) -> Self {
         Self {
             opener: Opener {
                 config: setup.config.clone(),
-                provenance: setup.provenance(),
-                windowsize: setup.model.config.windowsize,
+                model: setup.model.config.clone(),
+                model_sha256: setup.model.sha256.clone(),
+                models,
                 budget: Budget::new(
                     &setup.config,
                     ranks,
@@ -200,6 +209,7 @@ impl Coordinator {
                 }
             }
             Reply::Failed {
+                rank,
                 subject,
                 unit,
                 message,
@@ -246,11 +256,12 @@ impl Coordinator {
             true => report.work_units_from_journal += 1,
             false => open.computed_neurons += neurons.len(),
         }
-        let gaps = summary
-            .facts
-            .iter()
-            .filter(|facts| facts.frames_without_rate > 0);
-        open.neurons_with_gaps += gaps.count();
+        open.facts[neurons.clone()].copy_from_slice(&summary.facts);
+        open.blank_frames.extend(&summary.blank_frames);
+        match &mut open.repeated_frames {
+            Some(frames) => frames.intersect(&summary.repeated_frames),
+            None => open.repeated_frames = Some(summary.repeated_frames),
+        }
         open.plotted.extend(summary.plotted);
         self.progress.computed(
             &open.plan.name,
@@ -271,8 +282,18 @@ impl Coordinator {
         let opened = self
             .opener
             .open(subject, name, writer, report, &self.progress)
-            .map_err(|error| error.to_string());
+            .map_err(|error| {
+                let finding = error.downcast_ref::<Finding>();
+                report.findings.extend(finding.cloned());
+                error.to_string()
+            });
         report.stage_sec.open = start.elapsed().as_secs_f64();
+        if !matches!(opened, Ok(Opened::Complete)) {
+            let said = |finding: &&Finding| finding.severity != Severity::Failure;
+            for finding in report.findings.iter().filter(said) {
+                self.progress.finding(&report.name, finding);
+            }
+        }
         match opened {
             Ok(Opened::Planned { open, stretches }) => {
                 let journalled = open.plan.journal.all();
@@ -334,8 +355,7 @@ impl Coordinator {
         };
         let report = &mut self.reports[subject];
         let config = &self.opener.config;
-        if let Err(error) = open.complete(config, report, &self.progress, &written.spikes_per_frame)
-        {
+        if let Err(error) = open.complete(config, report, &self.progress, written) {
             self.fail(outbox, subject, error.to_string());
             return;
         }

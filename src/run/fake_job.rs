@@ -111,14 +111,9 @@ impl Lab {
         ];
         let cli = cli::parse(arguments.map(Into::into)).expect("flags");
         let model = model().clone();
-        let sampling_rate = model.config.sampling_rate;
         let config = Config::resolve(cli.run).expect("settings");
         std::fs::create_dir_all(self.output()).expect("a folder");
-        Setup {
-            sampling_rate,
-            config,
-            model,
-        }
+        Setup { config, model }
     }
 
     pub(super) fn pipeline(&self) -> Pipeline {
@@ -214,7 +209,13 @@ impl FakeJob {
         let setup = lab.setup();
         let worker = |_| Worker::new(lab.pipeline(), one_thread());
         Self {
-            coordinator: Coordinator::new(&setup, lab.subjects(), ranks, Progress::quiet()),
+            coordinator: Coordinator::new(
+                &setup,
+                lab.subjects(),
+                Vec::new(),
+                ranks,
+                Progress::quiet(),
+            ),
             workers: (0..ranks).map(worker).collect(),
             outboxes: (0..ranks)
                 .map(|rank| FakeOutbox::new(rank, ranks))

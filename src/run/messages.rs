@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use spikegrid_core::grid::Layout;
+use spikegrid_core::grid::{Layout, Place};
 use spikegrid_core::slab::{Planes, Slab};
 use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input::{Piece, Samples};
@@ -102,8 +102,9 @@ pub enum Reply {
         seconds: f64,
         failure: Option<String>,
     },
-    /// The unit could not be computed.
+    /// The unit, which `rank` was to compute, could not be computed.
     Failed {
+        rank: usize,
         subject: usize,
         unit: usize,
         message: String,
@@ -138,6 +139,8 @@ pub enum Message {
         subject: usize,
         unit: usize,
         samples: Samples,
+        /// The blank frames of the recording, as far as they concern these samples.
+        blank_frames: Vec<u32>,
     },
     /// To a subject's writer: a unit's bit-packed spikes.
     Spikes {
@@ -181,6 +184,8 @@ pub struct WriteJob {
 pub struct Written {
     /// Spikes of all neurons in each frame, (T,).
     pub spikes_per_frame: Vec<u32>,
+    /// Spikes lost because another neuron of the plane has the pixel in that frame, by pixel.
+    pub collisions: Vec<(Place, u64)>,
     /// Seconds of rasterising, summed over threads.
     pub rasterise_sec: f64,
     /// Seconds of cutting slabs out of the spikes and writing planes into the file.

@@ -10,6 +10,7 @@
 //! - [`device`]: which rank has which GPU; [`progress`], [`report`]: what the user sees
 
 pub mod assembly;
+mod blank_frames;
 pub mod budget;
 mod completion;
 mod computing;
@@ -70,9 +71,10 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
             let Prepared {
                 setup,
                 subjects,
+                models,
                 warnings,
             } = prepared;
-            (setup, (subjects, warnings))
+            (setup, (subjects, models, warnings))
         })
     });
     let Some((setup, of_root)) = prepared else {
@@ -82,7 +84,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
         return NOTHING_STARTED;
     };
     let devices = device::lines(&world.gather_text(&resources.place));
-    let of_root = of_root.map(|(subjects, warnings)| {
+    let of_root = of_root.map(|(subjects, models, warnings)| {
         let progress = Progress::new();
         greet(
             &progress,
@@ -92,7 +94,7 @@ pub fn run(world: &mut World, flags: RunArgs) -> u8 {
             &devices,
             &warnings,
         );
-        let coordinator = Coordinator::new(&setup, subjects, world.size(), progress);
+        let coordinator = Coordinator::new(&setup, subjects, models, world.size(), progress);
         let report = begin_report(&setup, world.size(), devices, warnings);
         (coordinator, report)
     });
@@ -129,7 +131,6 @@ fn begin_report(
         exit_status: NOTHING_STARTED,
         configuration: setup.config.clone(),
         model_sha256: setup.model.sha256.clone(),
-        sampling_rate: setup.sampling_rate,
         ranks,
         devices,
         warnings,

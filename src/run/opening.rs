@@ -1,29 +1,36 @@
 //! What rank 0 does before a subject is processed: it reads positions and extents, finds which files are missing, cuts the subject
 //! into work, and finds what an interrupted run has left.
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use spikegrid_core::baseline::{DffSettings, Window, WindowError};
-use spikegrid_core::findings::{Code, Finding};
-use spikegrid_core::grid::{COLUMNS, Layout, PlaneRule, ROWS};
+use spikegrid_core::baseline::{Baseline, DffSettings};
+use spikegrid_core::cascade::config::ModelConfig;
+use spikegrid_core::facts::RepeatedFrames;
+use spikegrid_core::findings::{self, Finding, Rated};
+use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
 use spikegrid_core::split;
-use spikegrid_core::unit::PlottedNeuron;
+use spikegrid_core::unit::{NeuronFacts, PlottedNeuron};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
-use spikegrid_files::input::{self, Piece, Source};
+use spikegrid_files::input::{Identity, Piece, Positions, Source};
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
-use spikegrid_files::output::provenance::Provenance;
+use spikegrid_files::output::provenance::{self, Provenance};
 use spikegrid_files::output::unit_files::UnitFiles;
 use spikegrid_files::output::{Claim, OutputError, OutputFile, Required, SubjectFiles, Wanted};
 
+use crate::models;
+use crate::recording;
 use crate::run::budget::{Budget, Cut};
 use crate::run::progress::Progress;
 use crate::run::report::SubjectReport;
 use crate::run::schedule::Stretch;
 use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
 use crate::settings::Config;
+use crate::settings::flags::BaselineChoice;
 use crate::settings::size::MemorySize;
 
 /// A subject between its plan and its end, as rank 0 keeps it.
@@ -33,14 +40,25 @@ pub(super) struct OpenSubject {
     pub wanted: Wanted,
     pub provenance: Provenance,
     pub layout: Layout,
-    /// Positions of the neurons: x, y and z, NaN where missing.
-    pub xyz: Vec<[f64; 3]>,
+    /// Where the neurons are.
+    pub positions: Positions,
     pub metadata: Metadata,
     /// Of each neuron (rule 4.3); NaN until its unit is done.
     pub noise_level: Vec<f32>,
     /// That of the ensemble which each neuron uses.
     pub model_noise_level: Vec<i32>,
-    pub neurons_with_gaps: usize,
+    /// What was found out about each neuron; defaults until its unit is done.
+    pub facts: Vec<NeuronFacts>,
+    /// Frames in which all neurons so far have the same samples as in the frame before; None before the first unit.
+    pub repeated_frames: Option<RepeatedFrames>,
+    /// Frames in which all neurons are 0.
+    pub blank_frames: BTreeSet<u32>,
+    /// Least and greatest noise level of the model.
+    pub model_noise_levels: (i32, i32),
+    /// Frames of the network's window.
+    pub windowsize: usize,
+    /// Frames at both ends together that have no rate (rule 4.6).
+    pub padded_frames: usize,
     /// Neurons that this run has computed, without those from the journal.
     pub computed_neurons: usize,
     /// The neurons of the PDF whose units are done.
@@ -73,13 +91,23 @@ struct Found<'a> {
     wanted: Wanted,
 }
 
+/// What a run knows of a recording beside its files.
+struct DataSettings {
+    sampling_rate: f64,
+    /// Whether the program chose the kind of baseline, now or when it wrote the grids that are there.
+    baseline_is_auto: bool,
+    /// Whether the kind of baseline is that of grids that are there.
+    is_recorded: bool,
+    dff: DffSettings,
+}
+
 /// What rank 0 needs to open any subject of the run.
 pub(super) struct Opener {
     pub config: Config,
-    /// The same for all subjects, but for the identity of the input.
-    pub provenance: Provenance,
-    /// Frames of the network's window.
-    pub windowsize: usize,
+    pub model: ModelConfig,
+    pub model_sha256: String,
+    /// Folders of the installed models.
+    pub models: Vec<PathBuf>,
     pub budget: Budget,
 }
 
@@ -87,7 +115,7 @@ impl Opener {
     /// Opens subject `index` of the run and plans it. Notes in its report what is found.
     ///
     /// # Errors
-    /// Why the subject cannot be processed.
+    /// Why the subject cannot be processed: a [`Finding`](spikegrid_core::findings::Finding) where rule 9.3 has a code for it.
     pub(super) fn open(
         &self,
         index: usize,
@@ -97,29 +125,33 @@ impl Opener {
         progress: &Progress,
     ) -> Result<Opened, Box<dyn Error>> {
         let start = Instant::now();
-        let source = self.read_source(subject)?;
+        let source = recording::open(subject, &self.config.data)?;
         let (neurons, frames) = (source.neurons(), source.frames());
+        (report.neurons, report.frames) = (neurons, frames);
+        report.findings.clone_from(&source.findings);
+        let (layout, findings) = recording::lay_out(&source, &self.config.data)?;
+        report.findings.extend(findings);
+        report.z_planes = layout.planes();
         let mut claim = self.claim(subject)?;
-        let layout = Layout::new(&source.positions.xyz, PlaneRule::Levels)?;
-        let planes = layout.z_values.len();
-        let provenance = Provenance {
-            input: Some(source.identity.clone()),
-            ..self.provenance.clone()
-        };
-        (report.neurons, report.frames, report.z_planes) = (neurons, frames, planes);
+        let data = self.decide(&source, &claim.files, report)?;
+        let provenance = self.provenance(&data, source.identity.clone());
+        report.sampling_rate = provenance.sampling_rate;
+        report.baseline = provenance.baseline_and_chooser();
         let metadata = self.metadata(frames, &layout);
         let files = &claim.files;
         let wanted = self.wanted(files, neurons, &provenance, &metadata)?;
         report.files_written = wanted.names(files);
         if report.files_written.is_empty() {
+            report.findings = provenance::recorded_findings(&files.path(OutputFile::Grids));
             return Ok(Opened::Complete);
         }
-        self.warn(&source, report, progress);
-        let mut plan = self.plan(index, subject, writer, &source)?;
-        let cut = match self
-            .budget
-            .cut(&mut plan, planes, wanted.has(OutputFile::Traces))
-        {
+        if data.is_recorded {
+            let (_, finding) = self.judge(&source, data.sampling_rate)?;
+            report.findings.extend(finding);
+        }
+        let mut plan = self.plan(index, subject, writer, &source, &data);
+        let traces = wanted.has(OutputFile::Traces);
+        let cut = match self.budget.cut(&mut plan, layout.planes(), traces) {
             Ok(cut) => cut,
             Err(needed) => {
                 claim.keep_journal();
@@ -130,7 +162,7 @@ impl Opener {
             source: &source,
             files,
             provenance: &provenance,
-            planes,
+            planes: layout.planes(),
             wanted,
         };
         open_earlier(&mut plan, &found, report, progress)?;
@@ -145,11 +177,16 @@ impl Opener {
             wanted,
             provenance,
             layout,
-            xyz: source.positions.xyz,
+            positions: source.positions,
             metadata,
             noise_level: vec![f32::NAN; neurons],
             model_noise_level: vec![0; neurons],
-            neurons_with_gaps: 0,
+            facts: vec![NeuronFacts::default(); neurons],
+            repeated_frames: None,
+            blank_frames: BTreeSet::new(),
+            model_noise_levels: self.model_noise_levels(),
+            windowsize: self.model.windowsize,
+            padded_frames: self.model.frames_before() + self.model.frames_after(),
             computed_neurons: 0,
             plotted: Vec::new(),
             pieces,
@@ -161,11 +198,29 @@ impl Opener {
         Ok(Opened::Planned { open, stretches })
     }
 
-    /// Opens the recording, after a crash trial of its files.
-    fn read_source(&self, subject: &Subject) -> Result<Source, Box<dyn Error>> {
-        let dataset = &self.config.calcium_dataset;
-        crash_trial::subject(subject, dataset)?;
-        Ok(input::open(subject, dataset)?)
+    /// What the results of a subject depend on.
+    fn provenance(&self, data: &DataSettings, input: Identity) -> Provenance {
+        let config = &self.config;
+        Provenance {
+            cascade_model: config.cascade_model.clone(),
+            model_sha256: self.model_sha256.clone(),
+            sampling_rate: data.sampling_rate,
+            window_sec: config.window_sec,
+            percentile: config.percentile,
+            baseline: data.dff.baseline,
+            baseline_is_auto: data.baseline_is_auto,
+            scale: config.data.scale,
+            missing: config.data.missing,
+            bridge_gaps: config.data.bridge_gaps,
+            planes: config.data.planes,
+            plane_step: config.data.plane_step,
+            threshold: config.threshold,
+            shift_frames: config.shift_frames,
+            calcium_dataset: config.data.calcium_dataset.clone(),
+            seed: config.seed,
+            split_ratio: config.split_ratio,
+            input: Some(input),
+        }
     }
 
     /// Claims the output folder of the subject, after a crash trial of the files that are kept.
@@ -205,66 +260,98 @@ impl Opener {
         }
     }
 
-    /// Warns of what is odd in the positions and of recordings that are too short.
-    fn warn(&self, source: &Source, report: &mut SubjectReport, progress: &Progress) {
-        let frames = source.frames();
-        report.findings.clone_from(&source.findings);
-        if frames < self.windowsize {
-            let message = format!(
-                "{frames} frames are fewer than the model's window of {}: no frame has a spike rate, and there are no spikes.",
-                self.windowsize
-            );
-            let advice = "Record longer, or choose a model with a shorter window.";
-            report
-                .findings
-                .push(Finding::new(Code::Short, message, advice));
-        }
-        for finding in &report.findings {
-            progress.finding(&report.name, finding);
-        }
+    /// The sampling rate and the kind of baseline of a recording, and what is to be said of them (rules 2.7, 3.5 and 4.9).
+    fn decide(
+        &self,
+        source: &Source,
+        files: &SubjectFiles,
+        report: &mut SubjectReport,
+    ) -> Result<DataSettings, Box<dyn Error>> {
+        let config = &self.config;
+        let (sampling_rate, finding) = self.sampling_rate(source);
+        report.findings.extend(finding);
+        report
+            .findings
+            .extend(findings::of_length(source.frames(), self.model.windowsize));
+        let grids = files.path(OutputFile::Grids);
+        let recorded = match config.data.baseline {
+            BaselineChoice::Auto if !config.overwrite => provenance::recorded_baseline(&grids),
+            _ => None,
+        };
+        let (baseline, baseline_is_auto) = match recorded {
+            Some(recorded) => recorded,
+            None => {
+                let (baseline, finding) = self.judge(source, sampling_rate)?;
+                report.findings.extend(finding);
+                (baseline, config.data.baseline == BaselineChoice::Auto)
+            }
+        };
+        Ok(DataSettings {
+            sampling_rate,
+            baseline_is_auto,
+            is_recorded: recorded.is_some(),
+            dff: config.dff_settings(baseline, sampling_rate)?,
+        })
+    }
+
+    /// The least and the greatest noise level for which the model has an ensemble.
+    fn model_noise_levels(&self) -> (i32, i32) {
+        let levels = self.model.noise_levels.iter().copied();
+        let (least, greatest) = (levels.clone().min(), levels.max());
+        (least.unwrap_or_default(), greatest.unwrap_or_default())
+    }
+
+    /// The sampling rate of a recording in Hz: the flag's, else its own, else the model's; and what is to be said of it.
+    fn sampling_rate(&self, source: &Source) -> (f64, Option<Finding>) {
+        let flag = self.config.data.sampling_rate;
+        let stated = flag.or(source.rate);
+        let model = Rated {
+            name: self.config.cascade_model.clone(),
+            rate_hz: self.model.sampling_rate,
+        };
+        let installed = || models::installed_rates(&self.models);
+        (
+            stated.unwrap_or(model.rate_hz),
+            findings::of_rate(stated, &model, installed),
+        )
+    }
+
+    /// What the network gets of a recording, by its excerpt unless a flag says it, and what is to be said of it.
+    fn judge(
+        &self,
+        source: &Source,
+        rate_hz: f64,
+    ) -> Result<(Baseline, Option<Finding>), Box<dyn Error>> {
+        let excerpt = recording::excerpt(source)?;
+        recording::baseline(&excerpt, rate_hz, &self.config.data)
     }
 
     /// The plan of a subject that is not yet cut into stretches, without journal and traces file.
-    ///
-    /// # Errors
-    /// The baseline window has more frames than can be counted.
     fn plan(
         &self,
         index: usize,
         subject: &Subject,
         writer: usize,
         source: &Source,
-    ) -> Result<SubjectPlan, WindowError> {
+        data: &DataSettings,
+    ) -> SubjectPlan {
         let config = &self.config;
         let (neurons, frames) = (source.neurons(), source.frames());
-        Ok(SubjectPlan {
+        SubjectPlan {
             index,
             name: subject.name.clone(),
             location: source.location.clone(),
             storage: source.storage(),
-            dff: self.dff()?,
             frames,
             neurons,
             unit_neurons: unit_neurons(neurons, frames, config.batch_size),
             stretch_units: 1,
+            dff: data.dff,
             writer,
             plotted: plotted_neurons(neurons, config.num_neurons, config.seed.into()),
             unit_files: UnitFiles::default(),
             journal: Journal::default(),
-        })
-    }
-
-    /// How the samples of a recording become ΔF/F.
-    ///
-    /// # Errors
-    /// The baseline window has more frames than can be counted.
-    fn dff(&self) -> Result<DffSettings, WindowError> {
-        let config = &self.config;
-        let window = Window::new(config.window_sec, self.provenance.sampling_rate)?;
-        Ok(DffSettings {
-            percentile: config.percentile,
-            ..DffSettings::new(config.baseline, window)
-        })
+        }
     }
 
     fn beyond_memory(&self, plan: &SubjectPlan, needed: u64) -> String {

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
 use spikegrid_core::findings::Finding;
-use spikegrid_files::output::{OutputError, lock_folder, write_whole};
+use spikegrid_files::output::{OutputError, OutputFile, SubjectFiles, lock_folder, write_whole};
+use spikegrid_files::report::{self, RunPage, RunSubject, run_page};
 
 use crate::settings::Config;
 use crate::settings::array::ArrayTask;
 
-/// The name of the report: each task of an array has one of its own.
-pub fn file_name(array: Option<&ArrayTask>) -> String {
-    array.map_or("report.json".to_string(), |task| {
-        format!("report-{}.json", task.id)
+/// The name of the report as JSON or as a page: each task of an array has one of its own.
+pub fn file_name(array: Option<&ArrayTask>, extension: &str) -> String {
+    array.map_or(format!("report.{extension}"), |task| {
+        format!("report-{}.{extension}", task.id)
     })
 }
 
@@ -54,7 +55,14 @@ pub struct SubjectReport {
     pub name: String,
     pub outcome: Outcome,
     pub error: Option<String>,
+    /// Of the recording, in Hz.
+    pub sampling_rate: f64,
+    /// Kind of baseline, and whether the program chose it.
+    pub baseline: String,
     pub findings: Vec<Finding>,
+    /// Spikes of all neurons over time, thinned out, for the page of the run.
+    #[serde(skip)]
+    pub activity: Vec<u32>,
     pub neurons: usize,
     pub frames: usize,
     pub z_planes: usize,
@@ -74,7 +82,10 @@ impl SubjectReport {
             name: name.to_string(),
             outcome: Outcome::Stopped,
             error: None,
+            sampling_rate: 0.0,
+            baseline: String::new(),
             findings: Vec::new(),
+            activity: Vec::new(),
             neurons: 0,
             frames: 0,
             z_planes: 0,
@@ -88,6 +99,32 @@ impl SubjectReport {
     }
 }
 
+impl SubjectReport {
+    /// What the page of the run tells of it.
+    fn on_page(&self, output_dir: &Path) -> RunSubject<'_> {
+        let page = SubjectFiles::new(output_dir, &self.name).path(OutputFile::Page);
+        let page = page.strip_prefix(output_dir).ok().filter(|_| page.exists());
+        RunSubject {
+            name: &self.name,
+            outcome: match self.outcome {
+                Outcome::Processed => report::Outcome::Processed,
+                Outcome::Skipped => report::Outcome::Skipped,
+                Outcome::Failed => report::Outcome::Failed,
+                Outcome::Stopped => report::Outcome::Stopped,
+            },
+            error: self.error.as_deref(),
+            findings: &self.findings,
+            neurons: self.neurons,
+            frames: self.frames,
+            planes: self.z_planes,
+            spikes: self.spikes,
+            sampling_rate_hz: (self.sampling_rate > 0.0).then_some(self.sampling_rate),
+            activity: &self.activity,
+            page: page.map(|page| page.display().to_string()),
+        }
+    }
+}
+
 /// The whole report.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -96,7 +133,6 @@ pub struct Report {
     #[serde(serialize_with = "as_json")]
     pub configuration: Config,
     pub model_sha256: String,
-    pub sampling_rate: f64,
     pub ranks: usize,
     /// Which ranks evaluated the network where.
     pub devices: Vec<String>,
@@ -115,17 +151,51 @@ impl Report {
             .count()
     }
 
-    /// Writes it into the output folder.
+    /// Writes it into the output folder, as JSON and as a page.
     ///
     /// # Errors
     /// The system's reason.
     pub fn write(&self, output_dir: &Path) -> Result<(), OutputError> {
-        let path = output_dir.join(file_name(self.configuration.array.as_ref()));
         let _lock = lock_folder(output_dir)?;
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        write_whole(&path, |partial| {
-            std::fs::write(partial, text + "\n")
-                .map_err(OutputError::io(&path, "cannot be written"))
+        let json = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
+        for (extension, text) in [("json", json), ("html", self.page(output_dir))] {
+            let path = output_dir.join(file_name(self.configuration.array.as_ref(), extension));
+            write_whole(&path, |partial| {
+                std::fs::write(partial, text).map_err(OutputError::io(&path, "cannot be written"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The page of the run.
+    fn page(&self, output_dir: &Path) -> String {
+        let config = &self.configuration;
+        let facts = [
+            ("input", config.input_dir.display().to_string()),
+            ("output", output_dir.display().to_string()),
+            ("model", config.cascade_model.clone()),
+            ("baseline", config.data.baseline.to_string()),
+            ("threshold", config.threshold.to_string()),
+            ("seed", config.seed.to_string()),
+            ("ranks", self.ranks.to_string()),
+            ("devices", self.devices.join("; ")),
+            ("duration", format!("{:.1} s", self.wall_sec)),
+            ("warnings", self.warnings.join("; ")),
+        ];
+        let facts: Vec<_> = facts
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let subjects: Vec<RunSubject> = self
+            .subjects
+            .iter()
+            .map(|subject| subject.on_page(output_dir))
+            .collect();
+        run_page(&RunPage {
+            software_version: self.software_version,
+            facts: &facts,
+            findings: &[],
+            subjects: &subjects,
         })
     }
 

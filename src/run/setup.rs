@@ -1,20 +1,19 @@
 //! What rank 0 finds out before the run and every rank works by.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use spikegrid_core::baseline::Window;
+use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::{Model, PostProcess};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::{self, Subject};
 use spikegrid_files::models;
-use spikegrid_files::output::provenance::Provenance;
 use spikegrid_inference::ensembles::Ensembles;
 use spikegrid_inference::pipeline::Pipeline;
 
 use super::report;
 use crate::settings::flags::RunArgs;
-use crate::settings::model_search::find_model;
+use crate::settings::model_search::{find_model, installed_models};
 use crate::settings::{Config, ConfigError};
 
 /// The resolved settings and the model.
@@ -24,8 +23,6 @@ pub struct Setup {
     pub config: Config,
     /// The model.
     pub model: Model,
-    /// The recording's sampling rate in Hz.
-    pub sampling_rate: f64,
 }
 
 /// What rank 0 alone needs beside the setup.
@@ -34,6 +31,8 @@ pub struct Prepared {
     pub setup: Setup,
     /// The subjects to process, in natural order.
     pub subjects: Vec<Subject>,
+    /// The folders of the installed models.
+    pub models: Vec<PathBuf>,
     /// What the user should know before the first subject, one line each.
     pub warnings: Vec<String>,
 }
@@ -50,37 +49,27 @@ impl Setup {
         crash_trial::model(&model_folder)?;
         let model = models::load(&model_folder)?;
         let mut warnings = model.warnings.clone();
-        let sampling_rate = config.sampling_rate.unwrap_or(model.config.sampling_rate);
-        if (sampling_rate - model.config.sampling_rate).abs() > 0.05 * model.config.sampling_rate {
-            warnings.push(format!(
-                "--sampling_rate {sampling_rate} Hz differs from the {} Hz of the model {}: \
-                 spike rates are right only for recordings at the model's rate",
-                model.config.sampling_rate, config.cascade_model
-            ));
-        }
         let found = discovery::subjects(&config.input_dir)?;
         for name in &config.skip {
             if found.iter().all(|subject| subject.name != *name) {
                 warnings.push(format!("--skip names {name}, which is not there"));
             }
         }
-        let mut subjects = select(found, &config)?;
+        let mut subjects = select(found, &config.only, &config.skip, &config.input_dir)?;
         if let Some(task) = &config.array {
             subjects = task.share(subjects);
         }
         make_writable(
             &config.output_dir,
-            &report::file_name(config.array.as_ref()),
+            &report::file_name(config.array.as_ref(), "json"),
         )?;
         // A window that makes no sense is refused before anything starts.
-        Window::new(config.window_sec, sampling_rate)?;
+        let rate = config.data.sampling_rate;
+        config.dff_settings(Baseline::None, rate.unwrap_or(model.config.sampling_rate))?;
         Ok(Prepared {
-            setup: Self {
-                config,
-                model,
-                sampling_rate,
-            },
+            setup: Self { config, model },
             subjects,
+            models: installed_models(model_dir.as_deref()),
             warnings,
         })
     }
@@ -100,35 +89,20 @@ impl Setup {
             seed: self.config.seed.into(),
         }
     }
-
-    /// The provenance of every subject, but for its input.
-    pub fn provenance(&self) -> Provenance {
-        let config = &self.config;
-        Provenance {
-            cascade_model: config.cascade_model.clone(),
-            model_sha256: self.model.sha256.clone(),
-            sampling_rate: self.sampling_rate,
-            window_sec: config.window_sec,
-            percentile: config.percentile,
-            baseline: config.baseline,
-            threshold: config.threshold,
-            shift_frames: config.shift_frames,
-            calcium_dataset: config.calcium_dataset.clone(),
-            seed: config.seed,
-            split_ratio: config.split_ratio,
-            input: None,
-        }
-    }
 }
 
 /// The subjects that `--only` names, without those that `--skip` names.
 ///
 /// # Errors
 /// `--only` names subjects that are not there, or nothing is left.
-pub fn select(subjects: Vec<Subject>, config: &Config) -> Result<Vec<Subject>, ConfigError> {
+pub fn select(
+    subjects: Vec<Subject>,
+    only: &[String],
+    skip: &[String],
+    input_dir: &Path,
+) -> Result<Vec<Subject>, ConfigError> {
     let present = |name: &String| subjects.iter().any(|subject| subject.name == *name);
-    let unknown: Vec<&str> = config
-        .only
+    let unknown: Vec<&str> = only
         .iter()
         .filter(|name| !present(name))
         .map(String::as_str)
@@ -141,13 +115,12 @@ pub fn select(subjects: Vec<Subject>, config: &Config) -> Result<Vec<Subject>, C
         return Err(ConfigError::NoSuchSubject {
             flag: "--only",
             names: unknown.join(", "),
-            input_dir: config.input_dir.clone(),
+            input_dir: input_dir.to_owned(),
             present: names.join(", "),
         });
     }
     let chosen = |subject: &Subject| {
-        (config.only.is_empty() || config.only.contains(&subject.name))
-            && !config.skip.contains(&subject.name)
+        (only.is_empty() || only.contains(&subject.name)) && !skip.contains(&subject.name)
     };
     let selected: Vec<Subject> = subjects.into_iter().filter(chosen).collect();
     match selected.is_empty() {

@@ -11,6 +11,8 @@ use spikegrid_files::input::{Piece, Reader, Samples};
 use spikegrid_files::output::journal::{self, JournalledUnit};
 
 use crate::run::assembly::{self, Assembly};
+use crate::run::blank_frames::BlankFrames;
+use crate::run::recording::OpenRecording;
 use crate::run::schedule::share;
 use crate::run::subject_plan::SubjectPlan;
 
@@ -24,6 +26,7 @@ pub(super) struct WorkerSubject {
     ranks: usize,
     /// By stretch.
     shares: HashMap<usize, Share>,
+    blank_frames: BlankFrames,
 }
 
 /// This rank's share of a stretch.
@@ -31,6 +34,8 @@ struct Share {
     assembly: Assembly,
     /// None until all samples of the share have arrived.
     samples: Option<Arc<Samples>>,
+    /// The blank frames in which some of the samples are 0, as soon as the samples have arrived; or why they are not known.
+    blank_frames: Result<Arc<[u32]>, String>,
     /// Units, and the ranks that are to compute them, whose orders came before all samples had arrived.
     requested: Vec<(usize, usize)>,
     /// Units to compute for which no order has come yet.
@@ -47,6 +52,8 @@ pub(super) struct ReadyUnit {
     pub neurons: Range<usize>,
     /// The samples of the whole share.
     pub samples: Arc<Samples>,
+    /// The blank frames of the recording, as far as they concern these samples; or why they are not known.
+    pub blank_frames: Result<Arc<[u32]>, String>,
 }
 
 impl WorkerSubject {
@@ -58,6 +65,7 @@ impl WorkerSubject {
             rank,
             ranks,
             shares: HashMap::new(),
+            blank_frames: BlankFrames::default(),
         }
     }
 
@@ -97,12 +105,21 @@ impl WorkerSubject {
 
     /// Takes the requested units of a stretch if all samples of this rank's share of it have arrived. With its last unit, the share
     /// lets go of the samples.
-    pub(super) fn take_ready(&mut self, stretch: usize) -> Vec<ReadyUnit> {
+    pub(super) fn take_ready(
+        &mut self,
+        stretch: usize,
+        recording: &mut OpenRecording,
+    ) -> Vec<ReadyUnit> {
         let Some(share) = self.shares.get_mut(&stretch) else {
             return Vec::new();
         };
-        if share.samples.is_none() {
-            share.samples = share.assembly.whole();
+        if share.samples.is_none()
+            && let Some(samples) = share.assembly.whole()
+        {
+            let plan = &self.plan;
+            let blank_frames = &mut self.blank_frames;
+            share.blank_frames = blank_frames.of(&samples, move || recording.reader(plan));
+            share.samples = Some(samples);
         }
         let Some(samples) = share.samples.clone() else {
             return Vec::new();
@@ -117,8 +134,25 @@ impl WorkerSubject {
             unit,
             neurons: self.plan.unit(unit),
             samples: samples.clone(),
+            blank_frames: share.blank_frames.clone(),
         });
         ready.collect()
+    }
+
+    /// Reads a unit, and finds the blank frames in which some of its samples are 0.
+    ///
+    /// # Errors
+    /// The recording cannot be opened or read.
+    pub(super) fn read_unit(
+        &mut self,
+        unit: usize,
+        recording: &mut OpenRecording,
+    ) -> Result<(Samples, Arc<[u32]>), String> {
+        let plan = &self.plan;
+        let samples = recording.read_unit(plan, unit)?;
+        let blank_frames = &mut self.blank_frames;
+        let blank_frames = blank_frames.of(&samples, move || recording.reader(plan))?;
+        Ok((samples, blank_frames))
     }
 
     /// This rank's share of a stretch, made when it is first needed.
@@ -129,6 +163,7 @@ impl WorkerSubject {
             Share {
                 assembly: Assembly::new(plan.neurons_of(&units), &plan.storage),
                 samples: None,
+                blank_frames: Ok(Arc::default()),
                 requested: Vec::new(),
                 unrequested: units.filter(|unit| !plan.journal.has(*unit)).count(),
             }

@@ -36,6 +36,7 @@ struct UnitToSend {
     neurons: Range<usize>,
     /// The samples of the whole share.
     samples: Arc<Samples>,
+    blank_frames: Arc<[u32]>,
 }
 
 /// A piece that this rank is to read.
@@ -185,6 +186,7 @@ impl Worker {
                 subject: to_send.subject,
                 unit: to_send.unit,
                 samples: to_send.samples.of(&to_send.neurons),
+                blank_frames: to_send.blank_frames.to_vec(),
             };
             outbox.send(to_send.rank, unit);
             return true;
@@ -237,43 +239,55 @@ impl Worker {
                 held.add_samples(stretch, &samples);
                 self.start_ready_units(outbox, subject, stretch);
             }
-            Message::Unit { unit, samples, .. } => {
-                self.computing.compute(held, unit, Arc::new(samples));
+            Message::Unit {
+                unit,
+                samples,
+                blank_frames,
+                ..
+            } => {
+                let samples = Arc::new(samples);
+                self.computing
+                    .compute(held, unit, samples, blank_frames.into());
             }
             _ => {}
         }
     }
 
     /// Computes the requested units of a share whose samples have all arrived, or has them sent to the ranks that compute them.
-    fn start_ready_units(&mut self, outbox: &impl Outbox, subject: usize, stretch: usize) {
+    fn start_ready_units(&mut self, outbox: &mut impl Outbox, subject: usize, stretch: usize) {
         let Some(held) = self.subjects.get_mut(&subject) else {
             return;
         };
-        for ready in held.take_ready(stretch) {
+        for ready in held.take_ready(stretch, &mut self.recording) {
             let ReadyUnit {
                 rank,
                 unit,
                 neurons,
                 samples,
+                blank_frames,
             } = ready;
-            if rank == outbox.rank() {
-                self.computing.compute(held, unit, samples);
-            } else {
-                self.units_to_send.push_back(UnitToSend {
+            match blank_frames {
+                Err(message) => outbox.send(0, failed(rank, subject, unit, message)),
+                Ok(blank_frames) if rank == outbox.rank() => {
+                    self.computing.compute(held, unit, samples, blank_frames);
+                }
+                Ok(blank_frames) => self.units_to_send.push_back(UnitToSend {
                     rank,
                     subject,
                     unit,
                     neurons,
                     samples,
-                });
+                    blank_frames,
+                }),
             }
         }
     }
 
     /// Takes a unit from the journal; reads and computes it where its record is damaged.
     fn load_unit(&mut self, outbox: &mut impl Outbox, subject: usize, unit: usize) {
-        let Some(held) = self.subjects.get(&subject) else {
-            outbox.send(0, failed(subject, unit, UNKNOWN.into()));
+        let Some(held) = self.subjects.get_mut(&subject) else {
+            let unknown = failed(outbox.rank(), subject, unit, UNKNOWN.into());
+            outbox.send(0, unknown);
             return;
         };
         if let Some(found) = held.load_from_journal(unit) {
@@ -282,9 +296,15 @@ impl Worker {
             outbox.send(0, done(subject, unit, found.summary));
             return;
         }
-        match self.recording.read_unit(&held.plan, unit) {
-            Ok(samples) => self.computing.compute(held, unit, Arc::new(samples)),
-            Err(message) => outbox.send(0, failed(subject, unit, message)),
+        match held.read_unit(unit, &mut self.recording) {
+            Ok((samples, blank_frames)) => {
+                self.computing
+                    .compute(held, unit, Arc::new(samples), blank_frames);
+            }
+            Err(message) => {
+                let failed = failed(outbox.rank(), subject, unit, message);
+                outbox.send(0, failed);
+            }
         }
     }
 
@@ -312,7 +332,7 @@ impl Worker {
                 subject,
                 unit,
                 output,
-            } => self.on_unit_computed(outbox, subject, unit, output),
+            } => self.on_unit_computed(outbox, subject, unit, *output),
             Computed::Slab {
                 writer,
                 subject,
@@ -341,7 +361,8 @@ impl Worker {
         let traces_checksum = match held.plan.unit_files.fill(frames, &output) {
             Ok(checksum) => checksum,
             Err(error) => {
-                outbox.send(0, failed(subject, unit, error.to_string()));
+                let failed = failed(outbox.rank(), subject, unit, error.to_string());
+                outbox.send(0, failed);
                 return;
             }
         };
@@ -391,8 +412,9 @@ impl Worker {
     }
 }
 
-fn failed(subject: usize, unit: usize, message: String) -> Message {
+fn failed(rank: usize, subject: usize, unit: usize, message: String) -> Message {
     Message::Reply(Reply::Failed {
+        rank,
         subject,
         unit,
         message,

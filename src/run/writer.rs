@@ -68,7 +68,9 @@ impl Writing {
     /// The reply that everything is written.
     fn written(&mut self, units: &BTreeMap<usize, Vec<u8>>) -> Message {
         let units = units.values().map(Vec::as_slice);
-        self.written.spikes_per_frame = spikes_per_frame(self.job.frames, units);
+        let frames = self.job.frames;
+        self.written.collisions = self.job.layout.collisions(frames, units.clone()).pixels;
+        self.written.spikes_per_frame = spikes_per_frame(frames, units);
         Message::Reply(Reply::Written {
             subject: self.job.subject,
             written: std::mem::take(&mut self.written),

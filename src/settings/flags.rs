@@ -1,14 +1,17 @@
 //! The flags of a run (rules 1.2 and 1.3).
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signal_hook::consts;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
+use spikegrid_core::grid::PlaneRule;
 
 use super::array::ArrayFlag;
 use super::size::MemorySize;
@@ -52,14 +55,6 @@ pub struct RunArgs {
     #[arg(long, value_name = "auto|I/N", help_heading = "Input and output")]
     #[serde(skip)]
     pub array: Option<ArrayFlag>,
-    /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "CellResp",
-        help_heading = "Input and output"
-    )]
-    pub calcium_dataset: String,
     /// Also write traces.h5: ΔF/F, spike rates, spikes, noise levels and positions of every neuron
     #[arg(long, help_heading = "Input and output")]
     pub save_traces: bool,
@@ -74,6 +69,9 @@ pub struct RunArgs {
         help_heading = "Input and output"
     )]
     pub num_neurons: usize,
+
+    #[command(flatten)]
+    pub data: DataArgs,
 
     /// CASCADE model: the name of a folder in the model folder
     #[arg(
@@ -92,12 +90,6 @@ pub struct RunArgs {
     )]
     #[serde(skip)]
     pub model_dir: Option<PathBuf>,
-    /// Sampling rate of the recording in Hz [default: the model's]
-    #[arg(long, value_name = "HZ", help_heading = "Computation")]
-    pub sampling_rate: Option<f64>,
-    /// What ΔF/F means here: (F - F0) / F0, F - F0, or the input as it is
-    #[arg(long, value_parser = baselines(), value_name = "KIND", default_value_t = Baseline::Dff, help_heading = "Computation")]
-    pub baseline: Baseline,
     /// Length of the sliding window of the baseline F0, in seconds
     #[arg(
         long,
@@ -169,6 +161,101 @@ pub struct RunArgs {
     pub interruption: Interruption,
 }
 
+/// What the recordings hold, where they do not say it themselves.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Recordings")]
+pub struct DataArgs {
+    /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
+    #[arg(long, value_name = "NAME", default_value = "CellResp")]
+    pub calcium_dataset: String,
+    /// Sampling rate of the recording in Hz [default: what the recording says (data.fpsec), else the model's]
+    #[arg(long, value_name = "HZ")]
+    pub sampling_rate: Option<f64>,
+    /// What the network gets: ΔF/F of raw fluorescence, F - F0, or the input as it is
+    #[arg(long, value_parser = baselines(), value_name = "KIND", default_value_t = BaselineChoice::Auto)]
+    pub baseline: BaselineChoice,
+    /// Multiply every sample by this; 0.01 for ΔF/F in per cent
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub scale: f64,
+    /// Samples of this value, as it is in the file, are missing (NaN, infinite samples and blank frames always are)
+    #[arg(long, value_name = "VALUE")]
+    pub missing: Option<f64>,
+    /// Interpolate ΔF/F over runs of missing frames of at most this length, in seconds
+    #[arg(long, value_name = "SEC", default_value_t = 0.0)]
+    pub bridge_gaps: f64,
+    /// Cut the range of z into so many z-planes of equal height [default: a z-plane for each value of z]
+    #[arg(long, value_name = "N", conflicts_with = "plane_step")]
+    pub planes: Option<usize>,
+    /// Cut the range of z into z-planes of this height, in the unit of the positions
+    #[arg(long, value_name = "UNITS")]
+    pub plane_step: Option<f64>,
+}
+
+impl DataArgs {
+    /// How z-planes are made (rules 7.1 and 7.4).
+    pub fn plane_rule(&self) -> PlaneRule {
+        match (self.planes, self.plane_step) {
+            (Some(planes), _) => PlaneRule::Count(planes),
+            (None, Some(step)) => PlaneRule::Step(step),
+            (None, None) => PlaneRule::Levels,
+        }
+    }
+
+    /// The value of missing samples, as samples are read.
+    pub fn missing_sample(&self) -> Option<f32> {
+        self.missing.map(|value| value as f32)
+    }
+}
+
+/// Who chooses the kind of baseline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BaselineChoice {
+    /// The program, by what the recording holds (rule 3.5).
+    #[default]
+    Auto,
+    /// The user.
+    Given(Baseline),
+}
+
+impl BaselineChoice {
+    const ALL: [Self; 4] = [
+        Self::Auto,
+        Self::Given(Baseline::Dff),
+        Self::Given(Baseline::Subtract),
+        Self::Given(Baseline::None),
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Given(baseline) => baseline.name(),
+        }
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.name() == name)
+    }
+}
+
+impl fmt::Display for BaselineChoice {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for BaselineChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for BaselineChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::of_name(&name).ok_or_else(|| D::Error::custom("no kind of baseline"))
+    }
+}
+
 /// What ends a job of several ranks before its time.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Interruption {
@@ -228,12 +315,22 @@ pub enum Device {
     Cuda,
 }
 
-fn baselines() -> impl TypedValueParser<Value = Baseline> {
-    kinds(Baseline::ALL, Baseline::name, |baseline| match baseline {
-        Baseline::Dff => "`(F - F0) / F0`, and nothing where `F0 <= 0`",
-        Baseline::Subtract => "`F - F0`, what the reference script's code does",
-        Baseline::None => "nothing: the input already is ΔF/F",
-    })
+fn baselines() -> impl TypedValueParser<Value = BaselineChoice> {
+    let meaning = |choice| match choice {
+        BaselineChoice::Auto => {
+            "dff for raw fluorescence, subtract for ΔF/F; recordings that are neither fail, and the message says why"
+        }
+        BaselineChoice::Given(Baseline::Dff) => {
+            "(F - F0) / F0, for raw fluorescence; frames with F0 <= 0 have none"
+        }
+        BaselineChoice::Given(Baseline::Subtract) => {
+            "F - F0, for ΔF/F whose baseline is not at 0; what the reference script's code does"
+        }
+        BaselineChoice::Given(Baseline::None) => {
+            "the input as it is, for ΔF/F with its baseline at 0"
+        }
+    };
+    kinds(BaselineChoice::ALL, BaselineChoice::name, meaning)
 }
 
 fn thresholds() -> impl TypedValueParser<Value = Threshold> {

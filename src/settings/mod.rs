@@ -9,10 +9,14 @@ use std::ops::Deref;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use spikegrid_core::baseline::{Baseline, DffSettings, Window, WindowError};
 use thiserror::Error;
 
 use array::{ArrayError, ArrayTask};
-use flags::{Device, RunArgs};
+use flags::{DataArgs, Device, RunArgs};
+
+/// Most planes that a subject can be cut into by a flag: a grid of 128 MiB per frame.
+const MOST_PLANES: usize = 4096;
 
 /// Why nothing can start.
 #[derive(Debug, Error)]
@@ -88,10 +92,35 @@ impl Config {
         Ok(Self { flags, array })
     }
 
+    /// What is made of the traces of a recording before the network.
+    ///
+    /// # Errors
+    /// A baseline window that has more frames than can be counted.
+    pub fn dff_settings(
+        &self,
+        baseline: Baseline,
+        rate_hz: f64,
+    ) -> Result<DffSettings, WindowError> {
+        let data = &self.flags.data;
+        Ok(DffSettings {
+            baseline,
+            window: Window::new(self.flags.window_sec, rate_hz)?,
+            percentile: self.flags.percentile,
+            scale: data.scale,
+            missing: data.missing_sample(),
+            bridge_frames: (data.bridge_gaps * rate_hz) as usize,
+        })
+    }
+
     /// The configuration as a JSON object, as the results hold it. Where models are looked for, and what interrupts a run, are
     /// not part of it.
     pub fn as_json(&self) -> serde_json::Value {
         let mut all = serde_json::to_value(&self.flags).unwrap_or_default();
+        // Postcard, by which ranks send each other settings, cannot flatten.
+        let data = all.as_object_mut().and_then(|all| all.remove("data"));
+        if let (Some(all), Some(serde_json::Value::Object(data))) = (all.as_object_mut(), data) {
+            all.extend(data);
+        }
         all["array"] = serde_json::to_value(&self.array).unwrap_or_default();
         all
     }
@@ -119,19 +148,45 @@ fn check(flags: &RunArgs) -> Result<(), ConfigError> {
     let positive = |x: f64| x.is_finite() && x > 0.0;
     let (window, expected) = (flags.window_sec, "a positive number of seconds");
     expect("--window_sec", positive(window), &window, expected)?;
-    if let Some(rate) = flags.sampling_rate {
-        let expected = "a positive rate in Hz";
-        expect("--sampling_rate", positive(rate), &rate, expected)?;
-    }
     let name = &flags.cascade_model;
     let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains('/');
     let expected = "the name of a folder in the model folder (see --model_dir)";
     expect("--cascade_model", is_name, name, expected)?;
-    let is_named = !flags.calcium_dataset.is_empty();
-    expect("--calcium_dataset", is_named, &"empty", "a dataset's name")?;
+    check_data(&flags.data)?;
     let limit = flags.memory_limit;
     let is_enough = limit.0 >= 128 << 20;
     expect("--memory_limit", is_enough, &limit, "at least 128 MiB")
+}
+
+/// Checks what the user says of the recordings.
+///
+/// # Errors
+/// As [`Config::resolve`].
+pub(crate) fn check_data(data: &DataArgs) -> Result<(), ConfigError> {
+    let positive = |x: f64| x.is_finite() && x > 0.0;
+    if let Some(rate) = data.sampling_rate {
+        let expected = "a positive rate in Hz";
+        expect("--sampling_rate", positive(rate), &rate, expected)?;
+    }
+    let is_named = !data.calcium_dataset.is_empty();
+    expect("--calcium_dataset", is_named, &"empty", "a dataset's name")?;
+    let (scale, gap) = (data.scale, data.bridge_gaps);
+    expect("--scale", positive(scale), &scale, "a positive factor")?;
+    let is_time = gap.is_finite() && gap >= 0.0;
+    expect("--bridge_gaps", is_time, &gap, "0 or more seconds")?;
+    if let Some(value) = data.missing {
+        let expected = "a finite number";
+        expect("--missing", value.is_finite(), &value, expected)?;
+    }
+    if let Some(planes) = data.planes {
+        let is_count = (1..=MOST_PLANES).contains(&planes);
+        expect("--planes", is_count, &planes, "1 to 4096 planes")?;
+    }
+    if let Some(step) = data.plane_step {
+        let expected = "a positive height in the unit of the positions";
+        expect("--plane_step", positive(step), &step, expected)?;
+    }
+    Ok(())
 }
 
 fn expect(

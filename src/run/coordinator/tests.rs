@@ -27,6 +27,7 @@ fn read(failure: Option<&str>) -> Reply {
 
 fn failed(unit: usize, message: &str) -> Reply {
     Reply::Failed {
+        rank: 0,
         subject: 0,
         unit,
         message: message.into(),

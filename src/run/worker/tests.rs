@@ -194,6 +194,7 @@ fn what_arrives_of_a_dropped_subject_is_ignored_and_dropping_it_again_changes_no
         subject: 0,
         unit: 0,
         samples,
+        blank_frames: Vec::new(),
     });
     let spikes = Message::Spikes {
         subject: 0,

@@ -55,6 +55,10 @@ impl NeuronFacts {
     }
 
     /// Notes what the final `rate` (T,) says, in spikes per frame, NaN where a frame has none.
+    #[expect(
+        clippy::manual_clamp,
+        reason = "clamp keeps NaN, which counts as 0 here"
+    )]
     pub fn note_rates(&mut self, rate: &[f32]) {
         let (mut expected, mut clipped, mut largest) = (0.0, 0.0, f32::NEG_INFINITY);
         for &rate in rate {

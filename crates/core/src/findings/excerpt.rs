@@ -45,6 +45,44 @@ impl Excerpt {
     pub fn neurons(&self) -> usize {
         total(&self.groups)
     }
+
+    /// The samples of each neuron, (f,), one neuron after the other.
+    pub(super) fn traces(&self) -> impl Iterator<Item = &[f32]> {
+        self.samples.chunks_exact(self.frames().max(1))
+    }
+
+    /// The place of each neuron in the recording, counted from 0.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.groups.iter().cloned().flatten()
+    }
+
+    /// Where the frames of each run are within a trace.
+    pub(super) fn runs_of_trace(&self) -> Vec<Range<usize>> {
+        let mut end = 0;
+        self.runs
+            .iter()
+            .map(|run| {
+                let start = end;
+                end += run.len();
+                start..end
+            })
+            .collect()
+    }
+
+    /// Whether a frame is blank (rule 3.6), (f,): samples are there, and all of these are exactly 0.
+    pub(super) fn blank(&self) -> Vec<bool> {
+        let frames = self.frames();
+        let (mut any, mut nonzero) = (vec![false; frames], vec![false; frames]);
+        for trace in self.traces() {
+            for ((sample, any), nonzero) in trace.iter().zip(&mut any).zip(&mut nonzero) {
+                let there = sample.is_finite();
+                *any |= there;
+                *nonzero |= there && *sample != 0.0;
+            }
+        }
+        let pairs = any.into_iter().zip(nonzero);
+        pairs.map(|(any, nonzero)| any && !nonzero).collect()
+    }
 }
 
 /// Run `k` begins at frame `floor(k (T - 16) / 15)`; one run of all frames where `T` is at most 256.
@@ -72,4 +110,46 @@ fn groups(neurons: usize) -> Vec<Range<usize>> {
 
 fn total(ranges: &[Range<usize>]) -> usize {
     ranges.iter().map(ExactSizeIterator::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_9_2_the_excerpt_has_16_runs_of_16_frames() {
+        for frames in [0, 1, 256] {
+            assert_eq!(
+                Excerpt::of_size(frames, 3).runs,
+                [0..frames],
+                "{frames} frames"
+            );
+        }
+        for frames in [257, 1000, 7879] {
+            let runs = Excerpt::of_size(frames, 3).runs;
+            assert_eq!(runs.len(), 16);
+            for (k, run) in runs.iter().enumerate() {
+                assert_eq!(run.start, k * (frames - 16) / 15);
+                assert_eq!(run.len(), 16);
+            }
+            assert_eq!(runs[15].end, frames);
+            assert!(runs.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        }
+    }
+
+    #[test]
+    fn rule_9_2_the_excerpt_has_at_most_4096_neurons_evenly_spread() {
+        assert_eq!(Excerpt::of_size(10, 4096).groups, [0..4096]);
+        for neurons in [4097, 100_000] {
+            let excerpt = Excerpt::of_size(10, neurons);
+            assert_eq!(excerpt.neurons(), 4096);
+            assert_eq!(excerpt.groups[15].end, neurons);
+            let groups = excerpt.groups.windows(2);
+            assert!(
+                groups
+                    .map(|pair| pair[0].end <= pair[1].start)
+                    .all(|apart| apart)
+            );
+        }
+    }
 }

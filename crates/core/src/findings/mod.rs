@@ -1,6 +1,11 @@
 //! What is found out about the data, and what the user should do about it (rules 9.1 to 9.3).
 
 mod excerpt;
+mod kind;
+mod neurons;
+mod numbers;
+mod places;
+mod sample;
 
 use std::fmt;
 
@@ -8,6 +13,9 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use excerpt::Excerpt;
+pub use kind::{Decision, Kind, Seen};
+pub use neurons::{Computed, of_neurons};
+pub use places::{Rated, of_grids, of_length, of_positions, of_rate};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -179,6 +187,11 @@ pub struct Finding {
     pub advice: String,
 }
 
+/// Sorts findings as they are reported: failures first, then warnings, then notes, each in the order of their codes.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.code));
+}
+
 impl Finding {
     /// A finding of the severity that its code has, which concerns no neurons or frames in particular.
     #[must_use]
@@ -199,6 +212,13 @@ impl Finding {
 /// As one line of text: `frames.blank: 6 of 600 frames are 0 in all neurons. They count as missing.`
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}", self.code, self.message, self.advice)
+        write!(f, "{}: {}", self.code, self.message)?;
+        match self.advice.as_str() {
+            "" => Ok(()),
+            advice => write!(f, " {advice}"),
+        }
     }
 }
+
+/// A finding of severity failure is the reason for which a subject fails.
+impl std::error::Error for Finding {}

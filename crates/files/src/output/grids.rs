@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use hdf5::plist::dataset_create::FillTime;
 use hdf5::{Dataset, File};
 use serde::Serialize;
+use spikegrid_core::findings::Finding;
 use spikegrid_core::grid::{COLUMNS, ROWS};
 use spikegrid_core::slab::{GZIP_LEVEL, Planes};
 
@@ -122,6 +123,7 @@ pub fn complete(
     planes: usize,
     is_train: &[u8],
     provenance: &Provenance,
+    findings: &[Finding],
     config: &impl Serialize,
 ) -> Result<(), OutputError> {
     let path = partial(path);
@@ -135,7 +137,7 @@ pub fn complete(
         file.new_dataset_builder()
             .with_data(is_train)
             .create("is_train")?;
-        provenance::write(&file, subject, frames, planes, provenance, config)?;
+        provenance::write(&file, subject, frames, planes, provenance, findings, config)?;
         file.close()
     };
     add().map_err(OutputError::hdf5(&path, "cannot be completed"))

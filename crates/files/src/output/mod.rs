@@ -5,6 +5,7 @@
 //! - [`unit_files`]: those that every rank fills unit by unit. A further one of numbers (N, T) or (T, N) is a field there.
 //! - [`grids`]: `preaugmented_grids.h5` and its attributes ([`provenance`]). Another way to write grids is a module beside it
 //!   with the same three steps: create, write planes, close.
+//! - [`neurons`]: the table of all neurons
 //! - [`metadata`], [`traces`]: the other files of HDF5's; [`combined`]: that of the output folder
 //! - [`journal`]: what an interrupted run leaves
 //! - [`written`]: reads the HDF5 files again, for checks
@@ -16,6 +17,7 @@ mod files;
 pub mod grids;
 pub mod journal;
 pub mod metadata;
+pub mod neurons;
 pub mod provenance;
 pub mod subject_files;
 pub mod traces;

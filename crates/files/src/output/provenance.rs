@@ -8,12 +8,15 @@ use hdf5::types::VarLenUnicode;
 use serde::Serialize;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
+use spikegrid_core::findings::Finding;
 
 use super::error::OutputError;
 use super::grids::GRIDS;
 use crate::input::Identity;
 
 const CONFIG: &str = "config";
+const BASELINE: &str = "baseline";
+const FINDINGS: &str = "findings";
 
 /// Everything that decides a subject's results: written with them, and compared before they are taken as done
 /// (rule 8.7). What only changes how they are computed (ranks, threads, memory) is not part of it.
@@ -31,6 +34,19 @@ pub struct Provenance {
     pub percentile: f64,
     /// Kind of baseline (rule 3.3).
     pub baseline: Baseline,
+    /// Whether the program chose it (rule 3.5); who did makes no difference to the results.
+    #[serde(skip)]
+    pub baseline_is_auto: bool,
+    /// By which every sample is multiplied (rule 3.6).
+    pub scale: f64,
+    /// The value of missing samples, beside NaN.
+    pub missing: Option<f64>,
+    /// Longest gap that is bridged, in seconds.
+    pub bridge_gaps: f64,
+    /// z-planes into which the range of z is cut, if not one for each level (rule 7.4).
+    pub planes: Option<usize>,
+    /// Their height, if that is given instead.
+    pub plane_step: Option<f64>,
     /// Kind of threshold (rule 4.5).
     pub threshold: Threshold,
     /// Frames by which rates are moved later (rule 4.8).
@@ -45,6 +61,48 @@ pub struct Provenance {
     pub input: Option<Identity>,
 }
 
+/// What follows the kind of baseline where the program chose it.
+const AUTO: &str = " (auto)";
+
+impl Provenance {
+    /// The kind of baseline, and whether the program chose it: `dff (auto)`.
+    #[must_use]
+    pub fn baseline_and_chooser(&self) -> String {
+        let chooser = if self.baseline_is_auto { AUTO } else { "" };
+        format!("{}{chooser}", self.baseline)
+    }
+}
+
+/// The kind of baseline by which a grids file was made, if it is one of ours, and whether the program chose it.
+#[must_use]
+pub fn recorded_baseline(path: &Path) -> Option<(Baseline, bool)> {
+    let file = File::open(path).ok()?;
+    file.attr(CONFIG).ok()?;
+    let text: VarLenUnicode = file.attr(BASELINE).ok()?.read_scalar().ok()?;
+    let (name, is_auto) = match text.strip_suffix(AUTO) {
+        Some(name) => (name, true),
+        None => (text.as_str(), false),
+    };
+    let kind = Baseline::ALL.into_iter().find(|kind| kind.name() == name)?;
+    Some((kind, is_auto))
+}
+
+/// The findings about a subject that its grids file holds; none in files from before there were findings.
+#[must_use]
+pub fn recorded_findings(path: &Path) -> Vec<Finding> {
+    let read = || -> Option<Vec<Finding>> {
+        let file = File::open(path).ok()?;
+        let text: VarLenUnicode = file.attr(FINDINGS).ok()?.read_scalar().ok()?;
+        serde_json::from_str(&text).ok()
+    };
+    read().unwrap_or_default()
+}
+
+/// Whether a grids file is from a program that notes findings.
+pub(crate) fn has_findings(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| file.attr(FINDINGS).is_ok())
+}
+
 /// Writes the attributes of a grids file of `T` frames and `Z` planes.
 ///
 /// # Errors
@@ -55,6 +113,7 @@ pub(crate) fn write(
     frames: usize,
     planes: usize,
     provenance: &Provenance,
+    findings: &[Finding],
     config: &impl Serialize,
 ) -> hdf5::Result<()> {
     let integer = |name, value: i64| file.new_attr::<i64>().create(name)?.write_scalar(&value);
@@ -78,10 +137,12 @@ pub(crate) fn write(
     }
     integer("seed", i64::from(provenance.seed))?;
     float("split_ratio", provenance.split_ratio)?;
-    string("baseline", &provenance.baseline.to_string())?;
+    string(BASELINE, &provenance.baseline_and_chooser())?;
     string("threshold", &provenance.threshold.to_string())?;
     string("model_sha256", &provenance.model_sha256)?;
     string("software_version", env!("CARGO_PKG_VERSION"))?;
+    let findings = serde_json::to_string(findings).unwrap_or_default();
+    string(FINDINGS, &findings)?;
     string(CONFIG, &configuration(provenance, config))
 }
 
@@ -174,7 +235,7 @@ fn compare(
                 };
                 compare(
                     &path,
-                    earlier.get(name).unwrap_or(&serde_json::Value::Null),
+                    earlier.get(name).unwrap_or(&default_of(name)),
                     value,
                     differences,
                 );
@@ -184,6 +245,15 @@ fn compare(
         // JSON's text may cost a number its last bit.
         value if close(value.as_f64(), earlier.as_f64()) => {}
         value => differences.push((prefix.to_string(), earlier.to_string(), value.to_string())),
+    }
+}
+
+/// The value of a setting in files from before there was the setting.
+fn default_of(name: &str) -> serde_json::Value {
+    match name {
+        "scale" => 1.0.into(),
+        "bridge_gaps" => 0.0.into(),
+        _ => serde_json::Value::Null,
     }
 }
 

@@ -22,11 +22,22 @@ pub enum OutputFile {
     Figures,
     /// Rule 8.5.
     Traces,
+    /// Rule 9.4.
+    Neurons,
+    /// Rule 9.5.
+    Page,
 }
 
 impl OutputFile {
     /// All of them, the grids first.
-    pub const ALL: [Self; 4] = [Self::Grids, Self::Metadata, Self::Figures, Self::Traces];
+    pub const ALL: [Self; 6] = [
+        Self::Grids,
+        Self::Metadata,
+        Self::Figures,
+        Self::Traces,
+        Self::Neurons,
+        Self::Page,
+    ];
 
     fn name(self, subject: &str) -> String {
         match self {
@@ -34,6 +45,8 @@ impl OutputFile {
             Self::Metadata => "metadata.h5".into(),
             Self::Figures => format!("{subject}_visualization.pdf"),
             Self::Traces => "traces.h5".into(),
+            Self::Neurons => "neurons.tsv".into(),
+            Self::Page => format!("{subject}_report.html"),
         }
     }
 
@@ -45,7 +58,7 @@ impl OutputFile {
     /// Whether a run with these settings writes it at all.
     fn is_asked_for(self, required: &Required) -> bool {
         match self {
-            Self::Grids | Self::Metadata | Self::Figures => true,
+            Self::Grids | Self::Metadata | Self::Figures | Self::Neurons | Self::Page => true,
             Self::Traces => required.save_traces,
         }
     }
@@ -54,8 +67,9 @@ impl OutputFile {
     ///
     /// # Errors
     /// Grids that are not this program's, or were made with other settings.
-    fn is_complete(self, path: &Path, required: &Required) -> Result<bool, OutputError> {
+    fn is_complete(self, files: &SubjectFiles, required: &Required) -> Result<bool, OutputError> {
         let [frames, ..] = required.shape;
+        let path = &files.path(self);
         match self {
             Self::Grids if path.exists() => {
                 provenance::check(path, required.shape, required.provenance).map(|()| true)
@@ -64,6 +78,10 @@ impl OutputFile {
             Self::Metadata => Ok(required.metadata.is_in(path)),
             Self::Figures => Ok(path.exists()),
             Self::Traces => Ok(TracesFile::open(path, frames, required.neurons).is_some()),
+            // Outputs from before there were such files are complete without them.
+            Self::Neurons | Self::Page => {
+                Ok(path.exists() || !provenance::has_findings(&files.path(Self::Grids)))
+            }
         }
     }
 }
@@ -102,7 +120,7 @@ impl Wanted {
             let wants = file.is_asked_for(required)
                 && (required.overwrite
                     || wanted.has(OutputFile::Grids)
-                    || !file.is_complete(&files.path(file), required)?);
+                    || !file.is_complete(files, required)?);
             wanted.0[file as usize] = wants;
         }
         Ok(wanted)

@@ -1,0 +1,213 @@
+//! The command `doctor` (rule 9.2): what the recordings of a folder are, by an excerpt of each, without a model and without MPI.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use spikegrid_core::baseline::Baseline;
+use spikegrid_core::findings::{self, Code, Finding, Severity};
+use spikegrid_files::input;
+use spikegrid_files::input::discovery::Subject;
+
+use crate::recording;
+use crate::run::setup::select;
+use crate::settings::flags::DataArgs;
+use crate::settings::{ConfigError, check_data};
+
+/// The rate by which noise is judged where neither the recording nor a flag says one: that of the default model.
+const ASSUMED_RATE_HZ: f64 = 2.0;
+
+/// Which recordings to judge.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Folder with the subjects
+    #[arg(long, value_name = "DIR", default_value = "raw_trace_data_2018")]
+    input_dir: PathBuf,
+    /// Judge these subjects only, by folder name
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Leave these subjects out, by folder name
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Print JSON in place of a table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// What was found out about a subject.
+#[derive(Debug, Default, Serialize)]
+struct Judged {
+    name: String,
+    frames: usize,
+    neurons: usize,
+    z_planes: usize,
+    /// In Hz; None where neither the recording nor a flag says it.
+    sampling_rate: Option<f64>,
+    /// What the network would get.
+    baseline: Option<Baseline>,
+    /// Why a run would fail.
+    error: Option<String>,
+    findings: Vec<Finding>,
+}
+
+/// All of them, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Judged by an excerpt: a run may find more.
+    sample: bool,
+    subjects: Vec<Judged>,
+}
+
+/// Judges the subjects; exit status 1 if a run would fail.
+///
+/// # Errors
+/// Nothing can be judged: a flag makes no sense, or there is no subject.
+pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
+    check_data(&arguments.data)?;
+    let subjects = subjects(arguments)?;
+    let width = subjects.iter().map(|subject| subject.name.chars().count());
+    let width = width.max().unwrap_or(0).max("subject".len());
+    if !arguments.json {
+        say!("{}", header(width));
+    }
+    let mut judged = Vec::new();
+    for subject in &subjects {
+        let found = Judged::of(subject, &arguments.data);
+        if !arguments.json {
+            found.print(width);
+        }
+        judged.push(found);
+    }
+    let failing = judged.iter().filter(|found| found.error.is_some()).count();
+    if arguments.json {
+        let report = Report {
+            sample: true,
+            subjects: judged,
+        };
+        say!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        say!(
+            "\n{} judged by a sample of 16 times 16 frames of at most 4,096 neurons: a run reads all and may find more.\n{}",
+            counted(subjects.len(), "subject"),
+            match failing {
+                0 => "A run would process all of them.".to_owned(),
+                failing => format!("A run would fail for {failing} of them."),
+            }
+        );
+    }
+    Ok(u8::from(failing > 0))
+}
+
+fn subjects(arguments: &DoctorArgs) -> Result<Vec<Subject>, Box<dyn Error>> {
+    let DoctorArgs {
+        input_dir,
+        only,
+        skip,
+        ..
+    } = arguments;
+    let found = input::subjects(input_dir)?;
+    let selected: Result<_, ConfigError> = select(found, only, skip, input_dir);
+    Ok(selected?)
+}
+
+impl Judged {
+    /// Judges a subject by the headers of its files and its excerpt.
+    fn of(subject: &Subject, data: &DataArgs) -> Self {
+        let mut judged = Self {
+            name: subject.name.clone(),
+            ..Self::default()
+        };
+        if let Err(error) = judged.judge(subject, data) {
+            let finding = error.downcast_ref::<Finding>();
+            judged.findings.extend(finding.cloned());
+            judged.error = Some(error.to_string());
+        }
+        findings::sort(&mut judged.findings);
+        judged
+    }
+
+    /// # Errors
+    /// Why a run would fail.
+    fn judge(&mut self, subject: &Subject, data: &DataArgs) -> Result<(), Box<dyn Error>> {
+        let source = recording::open(subject, data)?;
+        (self.frames, self.neurons) = (source.frames(), source.neurons());
+        self.findings.clone_from(&source.findings);
+        let (layout, findings) = recording::lay_out(&source, data)?;
+        self.z_planes = layout.planes();
+        self.findings.extend(findings);
+        self.sampling_rate = data.sampling_rate.or(source.rate);
+        if self.sampling_rate.is_none() {
+            self.findings.push(Finding::new(
+                Code::UnknownRate,
+                "Neither the recording nor --sampling_rate says the sampling rate.",
+                "A run takes the model's rate. Say the recording's with --sampling_rate.",
+            ));
+        }
+        let rate = self.sampling_rate.unwrap_or(ASSUMED_RATE_HZ);
+        let excerpt = recording::excerpt(&source)?;
+        self.findings
+            .extend(excerpt.findings(data.missing_sample()));
+        let (baseline, finding) = recording::baseline(&excerpt, rate, data)?;
+        self.findings.extend(finding);
+        self.baseline = Some(baseline);
+        Ok(())
+    }
+
+    /// Prints its row of the table, and its findings below. `width` is that of the longest name.
+    fn print(&self, width: usize) {
+        let rate = self
+            .sampling_rate
+            .map_or("?".to_owned(), |rate| format!("{rate:.3}"));
+        let baseline = self.baseline.map_or("-", Baseline::name);
+        say!(
+            "{:<width$} {:>9} {:>9} {:>7} {:>8}  {:<8}  {}",
+            self.name,
+            self.frames,
+            self.neurons,
+            self.z_planes,
+            rate,
+            baseline,
+            self.summary()
+        );
+        for finding in &self.findings {
+            say!("    {}: {finding}", finding.severity.name());
+        }
+        let is_finding = |error: &String| {
+            self.findings
+                .iter()
+                .any(|found| found.to_string() == *error)
+        };
+        if let Some(error) = self.error.as_ref().filter(|error| !is_finding(error)) {
+            say!("    error: {error}");
+        }
+    }
+
+    /// What the findings come to, in a word or two.
+    fn summary(&self) -> String {
+        let of = |severity| {
+            let findings = self.findings.iter();
+            findings.filter(|found| found.severity == severity).count()
+        };
+        let warnings = of(Severity::Warning);
+        match (&self.error, warnings) {
+            (Some(_), _) => "would fail".to_owned(),
+            (None, 0) => "no warning".to_owned(),
+            (None, warnings) => counted(warnings, "warning"),
+        }
+    }
+}
+
+fn header(width: usize) -> String {
+    format!(
+        "{:<width$} {:>9} {:>9} {:>7} {:>8}  {:<8}  {}",
+        "subject", "frames", "neurons", "planes", "Hz", "baseline", "findings"
+    )
+}
+
+fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}

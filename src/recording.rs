@@ -1,0 +1,76 @@
+//! What is found out about a recording before anything is computed: by rank 0 in a run, and by the command `doctor`.
+
+use std::error::Error;
+
+use spikegrid_core::baseline::Baseline;
+use spikegrid_core::findings::{self, Excerpt, Finding, Kind, Severity};
+use spikegrid_core::grid::Layout;
+use spikegrid_files::crash_trial;
+use spikegrid_files::input::discovery::Subject;
+use spikegrid_files::input::{self, InputError, Source};
+
+use crate::settings::flags::{BaselineChoice, DataArgs};
+
+/// Opens the recording of a subject, after a crash trial of its files.
+///
+/// # Errors
+/// What is wrong with the files: as a [`Finding`] where rule 9.3 has a code for it.
+pub(crate) fn open(subject: &Subject, data: &DataArgs) -> Result<Source, Box<dyn Error>> {
+    crash_trial::subject(subject, &data.calcium_dataset)?;
+    let opened = input::open(subject, &data.calcium_dataset);
+    opened.map_err(|error| match error.code() {
+        Some(code) => Finding::new(code, error.to_string(), "").into(),
+        None => error.into(),
+    })
+}
+
+/// Where the neurons of a recording lie in the grids, and what is odd about their positions.
+///
+/// # Errors
+/// No neuron has a position.
+pub(crate) fn lay_out(
+    source: &Source,
+    data: &DataArgs,
+) -> Result<(Layout, Vec<Finding>), Box<dyn Error>> {
+    let xyz = &source.positions.xyz;
+    let rule = data.plane_rule();
+    let layout = Layout::new(xyz, rule)?;
+    let findings = findings::of_positions(xyz, &layout, rule);
+    let failure = findings
+        .iter()
+        .find(|found| found.severity == Severity::Failure);
+    match failure {
+        Some(failure) => Err(failure.clone().into()),
+        None => Ok((layout, findings)),
+    }
+}
+
+/// Reads the excerpt of a recording (rule 9.2).
+///
+/// # Errors
+/// The recording cannot be read.
+pub(crate) fn excerpt(source: &Source) -> Result<Excerpt, InputError> {
+    input::excerpt(&source.location.open()?)
+}
+
+/// What the network gets, if the excerpt decides, and what is to be said of the kind of recording (rule 3.5).
+///
+/// # Errors
+/// A recording without a unit, where no flag says what it is.
+pub(crate) fn baseline(
+    excerpt: &Excerpt,
+    rate_hz: f64,
+    data: &DataArgs,
+) -> Result<(Baseline, Option<Finding>), Box<dyn Error>> {
+    let kind = Kind::of(excerpt, rate_hz, data.scale, data.missing_sample());
+    let explicit = match data.baseline {
+        BaselineChoice::Auto => None,
+        BaselineChoice::Given(baseline) => Some(baseline),
+    };
+    let finding = kind.finding(explicit);
+    match (explicit.or(kind.baseline()), finding) {
+        (Some(baseline), finding) => Ok((baseline, finding)),
+        (None, Some(finding)) => Err(finding.into()),
+        (None, None) => Err("the recording's kind is not known; say it with --baseline".into()),
+    }
+}
