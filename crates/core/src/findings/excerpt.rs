@@ -45,6 +45,44 @@ impl Excerpt {
     pub fn neurons(&self) -> usize {
         total(&self.groups)
     }
+
+    /// The samples of each neuron, (f,), one neuron after the other.
+    pub(super) fn traces(&self) -> impl Iterator<Item = &[f32]> {
+        self.samples.chunks_exact(self.frames().max(1))
+    }
+
+    /// The place of each neuron in the recording, counted from 0.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.groups.iter().cloned().flatten()
+    }
+
+    /// Where the frames of each run are within a trace.
+    pub(super) fn runs_of_trace(&self) -> Vec<Range<usize>> {
+        let mut end = 0;
+        self.runs
+            .iter()
+            .map(|run| {
+                let start = end;
+                end += run.len();
+                start..end
+            })
+            .collect()
+    }
+
+    /// Whether a frame is blank (rule 3.6), (f,): samples are there, and all of these are exactly 0.
+    pub(super) fn blank(&self) -> Vec<bool> {
+        let frames = self.frames();
+        let (mut any, mut nonzero) = (vec![false; frames], vec![false; frames]);
+        for trace in self.traces() {
+            for ((sample, any), nonzero) in trace.iter().zip(&mut any).zip(&mut nonzero) {
+                let there = sample.is_finite();
+                *any |= there;
+                *nonzero |= there && *sample != 0.0;
+            }
+        }
+        let pairs = any.into_iter().zip(nonzero);
+        pairs.map(|(any, nonzero)| any && !nonzero).collect()
+    }
 }
 
 /// Run `k` begins at frame `floor(k (T - 16) / 15)`; one run of all frames where `T` is at most 256.

@@ -1,6 +1,10 @@
 //! What is found out about the data, and what the user should do about it (rules 9.1 to 9.3).
 
 mod excerpt;
+mod kind;
+#[cfg(test)]
+mod made;
+mod numbers;
 
 use std::fmt;
 
@@ -8,6 +12,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use excerpt::Excerpt;
+pub use kind::{Decision, Kind, Seen};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
