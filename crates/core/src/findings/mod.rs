@@ -2,6 +2,8 @@
 
 mod excerpt;
 mod kind;
+#[cfg(test)]
+mod made;
 mod neurons;
 mod numbers;
 mod places;

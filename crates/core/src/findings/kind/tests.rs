@@ -1,54 +1,16 @@
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
-
 use super::*;
+use crate::findings::made::{Made, excerpt_of};
 
-const FRAMES: usize = 240;
-const NEURONS: usize = 40;
+const RATE: f64 = 2.0;
 
-/// ΔF/F of transients that decay within a second at 2 Hz, with noise, neuron by neuron.
-fn ratio(noise: f64) -> Vec<Vec<f64>> {
-    let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
-    let mut uniform = move || (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-    let trace = |_| {
-        let mut level = 0.0;
-        let frame = |_| {
-            level = level * (-0.5_f64).exp() + if uniform() < 0.05 { 0.4 } else { 0.0 };
-            // Near enough to a normal number.
-            let normal = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
-            level + noise * normal
-        };
-        (0..FRAMES).map(frame).collect()
-    };
-    (0..NEURONS).map(trace).collect()
+fn decision(trace: impl Fn(usize, f64) -> f64, made: Made) -> Decision {
+    kind(trace, made).decision
 }
 
-fn excerpt(traces: &[Vec<f64>]) -> Excerpt {
-    let samples = traces.iter().flatten().map(|sample| *sample as f32);
-    Excerpt {
-        samples: samples.collect(),
-        ..Excerpt::of_size(FRAMES, traces.len())
-    }
-}
-
-fn decision(traces: &[Vec<f64>]) -> Decision {
-    Kind::of(&excerpt(traces), 2.0, 1.0, None).decision
-}
-
-fn mapped(traces: &[Vec<f64>], of: impl Fn(usize, f64) -> f64) -> Vec<Vec<f64>> {
-    let traces = traces.iter().enumerate();
-    let mapped = traces.map(|(neuron, trace)| trace.iter().map(|x| of(neuron, *x)).collect());
-    mapped.collect()
-}
-
-fn z_scored(traces: &[Vec<f64>], factor: impl Fn(usize) -> f64) -> Vec<Vec<f64>> {
-    let scored = traces.iter().enumerate().map(|(neuron, trace)| {
-        let mean = trace.iter().sum::<f64>() / trace.len() as f64;
-        let squares = trace.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
-        let deviation = (squares / trace.len() as f64).sqrt() / factor(neuron);
-        trace.iter().map(|x| (x - mean) / deviation).collect()
-    });
-    scored.collect()
+/// The kind of the recording whose samples are made of the neuron and its ΔF/F.
+fn kind(sample: impl Fn(usize, f64) -> f64, made: Made) -> Kind {
+    let excerpt = excerpt_of(made.frames, made.neurons, made.samples(sample));
+    Kind::of(&excerpt, RATE, 1.0, None)
 }
 
 const DFF: Decision = Decision::Use(Baseline::Dff);
@@ -56,106 +18,315 @@ const SUBTRACT: Decision = Decision::Use(Baseline::Subtract);
 
 #[test]
 fn rule_3_5_raw_fluorescence_is_divided_by_its_baseline() {
-    for low in [1.0, 10.0, 400.0, 5000.0] {
-        let raw = mapped(&ratio(0.03), |_, x| low * (1.0 + x));
-        assert_eq!(decision(&raw), DFF, "baseline {low}");
+    for f0 in [10.0, 50.0, 400.0, 5_000.0] {
+        for spikes in [0.0, 0.02, 0.3] {
+            let made = Made {
+                spikes,
+                ..Made::default()
+            };
+            assert_eq!(decision(|_, x| f0 * (1.0 + x), made), DFF, "{f0} {spikes}");
+            assert_eq!(
+                decision(|_, x| (f0 * (1.0 + x)).round(), made),
+                DFF,
+                "{f0} whole"
+            );
+        }
     }
-    // Some neurons below 0, because too much background was subtracted.
-    let some_below = mapped(&ratio(0.03), |neuron, x| {
-        400.0 * (x + if neuron % 4 == 0 { -1.0 } else { 1.0 })
-    });
-    assert_eq!(decision(&some_below), DFF);
+}
+
+#[test]
+fn rule_3_5_fluorescence_over_its_baseline_is_divided_once_more() {
+    assert_eq!(decision(|_, x| 1.0 + x, Made::default()), DFF);
+}
+
+#[test]
+fn rule_3_5_dff_is_not_divided() {
+    for spikes in [0.0, 0.02, 0.3] {
+        for noise in [0.0005, 0.03, 0.2] {
+            let made = Made {
+                spikes,
+                noise,
+                ..Made::default()
+            };
+            assert_eq!(decision(|_, x| x, made), SUBTRACT, "{spikes} {noise}");
+        }
+    }
+}
+
+#[test]
+fn rule_3_5_dff_with_an_offset_is_not_divided() {
+    let quiet = Made {
+        noise: 0.015,
+        spikes: 0.0,
+        ..Made::default()
+    };
+    let seen = kind(|_, x| x + 0.1, quiet).seen;
+    assert!(seen.ratio > 2.0, "{seen:?}");
+    assert_eq!(decision(|_, x| x + 0.1, quiet), SUBTRACT);
+}
+
+#[test]
+fn rule_3_5_raw_fluorescence_between_0_and_1_is_divided() {
+    assert_eq!(decision(|_, x| 0.1 * (1.0 + x), Made::default()), DFF);
+}
+
+#[test]
+fn rule_3_5_bursts_of_dff_are_not_per_cent() {
+    let bursts = Made {
+        spikes: 0.01,
+        jump: 18.0,
+        neurons: 3,
+        ..Made::default()
+    };
+    let seen = kind(|_, x| x, bursts).seen;
+    assert!(seen.deviation > 2.0 && seen.noise_level < 12.0, "{seen:?}");
+    assert_eq!(decision(|_, x| x, bursts), SUBTRACT);
+}
+
+#[test]
+fn rule_3_5_raw_fluorescence_of_which_some_is_below_0_is_divided() {
+    let corrected = |neuron: usize, x: f64| 400.0 * (1.0 + x) - 60.0 * (neuron % 10) as f64;
+    let seen = kind(corrected, Made::default()).seen;
+    assert!(seen.low > 100.0, "{seen:?}");
+    assert_eq!(decision(corrected, Made::default()), DFF);
+    let below = |neuron: usize, x: f64| 400.0 * (1.0 + x) - 300.0 - 40.0 * (neuron % 10) as f64;
+    assert!(kind(below, Made::default()).seen.low < 0.0);
+    assert_eq!(decision(below, Made::default()), DFF);
+}
+
+#[test]
+fn rule_3_5_z_scores_are_refused() {
+    for spikes in [0.002, 0.02, 0.3] {
+        let made = Made {
+            spikes,
+            ..Made::default()
+        };
+        let scores = made.z_scores();
+        let excerpt = excerpt_of(made.frames, made.neurons, |t, n| scores(t, n));
+        let kind = Kind::of(&excerpt, RATE, 1.0, None);
+        assert_eq!(
+            kind.decision,
+            Decision::Refuse(Code::ZScored),
+            "{spikes} {:?}",
+            kind.seen
+        );
+    }
+}
+
+#[test]
+fn rule_3_5_per_cent_is_refused_until_it_is_scaled() {
+    let made = Made::default();
+    let excerpt = excerpt_of(made.frames, made.neurons, made.samples(|_, x| 100.0 * x));
+    let kind = Kind::of(&excerpt, RATE, 1.0, None);
+    assert_eq!(kind.decision, Decision::Refuse(Code::Percent));
+    assert_eq!(Kind::of(&excerpt, RATE, 0.01, None).decision, SUBTRACT);
+}
+
+#[test]
+fn rule_3_5_detrended_fluorescence_is_refused() {
+    for f0 in [200.0, 5_000.0] {
+        let decision = decision(|_, x| f0 * x, Made::default());
+        assert_eq!(decision, Decision::Refuse(Code::Scale));
+    }
+}
+
+#[test]
+fn rule_3_5_nothing_usable_is_taken_for_raw() {
+    for value in [0.0, 7.0, f32::NAN, f32::INFINITY] {
+        for frames in [1, 300] {
+            let kind = Kind::of(&excerpt_of(frames, 4, |_, _| value), RATE, 1.0, None);
+            assert_eq!((kind.decision, kind.seen.neurons), (DFF, 0));
+            assert_eq!(kind.finding(None), None);
+        }
+    }
     assert_eq!(
-        decision(&mapped(&ratio(0.03), |_, x| (400.0 * (1.0 + x)).round())),
+        Kind::of(&Excerpt::of_size(0, 0), RATE, 1.0, None).decision,
         DFF
     );
-}
-
-#[test]
-fn rule_3_5_dff_is_not_divided_again() {
-    for noise in [0.001, 0.03, 0.2] {
-        assert_eq!(decision(&ratio(noise)), SUBTRACT, "noise {noise}");
-    }
-    let kind = Kind::of(&excerpt(&ratio(0.03)), 2.0, 1.0, None);
-    let finding = kind.finding(None).expect("a finding");
-    assert_eq!(finding.code, Code::AlreadyDff);
-    assert_eq!(kind.finding(Some(Baseline::None)), None);
-    let divided = kind.finding(Some(Baseline::Dff)).expect("a finding");
-    assert!(divided.message.contains("once more"), "{}", divided.message);
-}
-
-#[test]
-fn rule_3_5_what_has_no_unit_is_refused() {
-    let of = |factor: f64| decision(&mapped(&ratio(0.03), |_, x| factor * x));
-    assert_eq!(of(100.0), Decision::Refuse(Code::Percent));
-    assert_eq!(of(10_000.0), Decision::Refuse(Code::Scale));
-    let scored = z_scored(&ratio(0.03), |_| 1.0);
-    assert_eq!(decision(&scored), Decision::Refuse(Code::ZScored));
-    // Deviations that differ are not those of z-scored traces, nor is a common one of 1.4.
-    for traces in [
-        z_scored(&ratio(0.03), |neuron| 0.6 + (neuron % 5) as f64 / 5.0),
-        z_scored(&ratio(0.03), |_| 1.4),
-    ] {
-        assert_ne!(decision(&traces), Decision::Refuse(Code::ZScored));
-    }
-}
-
-#[test]
-fn rule_3_6_the_scale_comes_before_the_decision() {
-    let percent = excerpt(&mapped(&ratio(0.03), |_, x| 100.0 * x));
-    assert_eq!(Kind::of(&percent, 2.0, 0.01, None).decision, SUBTRACT);
 }
 
 #[test]
 fn rule_3_5_missing_samples_and_blank_frames_are_left_out() {
-    let raw = mapped(&ratio(0.03), |_, x| 400.0 * (1.0 + x));
-    let mut whole = excerpt(&raw);
-    let expected = Kind::of(&whole, 2.0, 1.0, None);
-    for trace in whole.samples.chunks_mut(FRAMES) {
-        trace[50..80].fill(0.0);
-        trace[100..110].fill(-1.0);
-        trace[120] = f32::NAN;
-    }
-    let gaps = Kind::of(&whole, 2.0, 1.0, Some(-1.0));
-    assert_eq!(gaps.decision, DFF);
-    assert!((gaps.seen.low / expected.seen.low - 1.0).abs() < 0.01);
-}
-
-#[test]
-fn rule_3_5_nothing_usable_is_taken_as_raw() {
-    for value in [0.0, 7.0, f64::NAN] {
-        assert_eq!(decision(&vec![vec![value; FRAMES]; 3]), DFF, "{value}");
-    }
-    assert_eq!(
-        Kind::of(&Excerpt::of_size(1, 5), 2.0, 1.0, None).decision,
-        DFF
-    );
-}
-
-#[test]
-fn rule_3_5_a_refusal_says_what_was_seen_and_what_answers_it() {
-    let kind = Kind::of(
-        &excerpt(&mapped(&ratio(0.03), |_, x| 100.0 * x)),
-        2.0,
+    let made = Made::default();
+    let dff = made.samples(|_, x| x);
+    let plain = Kind::of(
+        &excerpt_of(256, made.neurons, |t, n| {
+            if t % 4 == 0 { f32::NAN } else { dff(t, n) }
+        }),
+        RATE,
         1.0,
         None,
     );
-    let failure = kind.finding(None).expect("a finding");
-    assert_eq!(failure.severity, Severity::Failure);
-    for word in ["8th percentile", "noise level", "standard deviation"] {
-        assert!(failure.message.contains(word), "{}", failure.message);
+    for lost in [0.0, f32::INFINITY, -9.0] {
+        let excerpt = excerpt_of(
+            256,
+            made.neurons,
+            |t, n| if t % 4 == 0 { lost } else { dff(t, n) },
+        );
+        assert_eq!(Kind::of(&excerpt, RATE, 1.0, Some(-9.0)), plain, "{lost}");
     }
-    for flag in [
-        "--baseline dff",
-        "--baseline subtract",
-        "--baseline none",
-        "--scale 0.01",
-    ] {
-        assert!(failure.advice.contains(flag), "{}", failure.advice);
-    }
-    let warned = kind.finding(Some(Baseline::None)).expect("a finding");
-    assert_eq!(
-        (warned.code, warned.severity),
-        (Code::Percent, Severity::Warning)
+    let excerpt = excerpt_of(256, made.neurons, |t, n| {
+        if t % 4 == 0 && n > 0 { 0.0 } else { dff(t, n) }
+    });
+    assert_ne!(Kind::of(&excerpt, RATE, 1.0, None), plain);
+}
+
+#[test]
+fn rule_3_5_steps_from_run_to_run_do_not_count_as_noise() {
+    // each run at its own height: only the steps between runs are large
+    let made = Made {
+        frames: 100_000,
+        ..Made::default()
+    };
+    let excerpt = excerpt_of(made.frames, 2, |t, _| {
+        (t / 6_000) as f32 + 1e-3 * (t % 2) as f32
+    });
+    let kind = Kind::of(&excerpt, 1.0, 1.0, None);
+    assert!(
+        (kind.seen.noise_level - 0.1).abs() < 0.001,
+        "{:?}",
+        kind.seen
     );
+}
+
+#[test]
+fn rule_3_5_what_was_seen_is_said_with_the_flags_that_answer_it() {
+    let kind = Kind {
+        decision: Decision::Refuse(Code::Percent),
+        seen: Seen {
+            neurons: 3,
+            low: 0.0041,
+            ratio: 0.1,
+            noise_level: 1234.0,
+            deviation: 14.2,
+        },
+    };
+    let finding = kind.finding(None).expect("a failure");
+    assert_eq!(
+        (finding.code, finding.severity),
+        (Code::Percent, Severity::Failure)
+    );
+    let seen = "8th percentile 0.0041, noise level 1,200 % per √Hz, standard deviation 14";
+    assert!(finding.message.contains(seen), "{finding}");
+    for code in [Code::ZScored, Code::Percent, Code::Scale] {
+        let finding = Kind {
+            decision: Decision::Refuse(code),
+            ..kind
+        }
+        .finding(None)
+        .expect("a failure");
+        for flag in ["--baseline dff", "--baseline subtract", "--baseline none"] {
+            assert!(finding.advice.contains(flag), "{finding}");
+        }
+        assert_eq!(
+            finding.advice.contains("--scale 0.01"),
+            code != Code::ZScored,
+            "{finding}"
+        );
+    }
+}
+
+#[test]
+fn rule_9_3_a_flag_makes_warnings_of_failures() {
+    let seen = Seen {
+        neurons: 3,
+        low: 0.0,
+        ratio: 0.0,
+        noise_level: 50.0,
+        deviation: 1.0,
+    };
+    for code in [Code::ZScored, Code::Percent, Code::Scale] {
+        let kind = Kind {
+            decision: Decision::Refuse(code),
+            seen,
+        };
+        assert_eq!(
+            kind.finding(None).map(|f| f.severity),
+            Some(Severity::Failure)
+        );
+        for baseline in Baseline::ALL {
+            let finding = kind.finding(Some(baseline)).expect("a warning");
+            assert_eq!((finding.code, finding.severity), (code, Severity::Warning));
+        }
+    }
+}
+
+#[test]
+fn rule_9_3_dff_is_said_where_auto_subtracts_and_where_a_flag_divides_it() {
+    let seen = Seen {
+        neurons: 3,
+        low: 0.0,
+        ratio: 0.0,
+        noise_level: 3.0,
+        deviation: 0.2,
+    };
+    let kind = Kind {
+        decision: SUBTRACT,
+        seen,
+    };
+    let code = |explicit| kind.finding(explicit).map(|f| (f.code, f.severity));
+    let warning = Some((Code::AlreadyDff, Severity::Warning));
+    assert_eq!(code(None), warning);
+    assert_eq!(code(Some(Baseline::Dff)), warning);
+    assert_eq!(code(Some(Baseline::Subtract)), None);
+    assert_eq!(code(Some(Baseline::None)), None);
+    let raw = Kind {
+        decision: DFF,
+        ..kind
+    };
+    assert!(
+        [None]
+            .into_iter()
+            .chain(Baseline::ALL.map(Some))
+            .all(|flag| raw.finding(flag).is_none())
+    );
+}
+
+/// What is decided of neurons around 0 that are all alike.
+fn around_0(noise_level: f64, deviation: f64, mean: f64) -> Decision {
+    let traits = || Traits {
+        low: -0.1,
+        ratio: -0.5,
+        noise_level,
+        mean,
+        deviation,
+    };
+    let seen = Seen {
+        neurons: 9,
+        low: -0.1,
+        ratio: -0.5,
+        noise_level,
+        deviation,
+    };
+    decide(
+        &std::iter::repeat_with(traits).take(9).collect::<Vec<_>>(),
+        &seen,
+    )
+}
+
+#[test]
+fn rule_9_3_z_scores_differ_from_dff_by_their_mean_and_deviation() {
+    assert_eq!(around_0(30.0, 1.0, 0.0), Decision::Refuse(Code::ZScored));
+    assert_eq!(around_0(30.0, 1.0, 0.3), SUBTRACT);
+    assert_eq!(around_0(30.0, 0.7, 0.0), SUBTRACT);
+    assert_eq!(around_0(30.0, 1.3, 0.0), SUBTRACT);
+}
+
+#[test]
+fn rule_9_3_per_cent_begins_where_dff_ends_and_ends_where_a_unit_is_unknown() {
+    let (percent, scale) = (
+        Decision::Refuse(Code::Percent),
+        Decision::Refuse(Code::Scale),
+    );
+    assert_eq!(around_0(40.0, 2.0, 1.0), SUBTRACT);
+    assert_eq!(around_0(41.0, 2.0, 1.0), percent);
+    assert_eq!(around_0(40.0, 2.1, 1.0), percent);
+    assert_eq!(around_0(12.0, 5.0, 1.0), SUBTRACT);
+    assert_eq!(around_0(12.0, 5.1, 1.0), percent);
+    assert_eq!(around_0(800.0, 25.0, 1.0), percent);
+    assert_eq!(around_0(801.0, 25.0, 1.0), scale);
+    assert_eq!(around_0(800.0, 26.0, 1.0), scale);
+    // no two neighbouring frames are there: the standard deviation alone tells
+    assert_eq!(around_0(f64::NAN, 1.5, 1.0), SUBTRACT);
+    assert_eq!(around_0(f64::NAN, 26.0, 1.0), scale);
 }
