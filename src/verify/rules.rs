@@ -117,7 +117,7 @@ fn middles((lowest, _): (f64, f64), height: f64, count: usize) -> Vec<f64> {
     (0..count.min(MOST_SLABS)).map(middle).collect()
 }
 
-/// The slab that holds a z; the highest z is in the last.
+/// The slab that holds a z: it begins at its lowest z; only the last one holds its highest z, too.
 fn slab(z: f64, lowest: f64, height: f64, count: usize) -> Option<usize> {
     Some(slabs_below(z, lowest, height).min(count.checked_sub(1)?))
 }
