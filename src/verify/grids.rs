@@ -147,7 +147,7 @@ fn tell(report: &mut Report, file: &Opened, wrongs: Wrongs, shape: &[usize]) {
             format_args!("{}: grids[{frame}, {plane}{pixel}]", file.name),
             first.expected,
             first.found,
-            format_args!("{}; {extent} differ", wrong.rule()),
+            format_args!("{}; {extent}", wrong.rule()),
         );
     }
 }

@@ -100,8 +100,7 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;
         let metadata = of_metadata.as_ref().zip(z_values.as_deref());
-        tell_old_positions(report, subject, xyz, header.missing);
-        check_places(report, metadata, planes, xyz, &header)
+        check_places(report, subject, metadata, planes, xyz, &header)
     });
     let recomputed = check_planes(report, &file, &grids, traces.as_ref(), places.as_deref());
     let table = files.folder.join("neurons.tsv");
@@ -170,12 +169,16 @@ fn open_grids(report: &mut Report, file: &Opened) -> Option<WrittenDataset> {
 /// Checks the z of the planes; the place of each neuron, (N,), unless the planes are others.
 fn check_places(
     report: &mut Report,
+    subject: &str,
     metadata: Option<(&Opened, &[f64])>,
     planes: usize,
     xyz: &[[f64; 3]],
     header: &Header,
 ) -> Option<Vec<Option<Place>>> {
-    let (mut expected, places) = rules::places(xyz, header.cut, header.missing);
+    let z_values = metadata.map(|(_, z_values)| z_values);
+    let missing = meaning_of_nan(xyz, header, z_values);
+    tell_old_positions(report, subject, xyz, missing);
+    let (mut expected, places) = rules::places(xyz, header.cut, missing);
     let rule = match header.cut {
         Cut::Levels => "rule 7.1",
         _ => "rule 7.4",
@@ -210,6 +213,20 @@ fn accept_rounding(expected: &mut [f64], found: &[f64]) {
         if (*expected - found).abs() <= 8.0 * f64::EPSILON * largest {
             *expected = found;
         }
+    }
+}
+
+/// What a NaN coordinate means in these files: where the settings leave that open, what the z of the planes follow from.
+fn meaning_of_nan(xyz: &[[f64; 3]], header: &Header, z_values: Option<&[f64]>) -> Missing {
+    let follows = |missing| {
+        let (expected, _) = rules::places(xyz, header.cut, missing);
+        z_values.is_none_or(|z_values| expected == z_values)
+    };
+    match header.missing {
+        Missing::Zero if !follows(Missing::Zero) && follows(Missing::NoPosition) => {
+            Missing::NoPosition
+        }
+        missing => missing,
     }
 }
 

@@ -3,18 +3,17 @@
 use serde_json::Value as Json;
 use spikegrid_files::output::written::Value;
 
+use crate::verify::header::cut;
 use crate::verify::report::{Opened, Report};
 
 const SAME_SETTINGS: &str = "rule 8.7";
 /// Settings that decide results and stand in the attribute `config` alone, with what an output that lacks them was made with.
-const IN_CONFIG: [(&str, Option<f64>); 9] = [
+const IN_CONFIG: [(&str, Option<f64>); 7] = [
     ("shift_frames", Some(0.0)),
     ("calcium_dataset", None),
     ("missing", None),
     ("bridge_gaps", Some(0.0)),
     ("scale", Some(1.0)),
-    ("planes", None),
-    ("plane_step", None),
     ("cells", None),
     ("neuropil_coefficient", None),
 ];
@@ -73,6 +72,12 @@ fn compare_configs(report: &mut Report, here: &Opened, [found, expected]: [Json;
             let expected = format!("{expected}, as in {source}");
             report.difference(place, expected, found, SAME_SETTINGS);
         }
+    }
+    let [cut_found, cut_expected] = [&found, &expected].map(cut);
+    if cut_found != cut_expected {
+        let place = format!("{}: attribute config, planes", here.name);
+        let expected = format!("{cut_expected}, as in {source}");
+        report.difference(place, expected, cut_found, SAME_SETTINGS);
     }
     let mut times = false;
     for (path, found, expected) in leaves(&found["input"], &expected["input"]) {
