@@ -16,6 +16,7 @@ use spikegrid_files::input::{self, Subject};
 use spikegrid_files::models;
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::traces::TracesFile;
+use spikegrid_files::output::written::{PlaneInflater, Planes, Stored, WrittenFile};
 
 const FRAMES: usize = 30;
 const CELLS: usize = 4;
@@ -44,7 +45,7 @@ impl Kind {
     }
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::traces("traces, contiguous", |folder| {
         make_subject(folder, "compressed.mat", Layout::Contiguous)
     }),
@@ -95,6 +96,13 @@ const KINDS: [Kind; 9] = [
         content: r#""Traces""#,
         make: |folder| make_outputs(folder),
         read: |folder| TracesFile::open(&folder.join("traces.h5"), FRAMES, CELLS).is_some(),
+    },
+    Kind {
+        name: "grids to verify",
+        file: "preaugmented_grids.h5",
+        content: r#""Written""#,
+        make: make_grids,
+        read: read_grids,
     },
 ];
 
@@ -157,6 +165,40 @@ fn make_outputs(folder: &Path) {
         let partial = folder.join(format!(".{name}.partial"));
         std::fs::rename(partial, folder.join(name)).unwrap();
     }
+}
+
+fn make_grids(folder: &Path) {
+    let file = File::create(folder.join("preaugmented_grids.h5")).unwrap();
+    let seed = file.new_attr::<i64>().create("seed").unwrap();
+    seed.write_scalar(&42).unwrap();
+    let grids = file.new_dataset::<u8>().shape((FRAMES, 2, 256, 128));
+    let grids = grids.chunk((1, 1, 256, 128)).deflate(1).create("grids");
+    let pixels = vec![1_u8; FRAMES * 2 * 256 * 128];
+    grids.unwrap().write_raw(&pixels).unwrap();
+}
+
+/// Reads grids as `verify` does.
+fn read_grids(folder: &Path) -> bool {
+    let read = || -> Result<bool, String> {
+        let file = WrittenFile::open(&folder.join("preaugmented_grids.h5"))?;
+        file.attribute("seed")?;
+        let grids = file.dataset("grids")?;
+        if grids.shape.len() != 4 || grids.shape[..2] != [FRAMES, 2] {
+            return Ok(false);
+        }
+        let (mut bytes, mut pixels) = (Vec::new(), vec![0; 256 * 128]);
+        let planes = Planes::of(&grids);
+        for place in 0..FRAMES * 2 {
+            bytes.clear();
+            let stored = planes.append(place, &mut bytes)?;
+            if stored != Stored::Deflated || !PlaneInflater::default().inflate(&bytes, &mut pixels)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(file.datasets()? == ["grids"])
+    };
+    read().unwrap_or(false)
 }
 
 /// Reads a subject as rank 0 and then all ranks do.

@@ -442,8 +442,10 @@ fn rule_9_6_neurons_in_another_order() {
             let file = copy.open(TRACES);
             let rate = file.dataset("spike_rate").unwrap();
             let mut rates = rate.read_2d::<f32>().unwrap();
-            let (mut first, mut last) = rates.multi_slice_mut((s![0, ..], s![89, ..]));
-            first.zip_mut_with(&mut last, |a, b| std::mem::swap(a, &mut b.clone()));
+            let first = rates.row(0).to_owned();
+            let last = rates.row(89).to_owned();
+            rates.row_mut(0).assign(&last);
+            rates.row_mut(89).assign(&first);
             rate.write(&rates).unwrap();
         },
         &[TRACES, "spikes[0, ", "rules 5.1 and 5.2"],

@@ -147,7 +147,7 @@ fn tell(report: &mut Report, file: &Opened, wrongs: Wrongs, shape: &[usize]) {
             format_args!("{}: grids[{frame}, {plane}{pixel}]", file.name),
             first.expected,
             first.found,
-            format_args!("{}; {extent} differ", wrong.rule()),
+            format_args!("{}; {extent}", wrong.rule()),
         );
     }
 }
@@ -350,5 +350,71 @@ impl BlockSpikes<'_> {
                 bits &= bits - 1;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spikegrid_files::output::written::WrittenFile;
+
+    use super::*;
+
+    #[test]
+    fn rule_9_6_spikes_are_rasterised_block_by_block() {
+        const NEURONS: usize = 200;
+        const FRAMES: usize = 37;
+        let spike = |neuron: usize, frame: usize| neuron * 7 % 31 == frame || frame == neuron % 5;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("traces.h5");
+        let all = (0..NEURONS).flat_map(|n| (0..FRAMES).map(move |t| u8::from(spike(n, t))));
+        let file = hdf5::File::create(&path).unwrap();
+        let dataset = file.new_dataset::<u8>().shape((NEURONS, FRAMES));
+        let dataset = dataset.create("spikes").unwrap();
+        dataset.write_raw(&all.collect::<Vec<_>>()).unwrap();
+        drop((dataset, file));
+        // Planes without neurons, neurons without a place, shared pixels.
+        let place = |neuron: usize| {
+            (neuron % 9 != 0).then_some(Place {
+                plane: [0, 2, 2, 3][neuron % 4],
+                row: neuron % 16,
+                column: neuron % 3,
+            })
+        };
+        let places: Vec<Option<Place>> = (0..NEURONS).map(place).collect();
+        let spikes = WrittenFile::open(&path).unwrap().dataset("spikes").unwrap();
+        let slots = Slots::new(&places, 5);
+        for step in [1, 8, 11, FRAMES] {
+            for start in (0..FRAMES).step_by(step) {
+                let frames = start..FRAMES.min(start + step);
+                let block = slots.read(&spikes, &frames).unwrap();
+                for (frame, plane) in frames.flat_map(|frame| (0..5).map(move |z| (frame, z))) {
+                    let mut pixels = [0; PIXELS];
+                    block.rasterise(frame, plane, &mut pixels);
+                    let mut expected = [0; PIXELS];
+                    for (neuron, place) in places.iter().enumerate() {
+                        if let Some(place) = place.filter(|place| place.plane == plane) {
+                            expected[place.pixel()] |= u8::from(spike(neuron, frame));
+                        }
+                    }
+                    assert!(pixels == expected, "frame {frame}, plane {plane}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rule_9_6_the_spikes_of_any_recording_fit_into_the_memory_for_them() {
+        let place = |plane| {
+            Some(Place {
+                plane,
+                row: 0,
+                column: 0,
+            })
+        };
+        let slots = Slots::new(&(0..6400).map(|n| place(n % 10)).collect::<Vec<_>>(), 10);
+        assert_eq!(slots.words(), 100);
+        assert_eq!(slots.frames_in(SPIKE_BYTES), SPIKE_BYTES / 800);
+        assert_eq!(Slots::new(&[], 3).frames_in(SPIKE_BYTES), SPIKE_BYTES / 8);
+        assert_eq!(slots.frames_in(1), 1);
     }
 }

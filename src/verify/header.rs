@@ -132,9 +132,12 @@ fn close(there: Option<f64>, number: f64) -> bool {
     there.is_some_and(|there| (there - number).abs() <= 4.0 * f64::EPSILON * number.abs())
 }
 
-/// The planes that a configuration asks for (rule 7.4).
-fn cut(config: &Json) -> Cut {
-    match (config["planes"].as_u64(), config["plane_step"].as_f64()) {
+/// The planes that a configuration asks for (rule 7.4): numbers under the names of the flags, or `{"count": 12}` and `{"step": 2.5}`.
+pub(super) fn cut(config: &Json) -> Cut {
+    let planes = &config["planes"];
+    let count = planes.as_u64().or(planes["count"].as_u64());
+    let step = config["plane_step"].as_f64().or(planes["step"].as_f64());
+    match (count, step) {
         (Some(count), _) => Cut::Count(count as usize),
         (None, Some(step)) => Cut::Step(step),
         (None, None) => Cut::Levels,
@@ -165,6 +168,9 @@ mod tests {
         );
         assert_eq!(cut(&json!({"planes": 12})), Cut::Count(12));
         assert_eq!(cut(&json!({"plane_step": 2.5})), Cut::Step(2.5));
+        assert_eq!(cut(&json!({"planes": "levels"})), Cut::Levels);
+        assert_eq!(cut(&json!({"planes": {"count": 12}})), Cut::Count(12));
+        assert_eq!(cut(&json!({"planes": {"step": 2.5}})), Cut::Step(2.5));
     }
 
     #[test]

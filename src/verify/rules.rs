@@ -1,6 +1,8 @@
 //! Rules 5 to 7 written once more for checks, from the words of the specification and not from the code that makes outputs: a mistake
 //! there must not hide here. Plain rather than fast where that is enough.
 
+use std::fmt;
+
 use rand_mt::Mt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -24,6 +26,16 @@ pub(super) enum Cut {
     Count(usize),
     /// Planes of this height (rule 7.4).
     Step(f64),
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Levels => f.write_str("a plane for each level of z"),
+            Self::Count(count) => write!(f, "{count} planes of equal height"),
+            Self::Step(step) => write!(f, "planes of height {step:?}"),
+        }
+    }
 }
 
 /// What a NaN coordinate means.
@@ -117,7 +129,7 @@ fn middles((lowest, _): (f64, f64), height: f64, count: usize) -> Vec<f64> {
     (0..count.min(MOST_SLABS)).map(middle).collect()
 }
 
-/// The slab that holds a z; the highest z is in the last.
+/// The slab that holds a z: it begins at its lowest z; only the last one holds its highest z, too.
 fn slab(z: f64, lowest: f64, height: f64, count: usize) -> Option<usize> {
     Some(slabs_below(z, lowest, height).min(count.checked_sub(1)?))
 }

@@ -9,7 +9,7 @@ use spikegrid_files::output::written::{NumberKind, WrittenDataset, WrittenFile, 
 use spikegrid_files::output::{OutputFile, SubjectFiles};
 
 use super::grids;
-use super::header;
+use super::header::{self, Header};
 use super::metadata::Metadata;
 use super::report::{Opened, Report, counted, shape_text};
 use super::rules::{self, COLUMNS, Cut, Missing, Place, ROWS};
@@ -100,7 +100,7 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;
         let metadata = of_metadata.as_ref().zip(z_values.as_deref());
-        check_places(report, metadata, planes, xyz, header.cut, header.missing)
+        check_places(report, subject, metadata, planes, xyz, &header)
     });
     let recomputed = check_planes(report, &file, &grids, traces.as_ref(), places.as_deref());
     let table = files.folder.join("neurons.tsv");
@@ -169,33 +169,82 @@ fn open_grids(report: &mut Report, file: &Opened) -> Option<WrittenDataset> {
 /// Checks the z of the planes; the place of each neuron, (N,), unless the planes are others.
 fn check_places(
     report: &mut Report,
+    subject: &str,
     metadata: Option<(&Opened, &[f64])>,
     planes: usize,
     xyz: &[[f64; 3]],
-    cut: Cut,
-    missing: Missing,
+    header: &Header,
 ) -> Option<Vec<Option<Place>>> {
-    let (expected, places) = rules::places(xyz, cut, missing);
-    let rule = match cut {
+    let z_values = metadata.map(|(_, z_values)| z_values);
+    let missing = meaning_of_nan(xyz, header, z_values);
+    tell_old_positions(report, subject, xyz, missing);
+    let (mut expected, places) = rules::places(xyz, header.cut, missing);
+    let rule = match header.cut {
         Cut::Levels => "rule 7.1",
         _ => "rule 7.4",
     };
-    if let Some((file, z_values)) = metadata {
-        if expected.len() != z_values.len() {
+    match metadata {
+        Some((file, z_values)) if expected.len() == z_values.len() => {
+            if header.cut != Cut::Levels {
+                accept_rounding(&mut expected, z_values);
+            }
+            file.compare(report, "z_values", &expected, z_values, rule);
+        }
+        Some((file, z_values)) => {
+            let of_positions = counted(expected.len(), "plane");
             report.difference(
                 format_args!("{}: z_values", file.name),
-                format_args!(
-                    "{}, as the positions in traces.h5 have",
-                    counted(expected.len(), "plane")
-                ),
+                format_args!("{of_positions}, as the positions in traces.h5 have"),
                 z_values.len(),
                 rule,
             );
-        } else {
-            file.compare(report, "z_values", &expected, z_values, rule);
         }
+        None => {}
     }
     (expected.len() == planes).then_some(places)
+}
+
+/// Takes the middles of slabs as they are found where they differ by rounding alone: no rule says in which order they are computed.
+fn accept_rounding(expected: &mut [f64], found: &[f64]) {
+    let largest = expected
+        .iter()
+        .fold(0.0_f64, |largest, z| largest.max(z.abs()));
+    for (expected, &found) in expected.iter_mut().zip(found) {
+        if (*expected - found).abs() <= 8.0 * f64::EPSILON * largest {
+            *expected = found;
+        }
+    }
+}
+
+/// What a NaN coordinate means in these files: where the settings leave that open, what the z of the planes follow from.
+fn meaning_of_nan(xyz: &[[f64; 3]], header: &Header, z_values: Option<&[f64]>) -> Missing {
+    let follows = |missing| {
+        let (expected, _) = rules::places(xyz, header.cut, missing);
+        z_values.is_none_or(|z_values| expected == z_values)
+    };
+    match header.missing {
+        Missing::Zero if !follows(Missing::Zero) && follows(Missing::NoPosition) => {
+            Missing::NoPosition
+        }
+        missing => missing,
+    }
+}
+
+/// Says where NaN coordinates count as 0, as they did in versions before rule 2.5.
+fn tell_old_positions(report: &mut Report, subject: &str, xyz: &[[f64; 3]], missing: Missing) {
+    let without = xyz
+        .iter()
+        .filter(|position| position.iter().any(|c| c.is_nan()));
+    let count = without.count();
+    if missing == Missing::Zero && count > 0 {
+        report.say(format_args!(
+            "{subject}: note: {} a NaN coordinate, which counts as 0: a version before rule 2.5 made these files",
+            match count {
+                1 => "1 neuron has".into(),
+                _ => format!("{} have", counted(count, "neuron")),
+            }
+        ));
+    }
 }
 
 /// Checks the planes; whether they were compared with spikes.

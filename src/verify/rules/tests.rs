@@ -55,6 +55,10 @@ fn rule_9_6_slabs_have_their_middle_as_z() {
     let (z_values, found) = places(&xyz, Cut::Step(4.0), Missing::NoPosition);
     assert_eq!(z_values, [2.0, 6.0, 10.0]);
     assert_eq!(planes(found), [0, 0, 0, 2, 2]);
+    // Levels that lie a step apart stay apart.
+    let (z_values, found) = places(&xyz, Cut::Step(2.5), Missing::NoPosition);
+    assert_eq!(z_values, [1.25, 3.75, 6.25, 8.75, 11.25]);
+    assert_eq!(planes(found), [0, 0, 1, 3, 4]);
 }
 
 #[test]

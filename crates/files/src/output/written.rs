@@ -386,3 +386,112 @@ impl PlaneInflater {
         matches!(status, Ok(Status::StreamEnd)) && self.0.total_out() == pixels.len() as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(write: impl FnOnce(&File)) -> (tempfile::TempDir, WrittenFile) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file.h5");
+        let file = File::create(&path).expect("a file");
+        write(&file);
+        file.close().expect("a whole file");
+        let written = WrittenFile::open(&path).expect("a file that can be read");
+        (folder, written)
+    }
+
+    #[test]
+    fn datasets_come_with_their_groups_type_and_shape() {
+        let (_folder, written) = file(|file| {
+            let group = file.create_group("subject_1").expect("a group");
+            let values = group.new_dataset_builder().with_data(&[1_i64, 2, 3]);
+            values.create("numbers").expect("a dataset");
+            let text = file.new_dataset::<VarLenUnicode>();
+            text.create("text").expect("a dataset");
+        });
+        assert_eq!(
+            written.datasets().expect("names"),
+            ["subject_1/numbers", "text"]
+        );
+        let numbers = written.dataset("subject_1/numbers").expect("a dataset");
+        assert_eq!(
+            (numbers.kind, &numbers.shape[..]),
+            (NumberKind::I64, &[3][..])
+        );
+        assert_eq!(numbers.rows::<i64>(1..3).expect("numbers"), [2, 3]);
+        assert!(numbers.rows::<i64>(2..4).is_err());
+        let absent = |name| written.dataset(name).err().expect("no dataset");
+        assert_eq!(absent("subject_2/numbers"), "no such dataset");
+        assert_eq!(absent("text"), "text");
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let found = |path: &str| regular_file(Path::new(path)).expect_err("no file");
+        assert_eq!(found(&folder.path().to_string_lossy()), "a folder");
+        assert_eq!(found("nowhere"), "no such file");
+        assert!(found("/dev/null").contains("a device"));
+    }
+
+    #[test]
+    fn planes_come_deflated_where_they_are_stored_so_and_as_pixels_elsewhere() {
+        let shape = (3, 2, ROWS, COLUMNS);
+        let (_folder, written) = file(|file| {
+            for (name, chunk, level) in [
+                ("ordinary", Some((1, 1, ROWS, COLUMNS)), Some(1)),
+                ("whole frames", Some((1, 2, ROWS, COLUMNS)), Some(1)),
+                ("plain chunks", Some((1, 1, ROWS, COLUMNS)), None),
+                ("contiguous", None, None),
+            ] {
+                let mut builder = file.new_dataset::<u8>().shape(shape);
+                if let Some(chunk) = chunk {
+                    builder = builder.chunk(chunk);
+                }
+                if let Some(level) = level {
+                    builder = builder.deflate(level);
+                }
+                let grids = builder.create(name).expect("grids");
+                // The last frame is not there.
+                for frame in 0..2 {
+                    let pixels = ndarray::Array3::from_elem((2, ROWS, COLUMNS), frame as u8);
+                    let place = ndarray::s![frame, .., .., ..];
+                    grids.write_slice(&pixels, place).expect("pixels");
+                }
+            }
+        });
+        let mut inflater = PlaneInflater::default();
+        for (name, stored, storage) in [
+            ("ordinary", Stored::Deflated, None),
+            (
+                "whole frames",
+                Stored::Pixels,
+                Some("chunks (1, 2, 256, 128)"),
+            ),
+            ("plain chunks", Stored::Pixels, Some("no compression")),
+            ("contiguous", Stored::Pixels, Some("no chunks")),
+        ] {
+            let grids = written.dataset(name).expect("grids");
+            assert_eq!(grids.storage_unlike_grids().as_deref(), storage);
+            let planes = Planes::of(&grids);
+            let mut bytes = vec![7];
+            assert_eq!(planes.append(3, &mut bytes), Ok(stored), "{name}");
+            let mut pixels = vec![0; PLANE_BYTES];
+            match stored {
+                Stored::Deflated => assert!(inflater.inflate(&bytes[1..], &mut pixels)),
+                _ => pixels.copy_from_slice(&bytes[1..]),
+            }
+            assert!(pixels.iter().all(|&pixel| pixel == 1), "{name}");
+            assert!(planes.append(6, &mut bytes).is_err(), "{name}");
+            grids.read_index();
+        }
+        let ordinary = written.dataset("ordinary").expect("grids");
+        let mut bytes = Vec::new();
+        assert_eq!(
+            Planes::of(&ordinary).append(5, &mut bytes),
+            Ok(Stored::Nowhere)
+        );
+        assert!(!inflater.inflate(b"no gzip", &mut vec![0; PLANE_BYTES]));
+    }
+}

@@ -1,0 +1,144 @@
+//! The attributes of two files, and of their configuration what decides results (rule 8.7).
+
+use serde_json::Value as Json;
+use spikegrid_files::output::written::Value;
+
+use crate::verify::header::cut;
+use crate::verify::report::{Opened, Report};
+
+const SAME_SETTINGS: &str = "rule 8.7";
+/// Settings that decide results and stand in the attribute `config` alone, with what an output that lacks them was made with.
+const IN_CONFIG: [(&str, Option<f64>); 7] = [
+    ("shift_frames", Some(0.0)),
+    ("calcium_dataset", None),
+    ("missing", None),
+    ("bridge_gaps", Some(0.0)),
+    ("scale", Some(1.0)),
+    ("cells", None),
+    ("neuropil_coefficient", None),
+];
+
+/// Compares the attributes that decide results: all but the version, and of the configuration what rule 8.7 names.
+pub(super) fn compare_attributes(report: &mut Report, here: &Opened, other: &Opened, source: &str) {
+    let names = [here, other].map(|file| file.file.attributes().unwrap_or_default());
+    let mut all: Vec<&String> = names.iter().flatten().collect();
+    all.sort();
+    all.dedup();
+    for name in all {
+        let [found, expected] = [here, other].map(|file| file.file.attribute(name));
+        match name.as_str() {
+            "software_version" => {}
+            "config" => compare_configs(report, here, [found, expected].map(json), source),
+            _ => {
+                let [found, expected] = [found, expected].map(|value| match value {
+                    Ok(Value::Text(text)) => format!("\"{}\"", kind_of(name, &text)),
+                    Ok(value) => value.to_string(),
+                    Err(reason) => reason,
+                });
+                if found != expected {
+                    let place = format!("{}: attribute {name}", here.name);
+                    let expected = format!("{expected}, as in {source}");
+                    report.difference(place, expected, found, SAME_SETTINGS);
+                }
+            }
+        }
+    }
+}
+
+/// Of the baseline the kind counts, not who chose it: `subtract (auto)` is `subtract`.
+fn kind_of<'a>(name: &str, text: &'a str) -> &'a str {
+    match name {
+        "baseline" => text.strip_suffix(" (auto)").unwrap_or(text),
+        _ => text,
+    }
+}
+
+fn json(value: Result<Value, String>) -> Json {
+    match value {
+        Ok(Value::Text(text)) => serde_json::from_str(&text).unwrap_or_default(),
+        _ => Json::Null,
+    }
+}
+
+fn compare_configs(report: &mut Report, here: &Opened, [found, expected]: [Json; 2], source: &str) {
+    for (name, default) in IN_CONFIG {
+        let [found, expected] = [&found, &expected].map(|config| match &config[name] {
+            Json::Null => default.map_or(Json::Null, Json::from),
+            number if number.is_number() => Json::from(number.as_f64()),
+            value => value.clone(),
+        });
+        if found != expected {
+            let place = format!("{}: attribute config, {name}", here.name);
+            let expected = format!("{expected}, as in {source}");
+            report.difference(place, expected, found, SAME_SETTINGS);
+        }
+    }
+    let [cut_found, cut_expected] = [&found, &expected].map(cut);
+    if cut_found != cut_expected {
+        let place = format!("{}: attribute config, planes", here.name);
+        let expected = format!("{cut_expected}, as in {source}");
+        report.difference(place, expected, cut_found, SAME_SETTINGS);
+    }
+    let mut times = false;
+    for (path, found, expected) in leaves(&found["input"], &expected["input"]) {
+        if path.ends_with("modified_ns") {
+            times = true;
+            continue;
+        }
+        let place = format!("{}: attribute config, input{path}", here.name);
+        let expected = format!("{expected}, as in {source}");
+        report.difference(place, expected, found, SAME_SETTINGS);
+    }
+    if times {
+        report.say(format_args!(
+            "{}: note: the input files have other modification times than in {source}, as copies have; that is no difference",
+            here.name
+        ));
+    }
+}
+
+/// The leaves in which two values differ, with their paths: `.time_series.size`.
+fn leaves(found: &Json, expected: &Json) -> Vec<(String, Json, Json)> {
+    match (found, expected) {
+        (Json::Object(found), Json::Object(expected)) => {
+            let mut names: Vec<&String> = found.keys().chain(expected.keys()).collect();
+            names.sort();
+            names.dedup();
+            let of_name = |name: &String| {
+                let [found, expected] =
+                    [found, expected].map(|map| map.get(name).unwrap_or(&Json::Null));
+                let inner = leaves(found, expected);
+                let named = inner.into_iter();
+                named
+                    .map(|(path, a, b)| (format!(".{name}{path}"), a, b))
+                    .collect::<Vec<_>>()
+            };
+            names.into_iter().flat_map(of_name).collect()
+        }
+        _ if found == expected => Vec::new(),
+        _ => vec![(String::new(), found.clone(), expected.clone())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rule_9_6_of_the_input_the_leaves_that_differ_are_named() {
+        let of = |size, modified| json!({"time_series": {"size": size, "modified_ns": modified}});
+        assert_eq!(leaves(&of(1, 2), &of(1, 2)), []);
+        let found = leaves(&of(1, 2), &of(3, 4));
+        let paths: Vec<&str> = found.iter().map(|(path, ..)| path.as_str()).collect();
+        assert_eq!(paths, [".time_series.modified_ns", ".time_series.size"]);
+        assert_eq!(leaves(&of(1, 2), &json!({})).len(), 1);
+    }
+
+    #[test]
+    fn rule_9_6_of_the_baseline_the_kind_counts() {
+        assert_eq!(kind_of("baseline", "subtract (auto)"), "subtract");
+        assert_eq!(kind_of("subject", "a (auto)"), "a (auto)");
+    }
+}
