@@ -115,19 +115,19 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// A whole number with commas between thousands.
-pub(super) fn count(number: impl TryInto<u64>) -> String {
+pub(crate) fn count(number: impl TryInto<u64>) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     with_commas(&number.to_string())
 }
 
 /// A number of things, such as "1 spike" or "12,345 frames".
-pub(super) fn counted(number: usize, thing: &str) -> String {
+pub(crate) fn counted(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", count(number))
 }
 
 /// A number with up to `digits` significant digits and no trailing zeros.
-pub(super) fn significant(number: f64, digits: usize) -> String {
+pub(crate) fn significant(number: f64, digits: usize) -> String {
     if number == 0.0 || !number.is_finite() {
         return with_minus(if number == 0.0 {
             "0".into()

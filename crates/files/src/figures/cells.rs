@@ -3,18 +3,16 @@
 use plotters::prelude::*;
 
 use super::axis::{Axis, count, significant};
-use super::metrics::text_width;
-use super::panel::{BLUE, Canvas, Frame, MUTED, text, units, write, write_in_the_middle};
-use super::pdf::UNITS_PER_POINT;
+use super::panel::{BLUE, Band, Canvas, Frame, MODEL, remark, units, write_in_the_middle};
 use super::trace::extent;
 use super::{PlotError, Summary};
 
 /// Cells plotted at most: enough to show the shape of a brain, few enough for a small file.
 const MOST_DOTS: usize = 8000;
-const NOISE_BINS: usize = 40;
+const BINS: usize = 40;
 const WIDEST_BAR: f64 = 24.0;
-/// The part of the noise levels that the histogram covers; the rest are few and far away.
-const NOISE_QUANTILE: f64 = 0.995;
+/// The part of the values that a histogram covers; the rest are few and far away.
+const SHOWN_QUANTILE: f64 = 0.995;
 
 /// Plots x and y of every cell, or of a regular choice where there are too many, coloured by z-plane.
 ///
@@ -26,7 +24,7 @@ pub(super) fn plot_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotErr
     let plotted = thinned(&placed, MOST_DOTS);
     if plotted.len() < summary.positions.len() {
         let (shown, all) = (count(plotted.len()), count(summary.positions.len()));
-        remark(canvas, &format!("{shown} of {all} cells drawn"))?;
+        remark(canvas, &[(None, format!("{shown} of {all} cells drawn"))])?;
     }
     let (x, y) = equal_scales(&plotted, Frame::plotting_size(canvas));
     let mut chart = Frame {
@@ -66,7 +64,7 @@ pub(super) fn plot_planes(canvas: &Canvas, summary: &Summary) -> Result<(), Plot
         height: neurons as f64,
         color: plane_color(plane, planes),
     });
-    remark(canvas, "colours as on the map")?;
+    remark(canvas, &[(None, "colours as on the map".to_owned())])?;
     let frame = Frame {
         x: &Axis::whole_numbers(-0.5..planes.max(1) as f64 - 0.5, 6),
         y: &y,
@@ -77,53 +75,80 @@ pub(super) fn plot_planes(canvas: &Canvas, summary: &Summary) -> Result<(), Plot
     plot_bars(canvas, frame, bars)
 }
 
-/// Plots the histogram of the noise levels.
+/// Plots the histogram of the noise levels, with the levels that the model knows shaded.
 ///
 /// # Errors
 /// When the plotting library refuses.
-pub(super) fn plot_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+pub(crate) fn plot_noise(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    let label = match summary.noise_unit() {
+        "" => "noise level".to_owned(),
+        unit => format!("noise level ({})", unit.trim_start()),
+    };
+    let model = summary.model_noise_levels.map(|(least, greatest)| Band {
+        span: f64::from(least)..f64::from(greatest),
+        color: MODEL,
+    });
     let levels = summary.noise_levels.iter().map(|&level| f64::from(level));
-    let mut levels: Vec<f64> = levels.filter(|level| level.is_finite()).collect();
-    levels.sort_by(f64::total_cmp);
-    let undefined = summary.noise_levels.len() - levels.len();
+    plot_histogram(canvas, levels, &label, model)
+}
 
-    let (edges, heights) = histogram(&levels);
-    let beyond = levels.len() - heights.iter().sum::<usize>();
+/// Plots the histogram of the mean rates of the neurons.
+///
+/// # Errors
+/// When the plotting library refuses.
+pub(crate) fn plot_rates(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    plot_histogram(canvas, summary.rates_hz(), "mean spike rate (Hz)", None)
+}
+
+/// Plots how many neurons have which value, and says in small print what the axis does not show.
+fn plot_histogram(
+    canvas: &Canvas,
+    values: impl Iterator<Item = f64>,
+    x_label: &str,
+    model: Option<Band>,
+) -> Result<(), PlotError> {
+    let mut values: Vec<f64> = values.collect();
+    let neurons = values.len();
+    values.retain(|value| value.is_finite());
+    values.sort_by(f64::total_cmp);
+    let (edges, heights) = histogram(&values);
     let bars = edges.windows(2).zip(&heights).map(|(edges, &neurons)| Bar {
         span: (edges[0], edges[1]),
         height: neurons as f64,
         color: BLUE,
     });
+
+    let mut remarks = Vec::new();
+    if let Some(Band { span, color }) = &model {
+        remarks.push((
+            Some(*color),
+            format!("model {} to {}", span.start, span.end),
+        ));
+    }
+    if let Some(median) = values.get(values.len() / 2) {
+        remarks.push((None, format!("median {}", significant(*median, 3))));
+    }
+    let beyond = values.len() - heights.iter().sum::<usize>();
+    for (number, what) in [
+        (beyond, "beyond axis"),
+        (neurons - values.len(), "undefined"),
+    ] {
+        if number > 0 {
+            remarks.push((None, format!("{} {what}", count(number))));
+        }
+    }
+    remark(canvas, &remarks)?;
+
     let most = heights.iter().max().copied().unwrap_or(0);
     let (first, last) = (edges.first().copied(), edges.last().copied());
-    let label = match summary.noise_unit() {
-        "" => "noise level".to_owned(),
-        unit => format!("noise level ({})", unit.trim_start()),
-    };
     let frame = Frame {
         x: &Axis::exact(first.unwrap_or(0.0)..last.unwrap_or(1.0), 5),
         y: &Axis::whole_from_zero(most as f64, 5),
-        x_label: Some(&label),
+        x_label: Some(x_label),
         y_label: "neurons",
-        bands: Vec::new(),
+        bands: model.into_iter().collect(),
     };
-    remark(canvas, &noise_remark(&levels, beyond, undefined))?;
     plot_bars(canvas, frame, bars)
-}
-
-/// What the histogram does not show: the median, neurons beyond its axis, neurons without a noise level.
-fn noise_remark(sorted: &[f64], beyond: usize, undefined: usize) -> String {
-    let mut remarks = Vec::new();
-    if let Some(median) = sorted.get(sorted.len() / 2) {
-        remarks.push(format!("median {}", significant(*median, 3)));
-    }
-    if beyond > 0 {
-        remarks.push(format!("{} beyond axis", count(beyond)));
-    }
-    if undefined > 0 {
-        remarks.push(format!("{} undefined", count(undefined)));
-    }
-    remarks.join(", ")
 }
 
 /// Edges and heights of the bins over all but the last few of the `sorted` values.
@@ -131,17 +156,17 @@ fn histogram(sorted: &[f64]) -> (Vec<f64>, Vec<usize>) {
     let Some(&least) = sorted.first() else {
         return (Vec::new(), Vec::new());
     };
-    let last = ((sorted.len() - 1) as f64 * NOISE_QUANTILE).ceil() as usize;
+    let last = ((sorted.len() - 1) as f64 * SHOWN_QUANTILE).ceil() as usize;
     let range = Axis::around(least, sorted[last], 5).range;
     let range = range.start.max(0.0f64.min(least))..range.end;
-    let step = (range.end - range.start) / NOISE_BINS as f64;
-    let edges: Vec<f64> = (0..=NOISE_BINS)
+    let step = (range.end - range.start) / BINS as f64;
+    let edges: Vec<f64> = (0..=BINS)
         .map(|bin| range.start + bin as f64 * step)
         .collect();
-    let mut heights = vec![0; NOISE_BINS];
+    let mut heights = vec![0; BINS];
     for value in sorted.iter().filter(|value| **value <= range.end) {
         let bin = ((value - range.start) / step) as usize;
-        heights[bin.min(NOISE_BINS - 1)] += 1;
+        heights[bin.min(BINS - 1)] += 1;
     }
     (edges, heights)
 }
@@ -177,13 +202,6 @@ fn plot_bars(
     } else {
         Ok(())
     }
-}
-
-/// Writes small print at the right of the heading above `canvas`.
-fn remark(canvas: &Canvas, words: &str) -> Result<(), PlotError> {
-    let (width, _) = canvas.dim_in_pixel();
-    let left = f64::from(width) / UNITS_PER_POINT - text_width(words, false) * 8.0;
-    write(canvas, words, &text(8.0, MUTED), (left, -14.0))
 }
 
 /// At most `most` of the positions, at equal distances in their order.
@@ -267,7 +285,7 @@ mod tests {
     fn the_histogram_counts_all_but_the_tail() {
         let levels: Vec<f64> = (0..1000).map(f64::from).collect();
         let (edges, heights) = histogram(&levels);
-        assert_eq!((edges.len(), heights.len()), (NOISE_BINS + 1, NOISE_BINS));
+        assert_eq!((edges.len(), heights.len()), (BINS + 1, BINS));
         assert_eq!(heights.iter().sum::<usize>(), 1000);
         let mut outlier = levels.clone();
         outlier.push(1e9);

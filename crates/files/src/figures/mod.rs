@@ -9,9 +9,13 @@ mod cells;
 mod document;
 mod metrics;
 mod neuron;
+mod page;
 mod panel;
 mod pdf;
+mod pixels;
+mod population;
 mod summary;
+mod svg;
 mod trace;
 
 #[cfg(test)]
@@ -23,12 +27,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+pub(crate) use axis::{count, counted, significant};
+pub(crate) use cells::{plot_noise, plot_rates};
 use document::Document;
-use panel::Canvas;
-use pdf::Page;
+pub(crate) use neuron::{description, plot_panels};
+use page::{A4, Page, Pen};
+pub(crate) use panel::{Canvas, part};
+use pdf::PdfPen;
+pub(crate) use pixels::{COLLISIONS, NEURONS, Pixel, legend, map_size, occupancy, plot_pixels};
 use plotters::drawing::DrawingAreaErrorKind;
+pub(crate) use population::{plot_population, plot_sparkline};
 use spikegrid_core::findings::Finding;
 use spikegrid_core::unit::NeuronFacts;
+pub(crate) use summary::{parameters, total_spikes};
+use svg::SvgPen;
 
 /// Spikes lost at a pixel because another neuron spikes there in the same frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +128,19 @@ impl Summary<'_> {
         self.baseline.trim_end_matches(" (auto)")
     }
 
+    /// (N,) spikes per second of each neuron, expected from its rates; NaN where it has no rate.
+    pub(crate) fn rates_hz(&self) -> impl Iterator<Item = f64> {
+        let frames = self.frames.saturating_sub(self.padded_frames);
+        self.facts.iter().map(move |facts| {
+            let frames = frames.saturating_sub(facts.frames_without_rate as usize);
+            let per_frame = match frames {
+                0 => f64::NAN,
+                frames => f64::from(facts.expected_spikes) / frames as f64,
+            };
+            per_frame * self.sampling_rate_hz
+        })
+    }
+
     /// Unit of noise levels after a space; none where the traces are not relative to their baseline.
     fn noise_unit(&self) -> &'static str {
         match self.baseline_kind() {
@@ -192,10 +217,7 @@ fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Vec<u8>, Plot
     let producer = format!("spikegrid-mpi {}", summary.software_version);
     let mut document = Document::new(&format!("{}: spike grids", summary.subject), &producer);
     let mut add = |bookmark: String, plot: &dyn Fn(&Canvas) -> Result<(), PlotError>| {
-        let page = Rc::new(RefCell::new(Page::new()));
-        plot(&Canvas::from(&page))?;
-        let content = page.borrow_mut().take_content();
-        let added = document.add_page(&content, bookmark);
+        let added = document.add_page(&drawn(A4, Box::new(PdfPen::new()), plot)?, bookmark);
         added.map_err(|error| PlotError::Plot(error.to_string()))
     };
     add("Summary".to_owned(), &|page| summary::plot(page, summary))?;
@@ -204,4 +226,29 @@ fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Vec<u8>, Plot
         add(bookmark, &|page| neuron::plot(page, summary, traces))?;
     }
     Ok(document.finish())
+}
+
+/// A figure of `width` x `height` points as an SVG element; `title` is read aloud in its place.
+///
+/// # Errors
+/// When the plotting library refuses.
+pub(crate) fn svg(
+    (width, height): (f64, f64),
+    title: &str,
+    plot: &dyn Fn(&Canvas) -> Result<(), PlotError>,
+) -> Result<String, PlotError> {
+    let size = (panel::width(width), panel::width(height));
+    let bytes = drawn(size, Box::new(SvgPen::new(size, title)), plot)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What `pen` writes of a page of a size in device units.
+fn drawn(
+    size: (u32, u32),
+    pen: Box<dyn Pen>,
+    plot: &dyn Fn(&Canvas) -> Result<(), PlotError>,
+) -> Result<Vec<u8>, PlotError> {
+    let page = Rc::new(RefCell::new(Page::new(size, pen)));
+    plot(&Canvas::from(&page))?;
+    Ok(page.borrow_mut().take_content())
 }

@@ -6,7 +6,7 @@ use super::axis::{Axis, counted, significant};
 use super::metrics::fitted;
 use super::panel::{
     BLUE, Canvas, Frame, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold, columns, part,
-    plot_trace, text, width, write, write_in_the_middle,
+    plot_trace, size_of, text, width, write, write_in_the_middle,
 };
 use super::trace::{extent, gaps, spike_ticks};
 use super::{NeuronTraces, PlotError, Summary};
@@ -14,9 +14,8 @@ use super::{NeuronTraces, PlotError, Summary};
 const MARGIN: f64 = 36.0;
 /// Width of the panels, in points.
 const WIDTH: f64 = 770.0;
-const DFF_PANEL: (f64, f64) = (76.0, 208.0);
-const RATE_PANEL: (f64, f64) = (298.0, 156.0);
-const SPIKE_PANEL: (f64, f64) = (468.0, 68.0);
+const PANELS_TOP: f64 = 76.0;
+const PANELS_HEIGHT: f64 = 460.0;
 
 /// Plots the page of `traces`.
 ///
@@ -27,16 +26,30 @@ pub(super) fn plot(
     summary: &Summary,
     traces: &NeuronTraces,
 ) -> Result<(), PlotError> {
-    let time = TimeAxis::new(summary, 10);
     plot_heading(page, summary, traces)?;
-    plot_dff(&panel(page, DFF_PANEL), &time, summary, traces)?;
-    plot_rate(&panel(page, RATE_PANEL), &time, traces)?;
-    plot_spikes(&panel(page, SPIKE_PANEL), &time, traces)?;
+    let panels = part(page, (MARGIN, PANELS_TOP), (WIDTH, PANELS_HEIGHT));
+    plot_panels(&panels, summary, traces)?;
     plot_legend(page, summary)
 }
 
-fn panel(page: &Canvas, (top, height): (f64, f64)) -> Canvas {
-    part(page, (MARGIN, top), (WIDTH, height))
+/// Plots the three panels of `traces` one below the other.
+///
+/// # Errors
+/// When the plotting library refuses.
+pub(crate) fn plot_panels(
+    canvas: &Canvas,
+    summary: &Summary,
+    traces: &NeuronTraces,
+) -> Result<(), PlotError> {
+    let time = TimeAxis::on(canvas, summary);
+    let (width, height) = size_of(canvas);
+    let (gap, spikes) = (0.03 * height, (0.15 * height).max(56.0));
+    let dff = (height - spikes - 2.0 * gap) * 0.57;
+    let rate = height - spikes - 2.0 * gap - dff;
+    let panel = |top: f64, height: f64| part(canvas, (0.0, top), (width, height));
+    plot_dff(&panel(0.0, dff), &time, summary, traces)?;
+    plot_rate(&panel(dff + gap, rate), &time, traces)?;
+    plot_spikes(&panel(height - spikes, spikes), &time, traces)
 }
 
 fn plot_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Result<(), PlotError> {
@@ -44,6 +57,16 @@ fn plot_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Resu
     let heading = fitted(&heading, true, 14.0, WIDTH);
     write(page, &heading, &bold(14.0), (MARGIN, 30.0))?;
 
+    let words = format!(
+        "column {} of CellResp (counted from 0)    •    {}",
+        traces.neuron,
+        description(summary, traces).join("    •    ")
+    );
+    write(page, &words, &text(9.0, MUTED), (MARGIN, 51.0))
+}
+
+/// Noise level and number of spikes in words.
+pub(crate) fn description(summary: &Summary, traces: &NeuronTraces) -> [String; 2] {
     let spikes = traces.spikes.iter().filter(|&&spike| spike != 0).count();
     let noise = if traces.noise_level.is_finite() {
         format!(
@@ -58,13 +81,11 @@ fn plot_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Resu
             traces.model_noise_level
         )
     };
-    let words = format!(
-        "column {} of CellResp (counted from 0)    •    {noise}    •    {} in {}",
-        traces.neuron,
+    let (spikes, frames) = (
         counted(spikes, "spike"),
         counted(traces.spikes.len(), "frame"),
     );
-    write(page, &words, &text(9.0, MUTED), (MARGIN, 51.0))
+    [noise, format!("{spikes} in {frames}")]
 }
 
 fn plot_dff(
@@ -101,7 +122,10 @@ fn plot_rate(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<
         x: &time.axis,
         y: &y,
         x_label: None,
-        y_label: "spike rate (spikes / frame)",
+        y_label: match size_of(canvas).1 {
+            ..110.0 => "spikes / frame",
+            _ => "spike rate (spikes / frame)",
+        },
         bands: time.bands(gaps(&traces.rate, columns(canvas)), NO_VALUE),
     }
     .plot(canvas)?;

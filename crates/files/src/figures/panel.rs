@@ -7,12 +7,13 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
-use super::pdf::{Page, UNITS_PER_POINT};
+use super::metrics::text_width;
+use super::page::{Page, UNITS_PER_POINT};
 use super::trace::line_segments;
 use super::{PlotError, Summary};
 
 /// A part of a page.
-pub(super) type Canvas = DrawingArea<Page, Shift>;
+pub(crate) type Canvas = DrawingArea<Page, Shift>;
 /// A plotting area in the units of its axes.
 pub(super) type Chart<'a> = ChartContext<'a, Page, Cartesian2d<Axis, Axis>>;
 
@@ -27,6 +28,10 @@ const AXIS: RGBColor = RGBColor(80, 80, 80);
 pub(super) const NO_VALUE: RGBColor = RGBColor(238, 238, 238);
 /// Frames of the test split.
 pub(super) const TEST: RGBColor = RGBColor(253, 235, 205);
+/// Frames in which all neurons are 0.
+pub(super) const BLANK: RGBColor = RGBColor(240, 150, 150);
+/// Noise levels that the model knows.
+pub(super) const MODEL: RGBColor = RGBColor(220, 238, 224);
 /// Okabe and Ito's blue and vermilion, told apart by every kind of colour vision.
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
 /// See `BLUE`.
@@ -39,6 +44,8 @@ const COLUMNS_PER_POINT: f64 = 1.0 / LINE_WIDTH;
 /// Room for tick labels and name of a vertical axis, in points.
 const Y_AXIS_ROOM: f64 = 50.0;
 const TICK_LENGTH: f64 = 2.5;
+/// So that a single frame of a long recording is seen, in points.
+const NARROWEST_BAND: f64 = 0.7;
 
 /// Points in device units.
 pub(super) fn units(points: f64) -> i32 {
@@ -63,7 +70,7 @@ pub(super) fn bold(size: f64) -> TextStyle<'static> {
 }
 
 /// The part of `canvas` at (`x`, `y`) of `width` × `height`, all in points.
-pub(super) fn part(canvas: &Canvas, (x, y): (f64, f64), (width, height): (f64, f64)) -> Canvas {
+pub(crate) fn part(canvas: &Canvas, (x, y): (f64, f64), (width, height): (f64, f64)) -> Canvas {
     let (x, y, width, height) = (units(x), units(y), units(width), units(height));
     canvas.clone().shrink((x, y), (width, height))
 }
@@ -81,6 +88,49 @@ pub(super) fn write(
     Ok(canvas.draw_text(words, style, (units(x), units(y)))?)
 }
 
+/// Width and height of `canvas` in points.
+pub(super) fn size_of(canvas: &Canvas) -> (f64, f64) {
+    let (width, height) = canvas.dim_in_pixel();
+    (
+        f64::from(width) / UNITS_PER_POINT,
+        f64::from(height) / UNITS_PER_POINT,
+    )
+}
+
+/// Writes small print above `canvas` at its right, each with a swatch of its colour if it explains one.
+///
+/// # Errors
+/// When the plotting library refuses.
+pub(super) fn remark(
+    canvas: &Canvas,
+    remarks: &[(Option<RGBColor>, String)],
+) -> Result<(), PlotError> {
+    const SIZE: f64 = 8.0;
+    const SWATCH: f64 = 1.8 * SIZE;
+    const HEADING: f64 = 40.0;
+    let width_of = |(color, words): &(Option<RGBColor>, String)| {
+        SIZE * (1.0 + text_width(words, false)) + color.map_or(0.0, |_| SWATCH)
+    };
+    let total: f64 = remarks.iter().map(width_of).sum();
+    let (right, scale) = (
+        size_of(canvas).0,
+        ((size_of(canvas).0 - HEADING) / total).min(1.0),
+    );
+    let mut left = right - scale * (total - SIZE);
+    for remark in remarks {
+        let mut at = left;
+        if let Some(color) = remark.0 {
+            let corners = [(at, -13.0), (at + 1.3 * SIZE, -7.0)];
+            let corners = corners.map(|(x, y)| (units(x), units(y)));
+            canvas.draw(&Rectangle::new(corners, color.filled()))?;
+            at += SWATCH;
+        }
+        write(canvas, &remark.1, &text(scale * SIZE, MUTED), (at, -14.0))?;
+        left += scale * width_of(remark);
+    }
+    Ok(())
+}
+
 /// The time axis of a recording.
 #[derive(Debug, Clone)]
 pub(super) struct TimeAxis {
@@ -92,8 +142,9 @@ pub(super) struct TimeAxis {
 }
 
 impl TimeAxis {
-    /// In seconds, or in frames should the sampling rate be no rate.
-    pub(super) fn new(summary: &Summary, ticks: usize) -> Self {
+    /// In seconds, or in frames should the sampling rate be no rate, with as many ticks as `canvas` has room for.
+    pub(super) fn on(canvas: &Canvas, summary: &Summary) -> Self {
+        let ticks = (size_of(canvas).0 / 70.0) as usize;
         let rate = summary.sampling_rate_hz;
         let (label, frames_per_unit) = if rate.is_finite() && rate > 0.0 {
             ("time (s)", rate)
@@ -131,8 +182,8 @@ impl TimeAxis {
 /// A shaded stretch of the horizontal axis.
 #[derive(Debug, Clone)]
 pub(super) struct Band {
-    span: Range<f64>,
-    color: RGBColor,
+    pub span: Range<f64>,
+    pub color: RGBColor,
 }
 
 /// What is around the data of a chart.
@@ -155,11 +206,8 @@ impl Frame<'_> {
 
     /// Size of the plotting area within `canvas` above a named horizontal axis, in points.
     pub(super) fn plotting_size(canvas: &Canvas) -> (f64, f64) {
-        let (width, height) = canvas.dim_in_pixel();
-        (
-            f64::from(width) / UNITS_PER_POINT - Y_AXIS_ROOM,
-            f64::from(height) / UNITS_PER_POINT - Self::X_AXIS_ROOM,
-        )
+        let (width, height) = size_of(canvas);
+        (width - Y_AXIS_ROOM, height - Self::X_AXIS_ROOM)
     }
 
     /// Plots bands, grid and axes on `canvas`.
@@ -179,9 +227,11 @@ impl Frame<'_> {
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
 
         let (x, y) = (&self.x.range, &self.y.range);
-        chart.draw_series(self.bands.iter().map(|band| {
+        let thinnest = (x.end - x.start) * NARROWEST_BAND / Self::plotting_size(canvas).0;
+        let inside = |band: &&Band| band.span.start < x.end && band.span.end > x.start;
+        chart.draw_series(self.bands.iter().filter(inside).map(|band| {
             let from = band.span.start.max(x.start);
-            let to = band.span.end.min(x.end);
+            let to = band.span.end.max(from + thinnest).min(x.end);
             Rectangle::new([(from, y.end), (to, y.start)], band.color.filled())
         }))?;
         let label = text(8.0, INK);

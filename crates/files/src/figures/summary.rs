@@ -3,14 +3,13 @@
 use plotters::prelude::*;
 use spikegrid_core::findings::Finding;
 
-use super::axis::{Axis, count, significant};
+use super::axis::{count, significant};
 use super::cells::{plot_map, plot_noise, plot_planes};
-use super::metrics::{fitted, text_width};
+use super::metrics::fitted;
 use super::panel::{
-    BLUE, Canvas, Frame, HAIRLINE, INK, MUTED, TEST, TimeAxis, VERMILION, bold, columns, part,
-    plot_trace, text, units, width, write, write_in_the_middle,
+    Canvas, HAIRLINE, INK, MUTED, VERMILION, bold, part, text, units, width, write,
 };
-use super::trace::runs_where;
+use super::population::plot_population;
 use super::{PlotError, Summary};
 
 const LEFT: f64 = 36.0;
@@ -46,7 +45,6 @@ pub(super) fn plot(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     plot_table(&headed(page, TABLE, top, "Parameters")?, summary)?;
     plot_map(&headed(page, MAP, top, "Cells")?, summary)?;
     plot_planes(&headed(page, RIGHT, top, "Neurons per z-plane")?, summary)?;
-    plot_test_legend(page, summary)?;
     plot_population(
         &headed(page, POPULATION, bottom, "Population activity")?,
         summary,
@@ -81,7 +79,8 @@ fn plot_table(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     Ok(())
 }
 
-fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
+/// What the subject is and how it was processed: names and values.
+pub(crate) fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
     let spikes = total_spikes(summary);
     let opportunities = summary.neurons as f64 * summary.frames as f64;
     let rate = spikes as f64 / opportunities.max(1.0);
@@ -150,45 +149,10 @@ fn threshold(threshold: &str) -> String {
     }
 }
 
-fn total_spikes(summary: &Summary) -> u64 {
+/// Spikes of all neurons and frames.
+pub(crate) fn total_spikes(summary: &Summary) -> u64 {
     let spikes = summary.spikes_per_frame.iter();
     spikes.map(|&spikes| u64::from(spikes)).sum()
-}
-
-fn plot_population(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let time = TimeAxis::new(summary, 8);
-    let spikes: Vec<f32> = summary.spikes_per_frame.iter().map(|&n| n as f32).collect();
-    let most = summary.spikes_per_frame.iter().max().copied();
-    let mut chart = Frame {
-        x: &time.axis,
-        y: &Axis::from_zero(f64::from(most.unwrap_or(0)), 5),
-        x_label: Some(time.label),
-        y_label: "spikes / frame, all neurons",
-        bands: time.bands(runs_where(summary.is_train, |&train| train != 1), TEST),
-    }
-    .plot(canvas)?;
-    plot_trace(&mut chart, columns(canvas), &time, &spikes, BLUE)?;
-    match most.unwrap_or(0) {
-        0 => write_in_the_middle(&chart, "no spikes"),
-        _ => Ok(()),
-    }
-}
-
-/// Says what the shading of the population's time axis means, at the right above the axis.
-fn plot_test_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let all_train = summary.is_train.iter().all(|&train| train == 1);
-    let words = if all_train {
-        "no test frames"
-    } else {
-        "test frames"
-    };
-    let left = POPULATION.0 + POPULATION.1 - text_width(words, false) * 8.0;
-    write(page, words, &text(8.0, MUTED), (left, BOTTOM_ROW + 2.0))?;
-    if all_train {
-        return Ok(());
-    }
-    let swatch = part(page, (left - 18.0, BOTTOM_ROW + 2.0), (14.0, 7.0));
-    Ok(swatch.fill(&TEST)?)
 }
 
 fn plot_findings(page: &Canvas, findings: &[Finding]) -> Result<(), PlotError> {
