@@ -68,6 +68,65 @@ fn rule_2_2_chunks_without_filters_and_chunks_that_are_not_there() {
 }
 
 #[test]
+fn rule_2_2_chunks_that_h5py_compressed_by_lzf() {
+    let path = FIXTURE.replace("traces.h5", "lzf.h5");
+    let path = Path::new(&path);
+    let numbers = |name: &str| {
+        let traces = Matrix::open(path, name, Orientation::FramesByNeurons).expect(name);
+        let part = read(&traces, 5..17);
+        let all = read(&traces, 0..30);
+        assert_eq!(part, all[5 * 50..17 * 50], "{name}");
+        all
+    };
+    let expected = |n: usize, t: usize| (t * n % 7) as f32;
+    for name in [
+        "i1",
+        "le_u2",
+        "be_i4",
+        "le_f4",
+        "be_f4",
+        "le_f8",
+        "f2",
+        "shuffle",
+        "fletcher32",
+        "shuffle_fletcher32",
+        "fletcher32_before",
+    ] {
+        let wrong = numbers(name).into_iter().enumerate();
+        let wrong = wrong.map(|(place, found)| (place / 50, place % 50, found));
+        let wrong = wrong
+            .into_iter()
+            .find(|&(n, t, found)| found != expected(n, t));
+        assert_eq!(wrong, None, "{name}");
+    }
+    assert_eq!(numbers("random"), numbers("random_plain"));
+}
+
+#[test]
+fn rule_2_2_a_damaged_lzf_chunk_is_an_error() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let bytes = std::fs::read(FIXTURE.replace("traces.h5", "lzf.h5")).expect("the fixture");
+    let file = File::open(FIXTURE.replace("traces.h5", "lzf.h5")).expect("the fixture");
+    for name in ["le_f4", "be_f4", "shuffle"] {
+        let dataset = file.dataset(name).expect("a dataset");
+        let chunk = dataset.chunk_info(4).expect("a chunk");
+        let (start, length) = (chunk.addr as usize, chunk.size as usize);
+        for damage in [[0xff; 8], [0x20; 8]] {
+            let mut damaged = bytes.clone();
+            damaged[start + length / 2..][..8].copy_from_slice(&damage);
+            std::fs::write(&path, damaged).expect("a file");
+            let traces = Matrix::open(&path, name, Orientation::FramesByNeurons).expect(name);
+            let mut samples = Samples::default();
+            let whole = traces.storage().all_frames(0..30);
+            let read = traces.read(&whole, &mut [&mut samples]);
+            let message = read.expect_err("a damaged chunk").to_string();
+            assert!(message.contains("copy or save"), "{message}");
+        }
+    }
+}
+
+#[test]
 fn rule_2_2_values_are_rounded_to_f32_once() {
     // Through f64 this would become a tie and then round down.
     let traces = open_fixture("large_i8").expect("traces");
