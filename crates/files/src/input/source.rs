@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use spikegrid_core::findings::Finding;
 
 use super::error::InputError;
-use super::hdf5_matrix::Matrix;
+use super::hdf5_matrix::{Header, Matrix};
 use super::identity::Identity;
 use super::samples::Samples;
 use super::storage::{Orientation, Piece, Storage};
@@ -62,6 +62,8 @@ pub struct Positions {
 pub struct Location {
     place: Place,
     storage: Storage,
+    /// Whether some of the fluorescence was never stored: its samples are missing.
+    incomplete: bool,
 }
 
 /// The kinds of places that have a [`Reader`].
@@ -77,23 +79,29 @@ impl Location {
     /// # Errors
     /// If the file or dataset is missing or damaged, or is not a non-empty dataset of numbers with two axes.
     pub fn hdf5(path: &Path, dataset: &str, orientation: Orientation) -> Result<Self, InputError> {
-        let storage = Matrix::storage_of(path, dataset, orientation)?;
-        Ok(Self::in_hdf5(path, dataset, storage))
+        let (header, file) = Header::read(path, dataset)?;
+        let storage = header.storage(orientation);
+        let unwritten = header.unwritten(&file, path, dataset, &storage)?;
+        Ok(Self::in_hdf5(path, dataset, storage, unwritten.is_some()))
     }
 
-    /// A dataset of an HDF5 file that was found to lie like this.
-    pub(super) fn in_hdf5(path: &Path, dataset: &str, storage: Storage) -> Self {
+    /// A dataset of an HDF5 file that was found to lie like this; `incomplete` says whether some of it was never stored.
+    pub(super) fn in_hdf5(path: &Path, dataset: &str, storage: Storage, incomplete: bool) -> Self {
         let place = Place::Hdf5 {
             path: path.to_owned(),
             dataset: dataset.to_owned(),
         };
-        Self { place, storage }
+        Self {
+            place,
+            storage,
+            incomplete,
+        }
     }
 
     /// A recording without files, for forecasts and tests: it cannot be opened.
     #[must_use]
     pub fn made_up(storage: Storage) -> Self {
-        Self::in_hdf5(Path::new(""), "", storage)
+        Self::in_hdf5(Path::new(""), "", storage, false)
     }
 
     /// Opens the fluorescence for reading (read-only, without MPI).
@@ -104,6 +112,10 @@ impl Location {
         let (path, reader) = match &self.place {
             Place::Hdf5 { path, dataset } => {
                 let matrix = Matrix::open(path, dataset, self.storage.orientation)?;
+                let matrix = match self.incomplete {
+                    true => matrix.with_missing_samples(),
+                    false => matrix,
+                };
                 (path, Reader(Kind::Hdf5(matrix)))
             }
         };

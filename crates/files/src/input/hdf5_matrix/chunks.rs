@@ -7,27 +7,18 @@
 use std::ptr::null_mut;
 
 use hdf5::{Dataset, Datatype, h5check};
-use hdf5_sys::h5::{herr_t, hsize_t};
+use hdf5_sys::h5::hsize_t;
 use hdf5_sys::h5d::H5Dread_chunk1;
-use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_filter_t};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
+use super::unwritten::stored_bytes;
 use crate::input::samples::Number;
 use crate::lzf::{self, filter::LZF};
 
 /// Numbers of a chunk that is decompressed here, at most: 1 to 2 MiB, beside which HDF5 has room for another.
 const LARGEST: usize = 1 << 18;
-
-unsafe extern "C" {
-    // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
-    fn H5Dget_chunk_storage_size(
-        dataset: hid_t,
-        start: *const hsize_t,
-        bytes: *mut hsize_t,
-    ) -> herr_t;
-}
 
 /// How chunks were compressed.
 #[derive(Clone, Copy, Debug)]
@@ -113,16 +104,17 @@ impl<'a, N: Number> Chunks<'a, N> {
             codec,
             inflate,
         } = self;
-        let start = start.map(|place| place as hsize_t);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
         let size = bytes.len();
-        let stored_size = stored_size(dataset, &start)?;
+        let stored_size = stored_bytes(dataset, start)
+            .ok()
+            .filter(|bytes| *bytes > 0)?;
         // What does not shrink grows by little.
         if stored_size > size + size / 8 + 64 {
             return None;
         }
         stored.resize(stored_size, 0);
-        read_stored(dataset, &start, stored)?;
+        read_stored(dataset, &start.map(|place| place as hsize_t), stored)?;
         let decompressed = match shuffled {
             Some(shuffled) => &mut shuffled[..],
             None => &mut bytes[..],
@@ -177,21 +169,11 @@ fn filters(dataset: &Dataset) -> Option<Vec<H5Z_filter_t>> {
     })
 }
 
-/// The bytes that a chunk takes in the file, if there are any.
-fn stored_size(dataset: &Dataset, start: &[hsize_t; 2]) -> Option<usize> {
-    let mut size = 0;
-    // SAFETY: the dataset is open, and its chunks have two axes (see `Coding::of`), as `start` has.
-    let found = hdf5::sync::sync(|| {
-        h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut size) })
-    });
-    found.ok().filter(|_| size > 0).map(|_| size as usize)
-}
-
-/// Reads the bytes of a chunk, as many as [`stored_size`] says, if they passed all filters.
+/// Reads the bytes of a chunk, as many as [`stored_bytes`] says, if they passed all filters.
 fn read_stored(dataset: &Dataset, start: &[hsize_t; 2], bytes: &mut [u8]) -> Option<()> {
     let mut left_out = 0;
     // SAFETY: as above. HDF5 writes as many bytes as the index says that the chunk takes, which for chunks with filters is what
-    // `stored_size` says; for others it is not (see `Coding::of`).
+    // `stored_bytes` says; for others it is not (see `Coding::of`).
     let read = hdf5::sync::sync(|| {
         h5check(unsafe {
             H5Dread_chunk1(
@@ -216,7 +198,6 @@ mod tests {
     use super::*;
     use crate::input::hdf5_matrix::Matrix;
     use crate::input::samples::Samples;
-    use crate::input::source::Location;
     use crate::input::storage::Orientation;
 
     const SHAPE: (usize, usize) = (50, 37);
@@ -272,11 +253,13 @@ mod tests {
             }
             let expected = expected::<N>(&dataset);
             drop(dataset);
-            // Rows of the file as neurons, so that nothing is turned.
-            let location = Location::hdf5(&path, "CellResp", Orientation::NeuronsByFrames);
-            let reader = location.and_then(|location| location.open());
-            let samples = reader.and_then(|reader| reader.read_neurons(0..SHAPE.0));
-            let found = samples.expect("samples").traces(&(0..SHAPE.0));
+            // Rows of the file as neurons, so that nothing is turned. HDF5's fill value for what is not there.
+            let traces = Matrix::open(&path, "CellResp", Orientation::NeuronsByFrames);
+            let traces = traces.expect("traces");
+            let piece = traces.storage().all_frames(0..SHAPE.0);
+            let mut samples = Samples::new(&traces.storage(), piece.clone());
+            traces.read(&piece, &mut [&mut samples]).expect("samples");
+            let found = samples.traces(&(0..SHAPE.0));
             assert_eq!(bits(&found), bits(&expected), "filters {filters:03b}");
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use hdf5::{Dataset, File, LocationType};
 
 use super::chunks;
+use super::unwritten::Unwritten;
 use crate::hdf5_access::{self, NumberKind, reason, shape_text};
 use crate::input::error::InputError;
 use crate::input::identity::require_file;
@@ -42,6 +43,22 @@ impl Header {
             chunk: self.chunk,
             value_bytes: self.value_bytes,
         }
+    }
+
+    /// What of the dataset was never stored; nothing where it is complete.
+    ///
+    /// # Errors
+    /// If the index of its chunks cannot be read.
+    pub(in crate::input) fn unwritten(
+        &self,
+        file: &File,
+        path: &Path,
+        dataset: &str,
+        storage: &Storage,
+    ) -> Result<Option<Unwritten>, InputError> {
+        let open = file.dataset(dataset);
+        let found = open.and_then(|open| Unwritten::of(&open, storage));
+        found.map_err(|error| hdf5_error(path, dataset, &error))
     }
 
     fn of(file: &File, path: &Path, dataset: &str) -> Result<Header, InputError> {

@@ -56,7 +56,6 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
     let identity = identity(subject)?;
     let (header, file) = Header::read(&time_series, dataset)?;
     let abs_ix = abs_ix::read(&file, &time_series, header.shape)?;
-    drop(file);
     let anatomy = matlab::read_anatomy(&data_full).map_err(|error| InputError::Mat {
         path: data_full.clone(),
         error,
@@ -79,7 +78,7 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
         time_series: &time_series,
         data_full: &data_full,
     };
-    let (positions, findings) = positions::positions(&anatomy, index, sources)?;
+    let (positions, mut findings) = positions::positions(&anatomy, index, sources)?;
     let cells = positions.xyz.len();
     let orientation = if columns == cells {
         Orientation::FramesByNeurons
@@ -101,8 +100,14 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
             found: storage.frames().to_string(),
         });
     }
+    let unwritten = header.unwritten(&file, &time_series, dataset, &storage)?;
+    findings.extend(
+        unwritten
+            .iter()
+            .map(|unwritten| unwritten.finding(dataset, orientation)),
+    );
     Ok(Source {
-        location: Location::in_hdf5(&time_series, dataset, storage),
+        location: Location::in_hdf5(&time_series, dataset, storage, unwritten.is_some()),
         positions,
         identity,
         rate: anatomy.rate,
