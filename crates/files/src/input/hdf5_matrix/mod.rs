@@ -23,7 +23,6 @@ use crate::hdf5_access::{self, NumberKind};
 use chunks::{Chunks, Coding};
 pub(super) use header::{Header, existing_dataset, hdf5_error};
 use hyperslab::HyperslabReader;
-pub(super) use unwritten::Unwritten;
 use unwritten::stored_bytes;
 
 /// Bytes of chunks that HDF5 keeps, at least.

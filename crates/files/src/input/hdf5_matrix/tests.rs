@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::unwritten::Unwritten;
 use super::*;
 use crate::input::source::Location;
 use crate::input::storage::Orientation;

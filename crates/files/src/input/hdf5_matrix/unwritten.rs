@@ -12,7 +12,7 @@ use spikegrid_core::findings::{Code, Finding};
 use crate::input::storage::{Orientation, Storage};
 
 /// Chunks of a dataset that are looked at one by one, at most; of larger datasets the share of the samples is that of the chunks.
-const LOOKED_AT: usize = 1 << 20;
+const LOOKED_AT: usize = 1 << 16;
 
 unsafe extern "C" {
     // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
