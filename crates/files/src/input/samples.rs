@@ -102,6 +102,13 @@ impl Samples {
         }
     }
 
+    /// Makes the samples of these regions, rows and columns each, NaN.
+    pub(super) fn set_missing_in(&mut self, regions: &[[Range<usize>; 2]]) {
+        for [rows, columns] in regions {
+            self.set_missing(rows, columns);
+        }
+    }
+
     /// The samples of some of the neurons.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ use super::error::InputError;
 use super::hdf5_matrix::{Header, Matrix};
 use super::identity::Identity;
 use super::samples::Samples;
-use super::storage::{Orientation, Piece, Storage};
+use super::storage::{Missing, Orientation, Piece, Storage};
 
 /// A recording of `N` neurons in `T` frames that is ready to be processed.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub struct Positions {
 pub struct Location {
     place: Place,
     storage: Storage,
-    /// Whether some of the fluorescence was never stored: its samples are missing.
-    incomplete: bool,
+    /// What of the fluorescence has no samples.
+    missing: Missing,
 }
 
 /// The kinds of places that have a [`Reader`].
@@ -81,12 +81,12 @@ impl Location {
     pub fn hdf5(path: &Path, dataset: &str, orientation: Orientation) -> Result<Self, InputError> {
         let (header, file) = Header::read(path, dataset)?;
         let storage = header.storage(orientation);
-        let unwritten = header.unwritten(&file, path, dataset, &storage)?;
-        Ok(Self::in_hdf5(path, dataset, storage, unwritten.is_some()))
+        let (missing, _) = header.missing(&file, path, dataset)?;
+        Ok(Self::in_hdf5(path, dataset, storage, missing))
     }
 
-    /// A dataset of an HDF5 file that was found to lie like this; `incomplete` says whether some of it was never stored.
-    pub(super) fn in_hdf5(path: &Path, dataset: &str, storage: Storage, incomplete: bool) -> Self {
+    /// A dataset of an HDF5 file that was found to lie like this and to lack this.
+    pub(super) fn in_hdf5(path: &Path, dataset: &str, storage: Storage, missing: Missing) -> Self {
         let place = Place::Hdf5 {
             path: path.to_owned(),
             dataset: dataset.to_owned(),
@@ -94,14 +94,14 @@ impl Location {
         Self {
             place,
             storage,
-            incomplete,
+            missing,
         }
     }
 
     /// A recording without files, for forecasts and tests: it cannot be opened.
     #[must_use]
     pub fn made_up(storage: Storage) -> Self {
-        Self::in_hdf5(Path::new(""), "", storage, false)
+        Self::in_hdf5(Path::new(""), "", storage, Missing::Nothing)
     }
 
     /// Opens the fluorescence for reading (read-only, without MPI).
@@ -112,10 +112,7 @@ impl Location {
         let (path, reader) = match &self.place {
             Place::Hdf5 { path, dataset } => {
                 let matrix = Matrix::open(path, dataset, self.storage.orientation)?;
-                let matrix = match self.incomplete {
-                    true => matrix.with_missing_samples(),
-                    false => matrix,
-                };
+                let matrix = matrix.without(self.missing.clone());
                 (path, Reader(Kind::Hdf5(matrix)))
             }
         };

@@ -106,7 +106,7 @@ impl<'a, N: Number> Chunks<'a, N> {
         } = self;
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
         let size = bytes.len();
-        let stored_size = stored_bytes(dataset, start)
+        let stored_size = stored_bytes(dataset, &start)
             .ok()
             .filter(|bytes| *bytes > 0)?;
         // What does not shrink grows by little.

@@ -1,11 +1,15 @@
 //! Reads a dataset with two axes of an HDF5 file, in any layout and of any number type (rule 2.2).
 //!
-//! `header` says what the dataset is, and `unwritten` what of it was never stored; `hyperslab` reads parts of it through HDF5, and
+//! `header` says what the dataset is, `sources` whether the files behind it are there (`links` asks HDF5 which these are), and
+//! `unwritten` what of it was never stored; `hyperslab` reads parts of it through HDF5, and
 //! `chunks` decompresses ordinary chunks itself.
 
 mod chunks;
 mod header;
 mod hyperslab;
+mod links;
+mod regions;
+mod sources;
 mod unwritten;
 
 use std::fs;
@@ -18,7 +22,7 @@ use rustix::fs::{Advice, fadvise};
 
 use super::error::InputError;
 use super::samples::{Block, Number, Samples};
-use super::storage::{BLOCK, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
+use super::storage::{BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
 use crate::hdf5_access::{self, NumberKind};
 use chunks::{Chunks, Coding};
 pub(super) use header::{Header, existing_dataset, hdf5_error};
@@ -58,8 +62,8 @@ pub(super) struct Matrix {
     /// How its chunks are inflated here, if that is not left to HDF5.
     coding: Option<Coding>,
     storage: Storage,
-    /// Whether some of it was never stored, so that each chunk is looked at before it is read.
-    incomplete: bool,
+    /// What of it has no samples.
+    missing: Missing,
 }
 
 impl Matrix {
@@ -98,21 +102,22 @@ impl Matrix {
             _file: file,
             kind: header.kind,
             storage,
-            incomplete: false,
+            missing: Missing::Nothing,
         })
     }
 
-    /// Makes samples that were never stored missing ones, NaN, instead of the file's fill value.
-    pub(super) fn with_missing_samples(self) -> Self {
-        Self {
-            incomplete: true,
-            ..self
-        }
+    /// Makes samples missing ones, NaN, for which HDF5 gives a fill value.
+    pub(super) fn without(self, missing: Missing) -> Self {
+        Self { missing, ..self }
     }
 
     /// Reads the index of chunks and the first and last samples of a dataset, for a crash trial: errors do not matter.
     pub(super) fn read_corners(path: &Path, dataset: &str) {
         const CORNER: usize = 8;
+        let header = Header::read(path, dataset);
+        if !header.is_ok_and(|(header, file)| header.missing(&file, path, dataset).is_ok()) {
+            return;
+        }
         let Ok(matrix) = Matrix::open(path, dataset, Orientation::NeuronsByFrames) else {
             return;
         };
@@ -164,10 +169,16 @@ impl Matrix {
         let piece = self.storage.orientation.axes(piece);
         self.announce(&piece);
         // In a type that holds every stored number exactly, then rounded to f32 once.
-        let read = match self.incomplete {
-            true => with_type!(self.kind, N => self.read_what_is_there::<N>(piece, parts)),
-            false => with_type!(self.kind, N => self.read_as::<N>(piece, parts)),
+        let read = match &self.missing {
+            Missing::Unstored => {
+                with_type!(self.kind, N => self.read_what_is_there::<N>(piece, parts))
+            }
+            _ => with_type!(self.kind, N => self.read_as::<N>(piece, parts)),
         };
+        if let Missing::Regions(regions) = &self.missing {
+            let parts = parts.iter_mut();
+            parts.for_each(|part| part.set_missing_in(regions));
+        }
         read.map_err(|e| hdf5_error(&self.path, &self.name, &e))
     }
 
@@ -213,7 +224,7 @@ impl Matrix {
         };
         for part in rectangles(rows, columns, Some(chunk), ONE_CHUNK) {
             let start = |axis: usize| part[axis].start / chunk[axis] * chunk[axis];
-            match stored_bytes(&self.dataset, [start(0), start(1)])? {
+            match stored_bytes(&self.dataset, &[start(0), start(1)])? {
                 0 => missing(parts, &part),
                 _ => self.read_as::<N>(part, parts)?,
             }

@@ -68,7 +68,7 @@ fn rule_2_2_chunks_without_filters_and_chunks_that_are_not_there() {
         })
     });
     assert!(read(&traces, 0..7).into_iter().eq(expected.clone()));
-    let missing = read(&traces.with_missing_samples(), 0..7);
+    let missing = read(&traces.without(Missing::Unstored), 0..7);
     for (found, filled) in missing.into_iter().zip(expected) {
         assert!(found == filled || found.is_nan() && filled == -1.0);
     }
@@ -89,14 +89,13 @@ fn write_some(
     }
     drop((dataset, file));
     let (header, file) = Header::read(path, "CellResp").expect("a header");
-    let storage = header.storage(Orientation::FramesByNeurons);
-    let unwritten = header.unwritten(&file, path, "CellResp", &storage);
+    let missing = header.missing(&file, path, "CellResp");
     drop(file);
     let location = Location::hdf5(path, "CellResp", Orientation::FramesByNeurons);
     let reader = location.and_then(|location| location.open());
     let samples = reader.and_then(|reader| reader.read_neurons(0..30));
     let traces = samples.expect("samples").traces(&(0..30));
-    (unwritten.expect("an index"), traces)
+    (missing.expect("an index").1, traces)
 }
 
 #[test]
@@ -149,11 +148,8 @@ fn rule_9_3_file_unwritten_chunks() {
         .finding("CellResp", Orientation::NeuronsByFrames);
     assert_eq!((share(&traces), finding.share), (1.0, 1.0));
     assert_eq!((finding.neurons, finding.frames), (50, 30));
-    assert!(
-        finding
-            .message
-            .contains("never stored (all of the samples)")
-    );
+    let message = "100.0 % of the samples of CellResp were never stored";
+    assert!(finding.message.starts_with(message), "{}", finding.message);
     let (unwritten, _) = write_some(&path, |builder| builder, 49..50);
     assert_eq!(unwritten, None);
 }

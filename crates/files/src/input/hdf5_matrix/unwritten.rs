@@ -1,7 +1,5 @@
-//! Parts of a dataset that its writer declared and never stored. HDF5 gives a fill value for them, mostly 0, which would pass for
-//! samples.
-
-use std::ops::Range;
+//! Parts of a dataset that its writer declared and never stored. HDF5 gives a fill value for them, mostly 0, which would pass
+//! for samples.
 
 use hdf5::plist::dataset_create::Layout;
 use hdf5::{Dataset, h5check};
@@ -9,7 +7,8 @@ use hdf5_sys::h5::{herr_t, hsize_t};
 use hdf5_sys::h5i::hid_t;
 use spikegrid_core::findings::{Code, Finding};
 
-use crate::input::storage::{Orientation, Storage};
+use super::regions::{Region, volume};
+use crate::input::storage::Orientation;
 
 /// Chunks of a dataset that are looked at one by one, at most; of larger datasets the share of the samples is that of the chunks.
 const LOOKED_AT: usize = 1 << 16;
@@ -23,16 +22,15 @@ unsafe extern "C" {
     ) -> herr_t;
 }
 
-/// What of a dataset was never stored.
+/// What of a dataset has no samples.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::input) struct Unwritten {
-    /// Chunks that are not there, and all chunks; none where the dataset lies in one piece.
+    /// Chunks that are not there, and all chunks, where it is stored in chunks.
     chunks: Option<[usize; 2]>,
     /// Samples that are not there, of all.
     share: f64,
-    /// Rows and columns that lack a sample: how many, and the first.
-    rows: Touched,
-    columns: Touched,
+    /// Rows and columns that lack a sample: how many, and the first; none where that was not looked at.
+    axes: Option<[Touched; 2]>,
 }
 
 /// Rows or columns.
@@ -43,115 +41,128 @@ struct Touched {
 }
 
 impl Unwritten {
-    /// What of a dataset with this storage was never stored; nothing where it is complete.
+    /// What of a dataset with two axes was never stored; nothing where it is complete.
     ///
     /// # Errors
     /// If the index of its chunks cannot be read.
-    pub(in crate::input) fn of(
-        dataset: &Dataset,
-        storage: &Storage,
-    ) -> Result<Option<Self>, hdf5::Error> {
-        let [rows, columns] = storage.shape;
-        let Some(chunk) = storage.chunk else {
-            let settings = dataset.dcpl()?;
-            let nowhere = settings.get_layout()? == Layout::Contiguous
-                && settings.get_external()?.is_empty()
-                && dataset.offset().is_none();
-            let all = |count| Touched { count, first: 0 };
-            return Ok(nowhere.then(|| Self {
-                chunks: None,
-                share: 1.0,
-                rows: all(rows),
-                columns: all(columns),
-            }));
-        };
-        let grid = [
-            rows.div_ceil(chunk[0].max(1)),
-            columns.div_ceil(chunk[1].max(1)),
-        ];
-        let all = grid[0].saturating_mul(grid[1]);
-        let there = dataset.num_chunks().ok_or("unable to count its chunks")?;
-        if there >= all {
-            return Ok(None);
-        }
-        if all > LOOKED_AT {
-            let share = (all - there) as f64 / all as f64;
-            let any = Touched { count: 0, first: 0 };
-            let chunks = Some([all - there, all]);
-            return Ok(Some(Self {
+    pub(super) fn of(dataset: &Dataset, shape: [usize; 2]) -> Result<Option<Self>, hdf5::Error> {
+        let chunks = missing_chunks(dataset)?;
+        if let Some([missing, all]) = chunks
+            && (missing == 0 || all > LOOKED_AT)
+        {
+            let share = missing as f64 / all as f64;
+            return Ok((missing > 0).then_some(Self {
                 chunks,
                 share,
-                rows: any,
-                columns: any,
+                axes: None,
             }));
         }
-        Self::look(dataset, storage.shape, chunk, grid)
+        let regions = unwritten_regions(dataset)?;
+        let found = Self::in_regions(&regions, shape);
+        Ok(found.map(|found| Self { chunks, ..found }))
     }
 
-    /// Looks at each chunk.
-    fn look(
-        dataset: &Dataset,
-        shape: [usize; 2],
-        chunk: [usize; 2],
-        grid: [usize; 2],
-    ) -> Result<Option<Self>, hdf5::Error> {
-        let extent = |axis: usize, place: usize| {
-            let start = place * chunk[axis];
-            start..start.saturating_add(chunk[axis]).min(shape[axis])
-        };
-        let (mut rows, mut columns) = (vec![false; grid[0]], vec![false; grid[1]]);
-        let (mut chunks, mut samples) = (0, 0_usize);
-        for (row, row_touched) in rows.iter_mut().enumerate() {
-            for (column, column_touched) in columns.iter_mut().enumerate() {
-                let [down, across] = [extent(0, row), extent(1, column)];
-                if stored_bytes(dataset, [down.start, across.start])? == 0 {
-                    chunks += 1;
-                    samples += down.len() * across.len();
-                    (*row_touched, *column_touched) = (true, true);
-                }
+    /// What has no samples where that is so in these regions, which have no element in common.
+    pub(super) fn in_regions(regions: &[Region], shape: [usize; 2]) -> Option<Self> {
+        let samples: usize = regions.iter().map(|region| volume(region)).sum();
+        let touched = |axis: usize| {
+            let mut places = vec![false; shape[axis]];
+            for region in regions {
+                places[region[axis].clone()].fill(true);
             }
-        }
-        let touched = |places: &[bool], axis: usize| {
-            let places = places.iter().enumerate().filter(|(_, touched)| **touched);
-            let mut extents = places.map(|(place, _)| extent(axis, place)).peekable();
-            let first = extents
-                .peek()
-                .map_or(0, |extent: &Range<usize>| extent.start);
-            let count = extents.map(|extent| extent.len()).sum();
-            Touched { count, first }
+            Touched {
+                count: places.iter().filter(|touched| **touched).count(),
+                first: places.iter().position(|touched| *touched).unwrap_or(0),
+            }
         };
-        Ok((chunks > 0).then(|| Self {
-            chunks: Some([chunks, grid[0] * grid[1]]),
+        (samples > 0).then(|| Self {
+            chunks: None,
             share: samples as f64 / (shape[0] as f64 * shape[1] as f64),
-            rows: touched(&rows, 0),
-            columns: touched(&columns, 1),
-        }))
+            axes: Some([touched(0), touched(1)]),
+        })
     }
 
     /// The finding of rule 9.3 about a dataset of this name.
     pub(in crate::input) fn finding(&self, dataset: &str, orientation: Orientation) -> Finding {
+        let share = percent(self.share);
         let what = match self.chunks {
             Some([missing, all]) => format!(
-                "{missing} of {all} chunks of {dataset} were never stored ({} of the samples)",
-                percent(self.share)
+                "{missing} of {all} chunks of {dataset} were never stored ({share} of the samples)"
             ),
-            None => format!("{dataset} was declared and never stored (all of the samples)"),
+            None => format!("{share} of the samples of {dataset} were never stored"),
+        };
+        let finding = Finding {
+            share: self.share,
+            ..Finding::new(
+                Code::UnwrittenChunks,
+                format!("{what}: they count as missing."),
+                "Write the file again: its writer was stopped before it was done, or never gave these samples.",
+            )
+        };
+        let Some([rows, columns]) = self.axes else {
+            return finding;
         };
         let (frames, neurons) = match orientation {
-            Orientation::FramesByNeurons => (self.rows, self.columns),
-            Orientation::NeuronsByFrames => (self.columns, self.rows),
+            Orientation::FramesByNeurons => (rows, columns),
+            Orientation::NeuronsByFrames => (columns, rows),
         };
         Finding {
             neurons: neurons.count as u64,
             frames: frames.count as u64,
-            share: self.share,
-            first_neuron: (neurons.count > 0).then_some(neurons.first as u64),
-            ..Finding::new(
-                Code::UnwrittenChunks,
-                format!("{what}: these samples count as missing."),
-                "Write the file again: its writer was stopped before it was done, or never gave these samples.",
-            )
+            first_neuron: Some(neurons.first as u64),
+            ..finding
         }
+    }
+}
+
+/// Chunks of a dataset that were never stored, and all of its chunks; nothing where it has none.
+fn missing_chunks(dataset: &Dataset) -> Result<Option<[usize; 2]>, hdf5::Error> {
+    let Some(chunk) = dataset.chunk() else {
+        return Ok(None);
+    };
+    let axes = dataset.shape().into_iter().zip(&chunk);
+    let counts = axes.map(|(extent, chunk)| extent.div_ceil((*chunk).max(1)));
+    let all = counts.fold(1, usize::saturating_mul);
+    let there = dataset.num_chunks().ok_or("unable to count its chunks")?;
+    Ok(Some([all.saturating_sub(there), all]))
+}
+
+/// The regions of a dataset that were never stored: all of it where it should lie in one piece, or each chunk that is not there.
+///
+/// # Errors
+/// If the index of its chunks cannot be read.
+pub(super) fn unwritten_regions(dataset: &Dataset) -> Result<Vec<Region>, hdf5::Error> {
+    let shape = dataset.shape();
+    let Some(chunk) = dataset.chunk() else {
+        let settings = dataset.dcpl()?;
+        let nowhere = settings.get_layout()? == Layout::Contiguous
+            && settings.get_external()?.is_empty()
+            && dataset.offset().is_none()
+            && !shape.contains(&0);
+        let all = shape.iter().map(|extent| 0..*extent).collect();
+        return Ok(if nowhere { vec![all] } else { Vec::new() });
+    };
+    let mut regions = Vec::new();
+    if missing_chunks(dataset)?.is_none_or(|[missing, _]| missing == 0) {
+        return Ok(regions);
+    }
+    let mut start = vec![0; shape.len()];
+    loop {
+        if stored_bytes(dataset, &start)? == 0 {
+            let axes = start.iter().zip(chunk.iter().zip(&shape));
+            let region = axes
+                .map(|(&start, (chunk, extent))| start..start.saturating_add(*chunk).min(*extent));
+            regions.push(region.collect());
+        }
+        // The next chunk: the last axis runs fastest.
+        let Some(axis) = (0..start.len())
+            .rev()
+            .find(|&axis| start[axis].saturating_add(chunk[axis]) < shape[axis])
+        else {
+            return Ok(regions);
+        };
+        start[axis] += chunk[axis];
+        start[axis + 1..].fill(0);
     }
 }
 
@@ -167,14 +178,14 @@ fn percent(share: f64) -> String {
 /// The bytes that a chunk takes in the file; 0 where it was never stored.
 ///
 /// # Errors
-/// If the dataset has no chunk that begins at this row and column, or the index of chunks cannot be read.
-pub(super) fn stored_bytes(dataset: &Dataset, start: [usize; 2]) -> Result<usize, hdf5::Error> {
-    let start = start.map(|place| place as hsize_t);
+/// If the dataset has no chunk that begins at this place, or the index of chunks cannot be read.
+pub(super) fn stored_bytes(dataset: &Dataset, start: &[usize]) -> Result<usize, hdf5::Error> {
+    let start: Vec<hsize_t> = start.iter().map(|place| *place as hsize_t).collect();
     if dataset.ndim() != start.len() {
-        return Err("a dataset that has not two axes".into());
+        return Err("a place in a dataset of another shape".into());
     }
     let mut bytes = 0;
-    // SAFETY: the dataset is open, and has two axes, as `start` has.
+    // SAFETY: the dataset is open, and has as many axes as `start` has places.
     let found = hdf5::sync::sync(|| {
         h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut bytes) })
     });

@@ -100,14 +100,10 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
             found: storage.frames().to_string(),
         });
     }
-    let unwritten = header.unwritten(&file, &time_series, dataset, &storage)?;
-    findings.extend(
-        unwritten
-            .iter()
-            .map(|unwritten| unwritten.finding(dataset, orientation)),
-    );
+    let (missing, unwritten) = header.missing(&file, &time_series, dataset)?;
+    findings.extend(unwritten.map(|unwritten| unwritten.finding(dataset, orientation)));
     Ok(Source {
-        location: Location::in_hdf5(&time_series, dataset, storage, unwritten.is_some()),
+        location: Location::in_hdf5(&time_series, dataset, storage, missing),
         positions,
         identity,
         rate: anatomy.rate,
