@@ -11,6 +11,8 @@ mod positions;
 
 use std::path::PathBuf;
 
+use spikegrid_core::findings::{Code, Finding};
+
 use super::discovery::Subject;
 use super::error::InputError;
 use super::hdf5_matrix::Header;
@@ -100,6 +102,7 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
             found: storage.frames().to_string(),
         });
     }
+    findings.extend(ambiguity(dataset, header.shape));
     let (missing, unwritten) = header.missing(&file, &time_series, dataset)?;
     findings.extend(unwritten.map(|unwritten| unwritten.finding(dataset, orientation)));
     Ok(Source {
@@ -109,6 +112,16 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
         rate: anatomy.rate,
         findings,
     })
+}
+
+/// The finding that a dataset has as many frames as neurons, so that nothing tells which axis is which (rule 9.3).
+fn ambiguity(dataset: &str, [rows, columns]: [usize; 2]) -> Option<Finding> {
+    let message = format!(
+        "{dataset} has {rows} rows and {columns} columns, and there are as many cells: its rows were taken as frames, and nothing in the \
+         files tells whether that is right."
+    );
+    let advice = format!("If its rows are neurons, store the transpose of {dataset}.");
+    (rows == columns).then(|| Finding::new(Code::AmbiguousLayout, message, advice))
 }
 
 /// Size and modification time of the two files of a subject.
