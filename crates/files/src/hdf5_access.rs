@@ -5,6 +5,8 @@ use std::path::Path;
 use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
 use hdf5::{Container, Dataset, Error, File, Group};
 
+use crate::lzf::filter as lzf;
+
 /// The type that holds the numbers of a dataset exactly (those of extended precision rounded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberKind {
@@ -25,6 +27,7 @@ const MAX_NUMBER_BYTES: usize = 16;
 
 /// Opens a file read-only, without MPI.
 pub(crate) fn open(path: &Path) -> Result<File, Error> {
+    lzf::register();
     File::open(path)
 }
 
@@ -33,6 +36,7 @@ pub(crate) fn open(path: &Path) -> Result<File, Error> {
 /// Where rows are long, the sieve buffer is off: it would fetch 64 KiB for each short piece of a row.
 pub(crate) fn open_tuned(path: &Path, row_bytes: usize, cached: usize) -> Result<File, Error> {
     const SIEVE_ROWS: usize = 32 << 10;
+    lzf::register();
     File::with_options()
         .with_fapl(|fapl| {
             let fapl = fapl.chunk_cache(521, cached, 0.75);
@@ -92,7 +96,9 @@ const LOCK_ADVICE: &str = "; close the programs that have it open, or, on a file
 pub(crate) fn advice(reason: &str) -> &'static str {
     if reason.contains(LOCK_REFUSED) {
         LOCK_ADVICE
-    } else if reason.contains("filter") || reason.contains("plugin") {
+    } else if reason.contains("filter") && reason.contains("not registered")
+        || reason.contains("plugin")
+    {
         "; the file uses a compression filter that this HDF5 library lacks: set HDF5_PLUGIN_PATH or store it with gzip"
     } else {
         "; copy or save the file again"

@@ -3,6 +3,7 @@
 //! - [`input`]: recordings and the positions of their cells; [`models`]: CASCADE models
 //! - [`output`]: grids, metadata, traces, the journal of an interrupted run; [`figures`]: the PDF of a subject;
 //!   [`report`]: the pages of a run and of its subjects for a browser
+//! - [`lzf`]: a compression of chunks that the HDF5 library lacks
 //! - [`crash_trial`]: whether the HDF5 library survives a file
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -11,6 +12,7 @@ pub mod crash_trial;
 pub mod figures;
 mod hdf5_access;
 pub mod input;
+pub mod lzf;
 pub mod models;
 mod names;
 pub mod output;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use spikegrid_core::findings::Code;
+
 use super::matlab::MatError;
 use super::storage::Piece;
 
@@ -61,6 +63,22 @@ pub enum InputError {
         /// The dataset asked for.
         dataset: String,
         /// What is in the file.
+        found: String,
+    },
+    /// A file or object that a dataset is put together from, or that a link leads to, is not there (rule 9.3).
+    #[error(
+        "{path}: dataset {dataset}: expected its source {source_path}, found {found}; copy the source to its place beside the file",
+        path = path.display(),
+        source_path = source_path.display()
+    )]
+    LostSource {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        dataset: String,
+        /// The file that it refers to.
+        source_path: PathBuf,
+        /// What is there instead.
         found: String,
     },
     /// A dataset has a type or shape that the pipeline cannot use (rules 2.2, 2.4).
@@ -176,4 +194,15 @@ pub enum InputError {
         /// What was asked for.
         piece: Piece,
     },
+}
+
+impl InputError {
+    /// The code of rule 9.3 for what is wrong, if it has one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::LostSource { .. } => Some(Code::LostSource),
+            _ => None,
+        }
+    }
 }

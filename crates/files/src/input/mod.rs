@@ -83,9 +83,3 @@ pub(crate) fn files_to_try(subject: &Subject, dataset: &str) -> Vec<(PathBuf, Co
 
 #[cfg(test)]
 mod tests;
-// STUB
-impl InputError {
-    pub fn code(&self) -> Option<spikegrid_core::findings::Code> {
-        None
-    }
-}

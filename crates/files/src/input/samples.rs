@@ -87,6 +87,28 @@ impl Samples {
         &self.piece
     }
 
+    /// Makes those samples NaN that have one of these rows and one of these columns.
+    pub(super) fn set_missing(&mut self, rows: &Range<usize>, columns: &Range<usize>) {
+        let [own_rows, own_columns] = self.orientation.axes(&self.piece);
+        let here = [overlap(&own_rows, rows), overlap(&own_columns, columns)];
+        let [Some(rows), Some(columns)] = here else {
+            return;
+        };
+        for [rows, columns] in tiles(rows, columns, self.tile, 0) {
+            let (first, stride) = self.place_of(rows.start, columns.start);
+            for row in self.values[first..].chunks_mut(stride).take(rows.len()) {
+                row[..columns.len()].fill(f32::NAN);
+            }
+        }
+    }
+
+    /// Makes the samples of these regions, rows and columns each, NaN.
+    pub(super) fn set_missing_in(&mut self, regions: &[[Range<usize>; 2]]) {
+        for [rows, columns] in regions {
+            self.set_missing(rows, columns);
+        }
+    }
+
     /// The samples of some of the neurons.
     ///
     /// # Panics

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use spikegrid_core::findings::Finding;
 
 use super::error::InputError;
-use super::hdf5_matrix::Matrix;
+use super::hdf5_matrix::{Header, Matrix};
 use super::identity::Identity;
 use super::samples::Samples;
-use super::storage::{Orientation, Piece, Storage};
+use super::storage::{Missing, Orientation, Piece, Storage};
 
 /// A recording of `N` neurons in `T` frames that is ready to be processed.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub struct Positions {
 pub struct Location {
     place: Place,
     storage: Storage,
+    /// What of the fluorescence has no samples.
+    missing: Missing,
 }
 
 /// The kinds of places that have a [`Reader`].
@@ -77,23 +79,29 @@ impl Location {
     /// # Errors
     /// If the file or dataset is missing or damaged, or is not a non-empty dataset of numbers with two axes.
     pub fn hdf5(path: &Path, dataset: &str, orientation: Orientation) -> Result<Self, InputError> {
-        let storage = Matrix::storage_of(path, dataset, orientation)?;
-        Ok(Self::in_hdf5(path, dataset, storage))
+        let (header, file) = Header::read(path, dataset)?;
+        let storage = header.storage(orientation);
+        let (missing, _) = header.missing(&file, path, dataset)?;
+        Ok(Self::in_hdf5(path, dataset, storage, missing))
     }
 
-    /// A dataset of an HDF5 file that was found to lie like this.
-    pub(super) fn in_hdf5(path: &Path, dataset: &str, storage: Storage) -> Self {
+    /// A dataset of an HDF5 file that was found to lie like this and to lack this.
+    pub(super) fn in_hdf5(path: &Path, dataset: &str, storage: Storage, missing: Missing) -> Self {
         let place = Place::Hdf5 {
             path: path.to_owned(),
             dataset: dataset.to_owned(),
         };
-        Self { place, storage }
+        Self {
+            place,
+            storage,
+            missing,
+        }
     }
 
     /// A recording without files, for forecasts and tests: it cannot be opened.
     #[must_use]
     pub fn made_up(storage: Storage) -> Self {
-        Self::in_hdf5(Path::new(""), "", storage)
+        Self::in_hdf5(Path::new(""), "", storage, Missing::Nothing)
     }
 
     /// Opens the fluorescence for reading (read-only, without MPI).
@@ -104,6 +112,7 @@ impl Location {
         let (path, reader) = match &self.place {
             Place::Hdf5 { path, dataset } => {
                 let matrix = Matrix::open(path, dataset, self.storage.orientation)?;
+                let matrix = matrix.without(self.missing.clone());
                 (path, Reader(Kind::Hdf5(matrix)))
             }
         };

@@ -55,6 +55,40 @@ pub struct Storage {
     pub value_bytes: usize,
 }
 
+/// What of the matrix has no samples in its file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Missing {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Whatever was never stored: each chunk has to be looked at, or, where there are no chunks, all is missing.
+    Unstored,
+    /// These rows and columns.
+    Regions(Vec<[Range<usize>; 2]>),
+}
+
+impl Missing {
+    /// What was never stored, if `some` was not.
+    pub(super) fn unstored(some: bool) -> Self {
+        match some {
+            true => Self::Unstored,
+            false => Self::Nothing,
+        }
+    }
+
+    /// Regions of two axes each.
+    pub(super) fn regions(regions: Vec<Vec<Range<usize>>>) -> Self {
+        let regions: Vec<[Range<usize>; 2]> = regions
+            .into_iter()
+            .filter_map(|region| region.try_into().ok())
+            .collect();
+        match regions[..] {
+            [] => Self::Nothing,
+            _ => Self::Regions(regions),
+        }
+    }
+}
+
 /// Some frames of some neurons.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {

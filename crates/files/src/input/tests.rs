@@ -119,6 +119,35 @@ fn rule_2_4_abs_ix_is_used_whatever_the_invalid_rows_leave() {
 }
 
 #[test]
+fn rule_9_3_layout_ambiguous() {
+    for (shape, found) in [([4, 4], true), ([5, 4], false), ([3, 4], false)] {
+        for abs_ix in [None, Some(&[1.0, 3.0, 4.0, 6.0][..])] {
+            let recording = Recording::new("compressed.mat", shape, abs_ix);
+            let input = recording.open().expect("input");
+            let codes: Vec<_> = input
+                .findings
+                .iter()
+                .map(|finding| finding.code.name())
+                .collect();
+            let expected: &[&str] = if found { &["layout.ambiguous"] } else { &[] };
+            assert_eq!(codes, expected, "{shape:?}");
+        }
+    }
+}
+
+#[test]
+fn rule_2_7_the_rate_of_the_recording_is_that_of_its_file() {
+    let rate = |mat| {
+        Recording::new(mat, [9, 4], None)
+            .open()
+            .expect("input")
+            .rate
+    };
+    assert_eq!(rate("many_fields.mat"), Some(2.0));
+    assert_eq!(rate("compressed.mat"), None);
+}
+
+#[test]
 fn rule_2_3_an_unusable_mat_file_names_the_subject() {
     for mat in ["bad_no_cell_xyz.mat", "bad_two_columns.mat", "bad_mat4.mat"] {
         let message = Recording::new(mat, [9, 4], None).message();

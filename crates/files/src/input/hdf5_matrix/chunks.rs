@@ -1,4 +1,4 @@
-//! Inflates deflated chunks outside HDF5, which takes 0.6 to 0.9 of HDF5's time: HDF5 inflates with an older library and copies
+//! Decompresses deflated chunks, and those of h5py's LZF, outside HDF5, which takes 0.6 to 0.9 of HDF5's time: HDF5 inflates with an older library and copies
 //! what is asked for out of each chunk. Chunks out of the ordinary are left to HDF5.
 //!
 //! Inflating a chunk straight to its place gained 0 to 4 %, so each is inflated into memory of its own and then copied. A second
@@ -10,34 +10,51 @@ use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::input::samples::Number;
+use crate::lzf::{self, filter::LZF};
 use crate::raw_chunk::{RawChunks, filters};
 
-/// Numbers of a chunk that is inflated here, at most: 1 to 2 MiB, beside which HDF5 has room for another.
+/// Numbers of a chunk that is decompressed here, at most: 1 to 2 MiB, beside which HDF5 has room for another.
 const LARGEST: usize = 1 << 18;
 
-/// How chunks were deflated.
+/// How chunks were compressed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coding {
     /// Rows and columns of a chunk.
     pub extent: [usize; 2],
+    codec: Codec,
     /// First the first bytes of all numbers, then the second ones.
     shuffled: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Codec {
+    Deflate,
+    Lzf,
+}
+
 impl Coding {
-    /// How chunks of a dataset of `N` were deflated, if they are ordinary: small ones of numbers in the machine's own order, at most
+    /// How chunks of a dataset of `N` were compressed, if they are ordinary: small ones of numbers in the machine's own order, at most
     /// shuffled before.
     pub(super) fn of<N: Number>(dataset: &Dataset) -> Option<Self> {
         let extent: [usize; 2] = dataset.chunk()?.try_into().ok()?;
         let own_type = Datatype::from_type::<N>().ok()? == dataset.dtype().ok()?;
-        let shuffled = match filters(dataset)?[..] {
-            [H5Z_FILTER_DEFLATE] => false,
-            [H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE] => true,
+        let (shuffled, filter) = match filters(dataset)?[..] {
+            [filter] => (false, filter),
+            [H5Z_FILTER_SHUFFLE, filter] => (true, filter),
+            _ => return None,
+        };
+        let codec = match filter {
+            H5Z_FILTER_DEFLATE => Codec::Deflate,
+            LZF => Codec::Lzf,
             _ => return None,
         };
         let numbers = extent[0].checked_mul(extent[1])?;
         let ordinary = own_type && (1..=LARGEST).contains(&numbers);
-        ordinary.then_some(Self { extent, shuffled })
+        ordinary.then_some(Self {
+            extent,
+            codec,
+            shuffled,
+        })
     }
 }
 
@@ -46,7 +63,7 @@ pub(super) fn plain(dataset: &Dataset) -> bool {
     dataset.is_chunked() && filters(dataset).is_some_and(|filters| filters.is_empty())
 }
 
-/// Inflates one chunk of a dataset after the other.
+/// Decompresses one chunk of a dataset after the other.
 pub(super) struct Chunks<'a, N> {
     chunks: Option<RawChunks<'a, 2>>,
     /// The chunk's numbers, row-major.
@@ -54,6 +71,7 @@ pub(super) struct Chunks<'a, N> {
     /// Its bytes as stored, and before they are put in order.
     stored: Vec<u8>,
     shuffled: Option<Vec<u8>>,
+    codec: Codec,
     inflate: Inflate,
 }
 
@@ -66,6 +84,7 @@ impl<'a, N: Number> Chunks<'a, N> {
             numbers,
             stored: Vec::new(),
             shuffled: coding.shuffled.then(|| vec![0; bytes]),
+            codec: coding.codec,
             inflate: Inflate::new(true, 15),
         }
     }
@@ -78,23 +97,23 @@ impl<'a, N: Number> Chunks<'a, N> {
             numbers,
             stored,
             shuffled,
+            codec,
             inflate,
         } = self;
-        let start = start.map(|place| place as hsize_t);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
         let size = bytes.len();
+        let start = start.map(|place| place as hsize_t);
         // What does not shrink grows by little.
         let most = size + size / 8 + 64;
         stored.clear();
         chunks.as_ref()?.append(&start, most, stored).ok()?;
-        let inflated = match shuffled {
+        let decompressed = match shuffled {
             Some(shuffled) => &mut shuffled[..],
             None => &mut bytes[..],
         };
-        inflate.reset(true);
-        let status = inflate.decompress(stored, inflated, InflateFlush::Finish);
-        if !matches!(status, Ok(Status::StreamEnd)) || inflate.total_out() != size as u64 {
-            return None;
+        match codec {
+            Codec::Deflate => inflated(inflate, stored, decompressed)?,
+            Codec::Lzf => lzf::decompress(stored, decompressed)?,
         }
         let planes = shuffled
             .iter()
@@ -107,6 +126,15 @@ impl<'a, N: Number> Chunks<'a, N> {
     }
 }
 
+/// Inflates a chunk to exactly the length of `bytes`; nothing where it is damaged or of another length.
+fn inflated(inflate: &mut Inflate, stored: &[u8], bytes: &mut [u8]) -> Option<()> {
+    inflate.reset(true);
+    let status = inflate.decompress(stored, bytes, InflateFlush::Finish);
+    let whole =
+        matches!(status, Ok(Status::StreamEnd)) && inflate.total_out() == bytes.len() as u64;
+    whole.then_some(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -117,7 +145,6 @@ mod tests {
     use super::*;
     use crate::input::hdf5_matrix::Matrix;
     use crate::input::samples::Samples;
-    use crate::input::source::Location;
     use crate::input::storage::Orientation;
 
     const SHAPE: (usize, usize) = (50, 37);
@@ -173,11 +200,13 @@ mod tests {
             }
             let expected = expected::<N>(&dataset);
             drop(dataset);
-            // Rows of the file as neurons, so that nothing is turned.
-            let location = Location::hdf5(&path, "CellResp", Orientation::NeuronsByFrames);
-            let reader = location.and_then(|location| location.open());
-            let samples = reader.and_then(|reader| reader.read_neurons(0..SHAPE.0));
-            let found = samples.expect("samples").traces(&(0..SHAPE.0));
+            // Rows of the file as neurons, so that nothing is turned. HDF5's fill value for what is not there.
+            let traces = Matrix::open(&path, "CellResp", Orientation::NeuronsByFrames);
+            let traces = traces.expect("traces");
+            let piece = traces.storage().all_frames(0..SHAPE.0);
+            let mut samples = Samples::new(&traces.storage(), piece.clone());
+            traces.read(&piece, &mut [&mut samples]).expect("samples");
+            let found = samples.traces(&(0..SHAPE.0));
             assert_eq!(bits(&found), bits(&expected), "filters {filters:03b}");
         }
     }

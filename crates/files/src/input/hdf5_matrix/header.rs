@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use hdf5::plist::dataset_create::Layout;
 use hdf5::{Dataset, File, LocationType};
 
 use super::chunks;
+use super::sources::Sources;
+use super::unwritten::Unwritten;
 use crate::hdf5_access::{self, NumberKind, reason, shape_text};
 use crate::input::error::InputError;
 use crate::input::identity::require_file;
-use crate::input::storage::{Orientation, Storage};
+use crate::input::storage::{Missing, Orientation, Storage};
 
 /// Shape, type and layout of a dataset.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,30 @@ impl Header {
             chunk: self.chunk,
             value_bytes: self.value_bytes,
         }
+    }
+
+    /// What of the dataset has no samples, for its readers and for the user.
+    ///
+    /// # Errors
+    /// If a file that the dataset refers to is lost, or the index of its chunks cannot be read.
+    pub(in crate::input) fn missing(
+        &self,
+        file: &File,
+        path: &Path,
+        dataset: &str,
+    ) -> Result<(Missing, Option<Unwritten>), InputError> {
+        let failed = |error: hdf5::Error| hdf5_error(path, dataset, &error);
+        let open = file.dataset(dataset).map_err(failed)?;
+        let settings = open.dcpl().map_err(failed)?;
+        let mut sources = Sources::new(path, dataset);
+        if settings.get_layout().map_err(failed)? != Layout::Virtual {
+            sources.check_raw_files(path, &open)?;
+            let unwritten = Unwritten::of(&open, self.shape).map_err(failed)?;
+            return Ok((Missing::unstored(unwritten.is_some()), unwritten));
+        }
+        let regions = sources.missing(&open)?;
+        let unwritten = Unwritten::in_regions(&regions, self.shape);
+        Ok((Missing::regions(regions), unwritten))
     }
 
     fn of(file: &File, path: &Path, dataset: &str) -> Result<Header, InputError> {
@@ -113,6 +140,7 @@ pub(in crate::input) fn existing_dataset(
             return Ok(None);
         }
     }
+    Sources::new(path, name).check_link(path, file, name, 0)?;
     if let Ok(kind @ (LocationType::Group | LocationType::NamedDatatype)) =
         file.loc_type_by_name(name)
     {

@@ -1,10 +1,16 @@
 //! Reads a dataset with two axes of an HDF5 file, in any layout and of any number type (rule 2.2).
 //!
-//! `header` says what the dataset is, `hyperslab` reads parts of it through HDF5, and `chunks` inflates ordinary chunks itself.
+//! `header` says what the dataset is, `sources` whether the files behind it are there (`links` asks HDF5 which these are), and
+//! `unwritten` what of it was never stored; `hyperslab` reads parts of it through HDF5, and
+//! `chunks` decompresses ordinary chunks itself.
 
 mod chunks;
 mod header;
 mod hyperslab;
+mod links;
+mod regions;
+mod sources;
+mod unwritten;
 
 use std::fs;
 use std::num::NonZero;
@@ -16,11 +22,12 @@ use rustix::fs::{Advice, fadvise};
 
 use super::error::InputError;
 use super::samples::{Block, Number, Samples};
-use super::storage::{BLOCK, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
+use super::storage::{BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
 use crate::hdf5_access::{self, NumberKind};
 use chunks::{Chunks, Coding};
 pub(super) use header::{Header, existing_dataset, hdf5_error};
 use hyperslab::HyperslabReader;
+use unwritten::stored_bytes;
 
 /// Bytes of chunks that HDF5 keeps, at least.
 const CACHE: usize = 1 << 20;
@@ -55,22 +62,11 @@ pub(super) struct Matrix {
     /// How its chunks are inflated here, if that is not left to HDF5.
     coding: Option<Coding>,
     storage: Storage,
+    /// What of it has no samples.
+    missing: Missing,
 }
 
 impl Matrix {
-    /// How a dataset lies in its file, if its rows and columns are these.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub(super) fn storage_of(
-        path: &Path,
-        dataset: &str,
-        orientation: Orientation,
-    ) -> Result<Storage, InputError> {
-        let (header, _) = Header::read(path, dataset)?;
-        Ok(header.storage(orientation))
-    }
-
     /// Opens a dataset of a file (read-only, without MPI).
     ///
     /// # Errors
@@ -106,12 +102,22 @@ impl Matrix {
             _file: file,
             kind: header.kind,
             storage,
+            missing: Missing::Nothing,
         })
+    }
+
+    /// Makes samples missing ones, NaN, for which HDF5 gives a fill value.
+    pub(super) fn without(self, missing: Missing) -> Self {
+        Self { missing, ..self }
     }
 
     /// Reads the index of chunks and the first and last samples of a dataset, for a crash trial: errors do not matter.
     pub(super) fn read_corners(path: &Path, dataset: &str) {
         const CORNER: usize = 8;
+        let header = Header::read(path, dataset);
+        if !header.is_ok_and(|(header, file)| header.missing(&file, path, dataset).is_ok()) {
+            return;
+        }
         let Ok(matrix) = Matrix::open(path, dataset, Orientation::NeuronsByFrames) else {
             return;
         };
@@ -163,7 +169,16 @@ impl Matrix {
         let piece = self.storage.orientation.axes(piece);
         self.announce(&piece);
         // In a type that holds every stored number exactly, then rounded to f32 once.
-        let read = with_type!(self.kind, N => self.read_as::<N>(piece, parts));
+        let read = match &self.missing {
+            Missing::Unstored => {
+                with_type!(self.kind, N => self.read_what_is_there::<N>(piece, parts))
+            }
+            _ => with_type!(self.kind, N => self.read_as::<N>(piece, parts)),
+        };
+        if let Missing::Regions(regions) = &self.missing {
+            let parts = parts.iter_mut();
+            parts.for_each(|part| part.set_missing_in(regions));
+        }
         read.map_err(|e| hdf5_error(&self.path, &self.name, &e))
     }
 
@@ -191,6 +206,30 @@ impl Matrix {
             // The reading works without the advice, so it may fail.
             let _ = fadvise(file, place, NonZero::new(length), Advice::WillNeed);
         }
+    }
+
+    /// As [`read_as`](Self::read_as), but for samples that were never stored, which are missing.
+    fn read_what_is_there<N: Number>(
+        &self,
+        [rows, columns]: [Range<usize>; 2],
+        parts: &mut [&mut Samples],
+    ) -> Result<(), hdf5::Error> {
+        let missing = |parts: &mut [&mut Samples], [rows, columns]: &[Range<usize>; 2]| {
+            let parts = parts.iter_mut();
+            parts.for_each(|part| part.set_missing(rows, columns));
+        };
+        let Some(chunk) = self.storage.chunk else {
+            missing(parts, &[rows, columns]);
+            return Ok(());
+        };
+        for part in rectangles(rows, columns, Some(chunk), ONE_CHUNK) {
+            let start = |axis: usize| part[axis].start / chunk[axis] * chunk[axis];
+            match stored_bytes(&self.dataset, &[start(0), start(1)])? {
+                0 => missing(parts, &part),
+                _ => self.read_as::<N>(part, parts)?,
+            }
+        }
+        Ok(())
     }
 
     fn read_as<N: Number>(

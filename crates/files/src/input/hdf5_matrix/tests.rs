@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use super::unwritten::Unwritten;
 use super::*;
+use crate::input::source::Location;
 use crate::input::storage::Orientation;
 
 const FIXTURE: &str = concat!(
@@ -54,6 +56,7 @@ fn rule_2_2_every_number_type_in_either_byte_order() {
 
 #[test]
 fn rule_2_2_chunks_without_filters_and_chunks_that_are_not_there() {
+    // As HDF5 has it, with the fill value of -1.
     let traces = open_fixture("some_raw").expect("traces");
     let expected = (0..7).flat_map(|n| {
         (0..10).map(move |t| {
@@ -64,7 +67,150 @@ fn rule_2_2_chunks_without_filters_and_chunks_that_are_not_there() {
             }
         })
     });
-    assert!(read(&traces, 0..7).into_iter().eq(expected));
+    assert!(read(&traces, 0..7).into_iter().eq(expected.clone()));
+    let missing = read(&traces.without(Missing::Unstored), 0..7);
+    for (found, filled) in missing.into_iter().zip(expected) {
+        assert!(found == filled || found.is_nan() && filled == -1.0);
+    }
+}
+
+/// Writes some chunks of a dataset; says what was never stored, and reads all samples.
+fn write_some(
+    path: &Path,
+    settings: impl FnOnce(hdf5::DatasetBuilderEmptyShape) -> hdf5::DatasetBuilderEmptyShape,
+    rows: Range<usize>,
+) -> (Option<Unwritten>, Vec<f32>) {
+    let file = File::create(path).expect("a file");
+    let dataset = settings(file.new_dataset::<i16>().shape((50, 30)));
+    let dataset = dataset.create("CellResp").expect("a dataset");
+    if !rows.is_empty() {
+        let ones = ndarray::Array2::<i16>::ones((rows.len(), 30));
+        dataset.write_slice(&ones, (rows, ..)).expect("ones");
+    }
+    drop((dataset, file));
+    let (header, file) = Header::read(path, "CellResp").expect("a header");
+    let missing = header.missing(&file, path, "CellResp");
+    drop(file);
+    let location = Location::hdf5(path, "CellResp", Orientation::FramesByNeurons);
+    let reader = location.and_then(|location| location.open());
+    let samples = reader.and_then(|reader| reader.read_neurons(0..30));
+    let traces = samples.expect("samples").traces(&(0..30));
+    (missing.expect("an index").1, traces)
+}
+
+#[test]
+fn rule_9_3_file_unwritten_chunks() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let share = |traces: &[f32]| {
+        assert!(
+            traces
+                .iter()
+                .all(|sample| sample.is_nan() || *sample == 1.0)
+        );
+        traces.iter().filter(|sample| sample.is_nan()).count() as f64 / 1500.0
+    };
+    type Filter = fn(hdf5::DatasetBuilderEmptyShape) -> hdf5::DatasetBuilderEmptyShape;
+    let filters: [Filter; 4] = [
+        |builder| builder.chunk((20, 12)),
+        |builder| builder.chunk((20, 12)).deflate(1),
+        |builder| builder.chunk((20, 12)).shuffle().deflate(1).fletcher32(),
+        |builder| {
+            builder
+                .chunk((20, 12))
+                .fill_value(7_i16)
+                .fill_time(hdf5::dataset::FillTime::Never)
+        },
+    ];
+    for filter in filters {
+        // Rows of chunks: 0 to 20, 20 to 40, and 40 to 50.
+        let (unwritten, traces) = write_some(&path, filter, 20..40);
+        let finding = unwritten
+            .expect("gaps")
+            .finding("CellResp", Orientation::FramesByNeurons);
+        assert!((finding.share - 0.6).abs() < 1e-12, "{}", finding.share);
+        assert_eq!(share(&traces), 0.6);
+        assert_eq!(
+            (finding.neurons, finding.frames, finding.first_neuron),
+            (30, 30, Some(0))
+        );
+        let message = "6 of 9 chunks of CellResp were never stored (60.0 % of the samples)";
+        assert!(finding.message.starts_with(message), "{}", finding.message);
+        let (unwritten, traces) = write_some(&path, filter, 0..0);
+        assert_eq!((share(&traces), unwritten.is_some()), (1.0, true));
+        // The near miss: complete.
+        let (unwritten, traces) = write_some(&path, filter, 0..50);
+        assert_eq!((share(&traces), unwritten), (0.0, None));
+    }
+    let (unwritten, traces) = write_some(&path, |builder| builder, 0..0);
+    let finding = unwritten
+        .expect("gaps")
+        .finding("CellResp", Orientation::NeuronsByFrames);
+    assert_eq!((share(&traces), finding.share), (1.0, 1.0));
+    assert_eq!((finding.neurons, finding.frames), (50, 30));
+    let message = "100.0 % of the samples of CellResp were never stored";
+    assert!(finding.message.starts_with(message), "{}", finding.message);
+    let (unwritten, _) = write_some(&path, |builder| builder, 49..50);
+    assert_eq!(unwritten, None);
+}
+
+#[test]
+fn rule_2_2_chunks_that_h5py_compressed_by_lzf() {
+    let path = FIXTURE.replace("traces.h5", "lzf.h5");
+    let path = Path::new(&path);
+    let numbers = |name: &str| {
+        let traces = Matrix::open(path, name, Orientation::FramesByNeurons).expect(name);
+        let part = read(&traces, 5..17);
+        let all = read(&traces, 0..30);
+        assert_eq!(part, all[5 * 50..17 * 50], "{name}");
+        all
+    };
+    let expected = |n: usize, t: usize| (t * n % 7) as f32;
+    for name in [
+        "i1",
+        "le_u2",
+        "be_i4",
+        "le_f4",
+        "be_f4",
+        "le_f8",
+        "f2",
+        "shuffle",
+        "fletcher32",
+        "shuffle_fletcher32",
+        "fletcher32_before",
+    ] {
+        let wrong = numbers(name).into_iter().enumerate();
+        let wrong = wrong.map(|(place, found)| (place / 50, place % 50, found));
+        let wrong = wrong
+            .into_iter()
+            .find(|&(n, t, found)| found != expected(n, t));
+        assert_eq!(wrong, None, "{name}");
+    }
+    assert_eq!(numbers("random"), numbers("random_plain"));
+}
+
+#[test]
+fn rule_2_2_a_damaged_lzf_chunk_is_an_error() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let bytes = std::fs::read(FIXTURE.replace("traces.h5", "lzf.h5")).expect("the fixture");
+    let file = File::open(FIXTURE.replace("traces.h5", "lzf.h5")).expect("the fixture");
+    for name in ["le_f4", "be_f4", "shuffle"] {
+        let dataset = file.dataset(name).expect("a dataset");
+        let chunk = dataset.chunk_info(4).expect("a chunk");
+        let (start, length) = (chunk.addr as usize, chunk.size as usize);
+        for damage in [[0xff; 8], [0x20; 8]] {
+            let mut damaged = bytes.clone();
+            damaged[start + length / 2..][..8].copy_from_slice(&damage);
+            std::fs::write(&path, damaged).expect("a file");
+            let traces = Matrix::open(&path, name, Orientation::FramesByNeurons).expect(name);
+            let mut samples = Samples::default();
+            let whole = traces.storage().all_frames(0..30);
+            let read = traces.read(&whole, &mut [&mut samples]);
+            let message = read.expect_err("a damaged chunk").to_string();
+            assert!(message.contains("copy or save"), "{message}");
+        }
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod positions;
 
 use std::path::PathBuf;
 
+use spikegrid_core::findings::{Code, Finding};
+
 use super::discovery::Subject;
 use super::error::InputError;
 use super::hdf5_matrix::Header;
@@ -56,7 +58,6 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
     let identity = identity(subject)?;
     let (header, file) = Header::read(&time_series, dataset)?;
     let abs_ix = abs_ix::read(&file, &time_series, header.shape)?;
-    drop(file);
     let anatomy = matlab::read_anatomy(&data_full).map_err(|error| InputError::Mat {
         path: data_full.clone(),
         error,
@@ -79,7 +80,7 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
         time_series: &time_series,
         data_full: &data_full,
     };
-    let (positions, findings) = positions::positions(&anatomy, index, sources)?;
+    let (positions, mut findings) = positions::positions(&anatomy, index, sources)?;
     let cells = positions.xyz.len();
     let orientation = if columns == cells {
         Orientation::FramesByNeurons
@@ -101,13 +102,26 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
             found: storage.frames().to_string(),
         });
     }
+    findings.extend(ambiguity(dataset, header.shape));
+    let (missing, unwritten) = header.missing(&file, &time_series, dataset)?;
+    findings.extend(unwritten.map(|unwritten| unwritten.finding(dataset, orientation)));
     Ok(Source {
-        location: Location::in_hdf5(&time_series, dataset, storage),
+        location: Location::in_hdf5(&time_series, dataset, storage, missing),
         positions,
         identity,
         rate: anatomy.rate,
         findings,
     })
+}
+
+/// The finding that a dataset has as many frames as neurons, so that nothing tells which axis is which (rule 9.3).
+fn ambiguity(dataset: &str, [rows, columns]: [usize; 2]) -> Option<Finding> {
+    let message = format!(
+        "{dataset} has {rows} rows and {columns} columns, and there are as many cells: its rows were taken as frames, and nothing in the \
+         files tells whether that is right."
+    );
+    let advice = format!("If its rows are neurons, store the transpose of {dataset}.");
+    (rows == columns).then(|| Finding::new(Code::AmbiguousLayout, message, advice))
 }
 
 /// Size and modification time of the two files of a subject.

@@ -1,0 +1,348 @@
+//! Whether the files behind a dataset are there: those of a virtual dataset, of which HDF5 gives a fill value for what is lost
+//! without an error, and raw files.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use hdf5::plist::dataset_create::Layout;
+use hdf5::{Dataset, File};
+
+use super::header::hdf5_error;
+use super::links::{Mapping, Target, mappings, target};
+use super::regions::{Region, clipped, outside, translate, volume};
+use super::unwritten::unwritten_regions;
+use crate::hdf5_access::{self, elements, shape_text};
+use crate::input::error::InputError;
+
+/// Deepest nesting of virtual datasets and links that is followed.
+const DEEPEST: usize = 8;
+
+/// Parts of a dataset that have no samples, found by way of its sources.
+pub(super) struct Sources<'a> {
+    /// The file and dataset that messages are about.
+    path: &'a Path,
+    dataset: &'a str,
+    /// By file and dataset: what was found already.
+    known: HashMap<(PathBuf, String), (Vec<usize>, Vec<Region>)>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(path: &'a Path, dataset: &'a str) -> Self {
+        Self {
+            path,
+            dataset,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The regions of a virtual dataset that have no samples: no source is named for them, or the source lacks them.
+    ///
+    /// # Errors
+    /// If a source is lost, or cannot be read.
+    pub(super) fn missing(&mut self, dataset: &Dataset) -> Result<Vec<Region>, InputError> {
+        self.missing_of(self.path, dataset, 0)
+    }
+
+    fn missing_of(
+        &mut self,
+        path: &Path,
+        dataset: &Dataset,
+        depth: usize,
+    ) -> Result<Vec<Region>, InputError> {
+        let failed = |error| hdf5_error(self.path, self.dataset, &error);
+        let settings = dataset.dcpl().map_err(failed)?;
+        match settings.get_layout().map_err(failed)? {
+            Layout::Virtual => self.missing_of_virtual(path, dataset, depth),
+            _ => {
+                self.check_raw_files(path, dataset)?;
+                unwritten_regions(dataset).map_err(failed)
+            }
+        }
+    }
+
+    fn missing_of_virtual(
+        &mut self,
+        path: &Path,
+        dataset: &Dataset,
+        depth: usize,
+    ) -> Result<Vec<Region>, InputError> {
+        let parts = mappings(dataset);
+        let parts = parts.map_err(|error| hdf5_error(self.path, self.dataset, &error))?;
+        let shape = dataset.shape();
+        let mut missing = Vec::new();
+        for part in &parts {
+            let found = self.missing_of_part(path, part, depth)?;
+            missing.extend(clipped(found, &shape));
+        }
+        missing.extend(self.without_source(&parts, &shape)?);
+        Ok(missing)
+    }
+
+    /// The regions of a virtual dataset that one of its parts should fill and does not.
+    fn missing_of_part(
+        &mut self,
+        path: &Path,
+        part: &Mapping,
+        depth: usize,
+    ) -> Result<Vec<Region>, InputError> {
+        let source = self.resolve(path, &part.file)?;
+        let name = first_of_pattern(part.dataset.as_bytes());
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let (shape, missing) = self.source(&source, &name, depth + 1)?;
+        let there = part.there.of_shape(&shape);
+        let short = match &there.bounds {
+            Some(bounds) => {
+                let mut axes = bounds.iter().zip(&shape);
+                bounds.len() != shape.len()
+                    || axes.any(|(bound, extent)| bound.end > *extent)
+                    || part.here.bounds.is_some() && there.elements != part.here.elements
+            }
+            None => false,
+        };
+        if short {
+            let found = format!("its dataset {name} in shape {} only", shape_text(&shape));
+            return Err(self.lost(&source, found));
+        }
+        let translated = missing
+            .iter()
+            .map(|region| translate(region, &there, &part.here));
+        let translated: Option<Vec<_>> = translated.collect();
+        let regions = translated.ok_or_else(|| {
+            let found = format!("parts of its dataset {name} that were never stored");
+            self.lost(&source, found)
+        })?;
+        Ok(regions.into_iter().flatten().collect())
+    }
+
+    /// Shape of a source, and its regions without samples.
+    fn source(
+        &mut self,
+        path: &Path,
+        name: &str,
+        depth: usize,
+    ) -> Result<(Vec<usize>, Vec<Region>), InputError> {
+        let key = (path.to_owned(), name.to_owned());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        if depth > DEEPEST {
+            return Err(self.lost(path, "virtual datasets nested too deeply".to_owned()));
+        }
+        let file = hdf5_access::open(path);
+        let file = file.map_err(|error| self.lost(path, hdf5_access::reason(&error)))?;
+        self.check_link(path, &file, name, depth)?;
+        let open = file.dataset(name);
+        let open = open.map_err(|_| self.lost(path, format!("no dataset {name} in it")))?;
+        let found = (open.shape(), self.missing_of(path, &open, depth)?);
+        self.known.insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// Checks that what a name of a file links to is there.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(super) fn check_link(
+        &self,
+        path: &Path,
+        file: &File,
+        name: &str,
+        depth: usize,
+    ) -> Result<(), InputError> {
+        match target(file, name) {
+            Some(_) if depth > DEEPEST => {
+                Err(self.lost(path, "links that follow each other too long".to_owned()))
+            }
+            Some(Target::Soft(object)) => {
+                if !file.link_exists(&object) {
+                    return Err(self.lost(path, format!("no object {object} in it")));
+                }
+                self.check_link(path, file, &object, depth + 1)
+            }
+            Some(Target::External { file, object }) => {
+                let source =
+                    self.resolve_among(&file, candidates(path, &file, "HDF5_EXT_PREFIX"))?;
+                let open = hdf5_access::open(&source);
+                let open = open.map_err(|error| self.lost(&source, hdf5_access::reason(&error)))?;
+                if !open.link_exists(&object) {
+                    return Err(self.lost(&source, format!("no object {object} in it")));
+                }
+                self.check_link(&source, &open, &object, depth + 1)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that the raw files with the numbers of a dataset are there and as long as they should be.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub(super) fn check_raw_files(&self, path: &Path, dataset: &Dataset) -> Result<(), InputError> {
+        let failed = |error| hdf5_error(self.path, self.dataset, &error);
+        let files = dataset.dcpl().and_then(|settings| settings.get_external());
+        let size = dataset.dtype().map_err(failed)?.size();
+        let mut left = elements(dataset).saturating_mul(size) as u64;
+        for file in files.map_err(failed)? {
+            let name = OsStr::new(&file.name);
+            let folder = prefixes(path, "HDF5_EXTFILE_PREFIX").next();
+            let source = folder.map_or_else(|| name.into(), |folder| folder.join(name));
+            // An unlimited file is told as one of no bytes.
+            let used = match file.size as u64 {
+                0 => left,
+                size => size.min(left),
+            };
+            let needed = (file.offset as u64).saturating_add(used);
+            let found = std::fs::metadata(&source);
+            match found {
+                Ok(found) if found.is_file() && found.len() >= needed => {}
+                Ok(found) if found.is_file() => {
+                    let found = format!("{} bytes of {needed}", found.len());
+                    return Err(self.lost(&source, found));
+                }
+                Ok(_) => return Err(self.lost(&source, "something that is no file".to_owned())),
+                Err(error) => return Err(self.lost(&source, no_such_file(&error))),
+            }
+            left -= used;
+        }
+        match left {
+            _ if dataset
+                .dcpl()
+                .is_ok_and(|settings| settings.external().is_empty()) =>
+            {
+                Ok(())
+            }
+            0 => Ok(()),
+            left => Err(self.lost(path, format!("raw files that lack {left} bytes"))),
+        }
+    }
+
+    /// The file that HDF5 opens for the source of a virtual dataset.
+    fn resolve(&self, path: &Path, file: &OsStr) -> Result<PathBuf, InputError> {
+        if file == "." {
+            return Ok(path.to_owned());
+        }
+        let name = first_of_pattern(file.as_bytes());
+        let name = OsStr::from_bytes(&name);
+        self.resolve_among(name, candidates(path, name, "HDF5_VDS_PREFIX"))
+    }
+
+    fn resolve_among(&self, name: &OsStr, candidates: Vec<PathBuf>) -> Result<PathBuf, InputError> {
+        for candidate in &candidates {
+            match std::fs::metadata(candidate) {
+                Ok(found) if found.is_file() => return Ok(candidate.clone()),
+                Ok(_) => return Err(self.lost(candidate, "something that is no file".to_owned())),
+                Err(_) => {}
+            }
+        }
+        Err(self.lost(Path::new(name), "no such file".to_owned()))
+    }
+
+    /// The regions of a virtual dataset that no part of it fills.
+    fn without_source(
+        &self,
+        parts: &[Mapping],
+        shape: &[usize],
+    ) -> Result<Vec<Region>, InputError> {
+        let all: Region = shape.iter().map(|extent| 0..*extent).collect();
+        if parts.iter().any(|part| part.here.bounds.is_none()) {
+            // Parts without an end reach as far as their sources do, and so does the dataset.
+            return Ok(Vec::new());
+        }
+        let boxes: Option<Vec<_>> = parts.iter().map(|part| part.here.filled()).collect();
+        let unclear = || InputError::Dataset {
+            path: self.path.to_owned(),
+            dataset: self.dataset.to_owned(),
+            expected: "a virtual dataset all of whose parts have a source".to_owned(),
+            found: "one with parts that have none".to_owned(),
+        };
+        match (boxes, shape) {
+            (Some(boxes), [rows, columns]) => {
+                outside(&boxes, [*rows, *columns]).ok_or_else(unclear)
+            }
+            _ => {
+                let filled = parts.iter().map(|part| part.here.elements);
+                let filled = filled.fold(0, usize::saturating_add);
+                (filled >= volume(&all)).then(Vec::new).ok_or_else(unclear)
+            }
+        }
+    }
+
+    fn lost(&self, source: &Path, found: String) -> InputError {
+        InputError::LostSource {
+            path: self.path.to_owned(),
+            dataset: self.dataset.to_owned(),
+            source_path: source.to_owned(),
+            found,
+        }
+    }
+}
+
+fn no_such_file(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The folders that an environment variable names for the files which others refer to.
+fn prefixes(path: &Path, variable: &str) -> impl Iterator<Item = PathBuf> {
+    let origin = folder_of(path);
+    let value = std::env::var(variable).unwrap_or_default();
+    let folders: Vec<PathBuf> = value
+        .split(':')
+        .filter(|folder| !folder.is_empty() && *folder != ".")
+        .map(|folder| match folder.strip_prefix("${ORIGIN}") {
+            Some(rest) => origin.join(rest.trim_start_matches('/')),
+            None => PathBuf::from(folder),
+        })
+        .collect();
+    folders.into_iter()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// Where HDF5 looks for a file that the file at `path` refers to, in this order.
+fn candidates(path: &Path, name: &OsStr, variable: &str) -> Vec<PathBuf> {
+    let mut candidates = Vec::new();
+    let mut relative = Path::new(name);
+    if relative.is_absolute() {
+        candidates.push(relative.to_owned());
+        relative = relative.file_name().map_or(relative, Path::new);
+    }
+    candidates.extend(prefixes(path, variable).map(|folder| folder.join(relative)));
+    candidates.push(folder_of(path).join(relative));
+    candidates.push(relative.to_owned());
+    if let Ok(real) = path.canonicalize() {
+        candidates.push(folder_of(&real).join(relative));
+    }
+    candidates
+}
+
+/// The first name of a pattern of names, in which `%b` counts the sources from 0 and `%%` is a per cent sign.
+fn first_of_pattern(pattern: &[u8]) -> Vec<u8> {
+    let (mut name, mut rest) = (Vec::new(), pattern);
+    loop {
+        rest = match rest {
+            [] => return name,
+            [b'%', b'b', rest @ ..] => {
+                name.push(b'0');
+                rest
+            }
+            [b'%', b'%', rest @ ..] => {
+                name.push(b'%');
+                rest
+            }
+            [byte, rest @ ..] => {
+                name.push(*byte);
+                rest
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Parts of a dataset that its writer declared and never stored. HDF5 gives a fill value for them, mostly 0, which would pass
+//! for samples.
+
+use hdf5::plist::dataset_create::Layout;
+use hdf5::{Dataset, h5check};
+use hdf5_sys::h5::{herr_t, hsize_t};
+use hdf5_sys::h5i::hid_t;
+use spikegrid_core::findings::{Code, Finding};
+
+use super::regions::{Region, volume};
+use crate::input::storage::Orientation;
+
+/// Chunks of a dataset that are looked at one by one, at most; of larger datasets the share of the samples is that of the chunks.
+const LOOKED_AT: usize = 1 << 16;
+
+unsafe extern "C" {
+    // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
+    fn H5Dget_chunk_storage_size(
+        dataset: hid_t,
+        start: *const hsize_t,
+        bytes: *mut hsize_t,
+    ) -> herr_t;
+}
+
+/// What of a dataset has no samples.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::input) struct Unwritten {
+    /// Chunks that are not there, and all chunks, where it is stored in chunks.
+    chunks: Option<[usize; 2]>,
+    /// Samples that are not there, of all.
+    share: f64,
+    /// Rows and columns that lack a sample: how many, and the first; none where that was not looked at.
+    axes: Option<[Touched; 2]>,
+}
+
+/// Rows or columns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Touched {
+    count: usize,
+    first: usize,
+}
+
+impl Unwritten {
+    /// What of a dataset with two axes was never stored; nothing where it is complete.
+    ///
+    /// # Errors
+    /// If the index of its chunks cannot be read.
+    pub(super) fn of(dataset: &Dataset, shape: [usize; 2]) -> Result<Option<Self>, hdf5::Error> {
+        let chunks = missing_chunks(dataset)?;
+        if let Some([missing, all]) = chunks
+            && (missing == 0 || all > LOOKED_AT)
+        {
+            let share = missing as f64 / all as f64;
+            return Ok((missing > 0).then_some(Self {
+                chunks,
+                share,
+                axes: None,
+            }));
+        }
+        let regions = unwritten_regions(dataset)?;
+        let found = Self::in_regions(&regions, shape);
+        Ok(found.map(|found| Self { chunks, ..found }))
+    }
+
+    /// What has no samples where that is so in these regions, which have no element in common.
+    pub(super) fn in_regions(regions: &[Region], shape: [usize; 2]) -> Option<Self> {
+        let samples: usize = regions.iter().map(|region| volume(region)).sum();
+        let touched = |axis: usize| {
+            let mut places = vec![false; shape[axis]];
+            for region in regions {
+                places[region[axis].clone()].fill(true);
+            }
+            Touched {
+                count: places.iter().filter(|touched| **touched).count(),
+                first: places.iter().position(|touched| *touched).unwrap_or(0),
+            }
+        };
+        (samples > 0).then(|| Self {
+            chunks: None,
+            share: samples as f64 / (shape[0] as f64 * shape[1] as f64),
+            axes: Some([touched(0), touched(1)]),
+        })
+    }
+
+    /// The finding of rule 9.3 about a dataset of this name.
+    pub(in crate::input) fn finding(&self, dataset: &str, orientation: Orientation) -> Finding {
+        let share = percent(self.share);
+        let what = match self.chunks {
+            Some([missing, all]) => format!(
+                "{missing} of {all} chunks of {dataset} were never stored ({share} of the samples)"
+            ),
+            None => format!("{share} of the samples of {dataset} were never stored"),
+        };
+        let finding = Finding {
+            share: self.share,
+            ..Finding::new(
+                Code::UnwrittenChunks,
+                format!("{what}: they count as missing."),
+                "Write the file again: its writer was stopped before it was done, or never gave these samples.",
+            )
+        };
+        let Some([rows, columns]) = self.axes else {
+            return finding;
+        };
+        let (frames, neurons) = match orientation {
+            Orientation::FramesByNeurons => (rows, columns),
+            Orientation::NeuronsByFrames => (columns, rows),
+        };
+        Finding {
+            neurons: neurons.count as u64,
+            frames: frames.count as u64,
+            first_neuron: Some(neurons.first as u64),
+            ..finding
+        }
+    }
+}
+
+/// Chunks of a dataset that were never stored, and all of its chunks; nothing where it has none.
+fn missing_chunks(dataset: &Dataset) -> Result<Option<[usize; 2]>, hdf5::Error> {
+    let Some(chunk) = dataset.chunk() else {
+        return Ok(None);
+    };
+    let axes = dataset.shape().into_iter().zip(&chunk);
+    let counts = axes.map(|(extent, chunk)| extent.div_ceil((*chunk).max(1)));
+    let all = counts.fold(1, usize::saturating_mul);
+    let there = dataset.num_chunks().ok_or("unable to count its chunks")?;
+    Ok(Some([all.saturating_sub(there), all]))
+}
+
+/// The regions of a dataset that were never stored: all of it where it should lie in one piece, or each chunk that is not there.
+///
+/// # Errors
+/// If the index of its chunks cannot be read.
+pub(super) fn unwritten_regions(dataset: &Dataset) -> Result<Vec<Region>, hdf5::Error> {
+    let shape = dataset.shape();
+    let Some(chunk) = dataset.chunk() else {
+        let settings = dataset.dcpl()?;
+        let nowhere = settings.get_layout()? == Layout::Contiguous
+            && settings.get_external()?.is_empty()
+            && dataset.offset().is_none()
+            && !shape.contains(&0);
+        let all = shape.iter().map(|extent| 0..*extent).collect();
+        return Ok(if nowhere { vec![all] } else { Vec::new() });
+    };
+    let mut regions = Vec::new();
+    if missing_chunks(dataset)?.is_none_or(|[missing, _]| missing == 0) {
+        return Ok(regions);
+    }
+    let mut start = vec![0; shape.len()];
+    loop {
+        if stored_bytes(dataset, &start)? == 0 {
+            let axes = start.iter().zip(chunk.iter().zip(&shape));
+            let region = axes
+                .map(|(&start, (chunk, extent))| start..start.saturating_add(*chunk).min(*extent));
+            regions.push(region.collect());
+        }
+        // The next chunk: the last axis runs fastest.
+        let Some(axis) = (0..start.len())
+            .rev()
+            .find(|&axis| start[axis].saturating_add(chunk[axis]) < shape[axis])
+        else {
+            return Ok(regions);
+        };
+        start[axis] += chunk[axis];
+        start[axis + 1..].fill(0);
+    }
+}
+
+/// A share in per cent, with at least one digit that is not 0.
+fn percent(share: f64) -> String {
+    let percent = 100.0 * share;
+    match percent {
+        1.0.. => format!("{percent:.1} %"),
+        _ => format!("{percent:.1e} %"),
+    }
+}
+
+/// The bytes that a chunk takes in the file; 0 where it was never stored.
+///
+/// # Errors
+/// If the dataset has no chunk that begins at this place, or the index of chunks cannot be read.
+pub(super) fn stored_bytes(dataset: &Dataset, start: &[usize]) -> Result<usize, hdf5::Error> {
+    let start: Vec<hsize_t> = start.iter().map(|place| *place as hsize_t).collect();
+    if dataset.ndim() != start.len() {
+        return Err("a place in a dataset of another shape".into());
+    }
+    let mut bytes = 0;
+    // SAFETY: the dataset is open, and has as many axes as `start` has places.
+    let found = hdf5::sync::sync(|| {
+        h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut bytes) })
+    });
+    match found {
+        Ok(_) => Ok(bytes as usize),
+        Err(error) if says_absent(&error) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that a chunk is not there: HDF5 1.10 has no other answer.
+fn says_absent(error: &hdf5::Error) -> bool {
+    let reason = error
+        .stack()
+        .and_then(|stack| stack.last().map(|last| last.desc().to_owned()));
+    reason
+        .is_some_and(|reason| reason.contains("not allocated") || reason.contains("isn't defined"))
+}
