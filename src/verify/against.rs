@@ -4,13 +4,14 @@
 mod datasets;
 mod settings;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use spikegrid_files::output::written::regular_file;
 use spikegrid_files::output::{OutputFile, SubjectFiles};
 
 use super::report::{Report, counted};
 use super::subject::{exists, open, try_out};
-use super::{COMBINED, Found, VerifyError};
+use super::{COMBINED, Found, VerifyError, table};
 use datasets::compare_dataset;
 pub(super) use datasets::compare_group;
 use settings::compare_attributes;
@@ -66,6 +67,17 @@ fn compare_subject(
     for folder in folders {
         let of_subject = SubjectFiles::new(folder, subject);
         try_out(report, &files.map(|file| of_subject.path(file)));
+    }
+    // A version before rule 9.4 wrote none.
+    let table = format!("{subject}/neurons.tsv");
+    let tables = folders.map(|folder| folder.join(&table));
+    if tables.iter().all(|path| regular_file(path).is_ok()) {
+        table::compare(
+            report,
+            tables.each_ref().map(PathBuf::as_path),
+            &table,
+            source,
+        );
     }
     let mut compared = Vec::new();
     for file in files {
