@@ -583,15 +583,76 @@ fn rule_9_6_combined_metadata() {
 
 #[test]
 fn rule_9_6_table_of_neurons() {
-    // Its columns are tested beside the code; here only that it is found.
+    let table = "subject_1/neurons.tsv";
+    let change = |copy: &Copy, column: usize, to: &str| {
+        let text = std::fs::read_to_string(copy.path(table)).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut fields: Vec<&str> = lines[8].split('\t').collect();
+        fields[column] = to;
+        lines[8] = fields.join("\t");
+        std::fs::write(copy.path(table), lines.join("\n") + "\n").unwrap();
+    };
+    for (column, name) in [
+        (4, "z"),
+        (5, "plane"),
+        (7, "column"),
+        (8, "noise_level"),
+        (13, "spikes"),
+    ] {
+        let place = format!("{name} of neuron 7: expected");
+        damaged(
+            |copy| change(copy, column, "12345"),
+            &[table, &place, "found 12345", "rule 9.4; 1 of 90 rows"],
+        );
+    }
     damaged(
-        |copy| std::fs::write(copy.path("subject_1/neurons.tsv"), "index\n0\n").unwrap(),
-        &[
-            "subject_1/neurons.tsv",
-            "the columns index, source_row",
-            "rule 9.4",
-        ],
+        |copy| std::fs::write(copy.path(table), "index\n0\n").unwrap(),
+        &[table, "the columns index, source_row", "rule 9.4"],
     );
+    // It may not be there: earlier versions wrote none.
+    let copy = Copy::new();
+    copy.damage(|copy| copy.remove(table));
+    copy.verify().expect(0);
+    copy.against_undamaged().expect(0);
+    let copy = Copy::new();
+    copy.damage(|copy| change(copy, 10, "-1"));
+    copy.verify().expect(0);
+    finds(
+        copy.against_undamaged(),
+        &[table, "line 9", "as in", "rule 9.4; 1 line"],
+    );
+}
+
+#[test]
+fn rule_9_6_planes_that_z_is_cut_into() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, flags, planes) in [
+        ("count", ["--planes", "5"], "5 planes"),
+        ("step", ["--plane_step", "7.3"], "3 planes"),
+    ] {
+        let out = folder.path().join(name);
+        run(&out, &[&flags[..], &["--save_traces"]].concat());
+        let verified = verify(&[&out]).expect(0);
+        assert!(verified.stdout.contains(planes), "{}", verified.stdout);
+        finds(
+            verify(&[&out, Path::new("--against"), output()]),
+            &[
+                GRIDS,
+                "attribute config, planes: expected a plane for each level of z, as in",
+            ],
+        );
+        let lock = alone_with_files();
+        let file = File::open_rw(out.join(METADATA)).unwrap();
+        let z_values = file.dataset("z_values").unwrap();
+        let mut values = z_values.read_raw::<f64>().unwrap();
+        values[1] += 0.001;
+        z_values.write_raw(&values).unwrap();
+        drop((z_values, file, lock));
+        finds(
+            verify(&[&out]),
+            &[METADATA, "z_values[1]", "rule 7.4; 1 of"],
+        );
+    }
 }
 
 #[test]
@@ -669,7 +730,8 @@ fn rule_9_6_each_difference_against_another_output_is_a_line() {
         &|copy| copy.open(METADATA).unlink("is_train").unwrap(),
         &[
             METADATA,
-            "is_train: expected u8 (700,), found no such dataset",
+            "is_train: expected a dataset or group, as in",
+            "found none",
         ],
     );
     against(

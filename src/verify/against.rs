@@ -4,13 +4,14 @@
 mod datasets;
 mod settings;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use spikegrid_files::output::written::regular_file;
 use spikegrid_files::output::{OutputFile, SubjectFiles};
 
 use super::report::{Report, counted};
 use super::subject::{exists, open, try_out};
-use super::{COMBINED, Found, VerifyError};
+use super::{COMBINED, Found, VerifyError, table};
 use datasets::compare_dataset;
 pub(super) use datasets::compare_group;
 use settings::compare_attributes;
@@ -67,6 +68,17 @@ fn compare_subject(
         let of_subject = SubjectFiles::new(folder, subject);
         try_out(report, &files.map(|file| of_subject.path(file)));
     }
+    // A version before rule 9.4 wrote none.
+    let table = format!("{subject}/neurons.tsv");
+    let tables = folders.map(|folder| folder.join(&table));
+    if tables.iter().all(|path| regular_file(path).is_ok()) {
+        table::compare(
+            report,
+            tables.each_ref().map(PathBuf::as_path),
+            &table,
+            source,
+        );
+    }
     let mut compared = Vec::new();
     for file in files {
         let path = SubjectFiles::new(Path::new(""), subject).path(file);
@@ -98,26 +110,56 @@ fn compare_file(report: &mut Report, folders: [&Path; 2], name: &str, source: &s
         return true;
     };
     compare_attributes(report, &here, &other, source);
-    let names = [&here, &other].map(|file| {
+    let [found, expected] = [&here, &other].map(|file| {
         let names = file.file.datasets();
         file.read(report, "datasets", names, SAME_BYTES)
             .unwrap_or_default()
     });
-    for dataset in names[0]
-        .iter()
-        .filter(|dataset| !names[1].contains(dataset))
-    {
-        let place = format!("{name}: {dataset}");
-        let expected = format!("no such dataset, as in {source}");
-        report.difference(place, expected, "a dataset", SAME_BYTES);
+    for added in only_in(&found, &expected) {
+        let place = format!("{name}: {added}");
+        let nowhere = format!("no such dataset or group, as in {source}");
+        report.difference(place, nowhere, "one", SAME_BYTES);
     }
-    for dataset in &names[1] {
-        compare_dataset(
-            report,
-            [(&here, dataset), (&other, dataset)],
-            source,
-            SAME_BYTES,
-        );
+    for missing in only_in(&expected, &found) {
+        let place = format!("{name}: {missing}");
+        let there = format!("a dataset or group, as in {source}");
+        report.difference(place, there, "none", SAME_BYTES);
+    }
+    for dataset in expected.iter().filter(|name| found.contains(name)) {
+        let datasets = [(&here, &dataset[..]), (&other, dataset)];
+        compare_dataset(report, datasets, source, SAME_BYTES);
     }
     true
+}
+
+/// The datasets that the second file lacks, those of a group that it lacks as that group.
+fn only_in<'a>(names: &'a [String], other: &[String]) -> Vec<&'a str> {
+    let group = |name: &'a str| name.split_once('/').map(|(group, _)| group);
+    let has_group = |group: &str| {
+        other
+            .iter()
+            .any(|name| name.starts_with(&format!("{group}/")))
+    };
+    let lacking = names.iter().filter(|name| !other.contains(name));
+    let mut only: Vec<&str> = lacking
+        .map(|name| match group(name) {
+            Some(group) if !has_group(group) => group,
+            _ => name,
+        })
+        .collect();
+    only.dedup();
+    only
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_9_6_a_group_that_is_missing_is_one_line() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let all = names(&["a/x", "a/y", "b/x", "b/y", "z"]);
+        assert_eq!(only_in(&all, &all), [""; 0]);
+        assert_eq!(only_in(&all, &names(&["b/x"])), ["a", "b/y", "z"]);
+    }
 }

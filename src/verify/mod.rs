@@ -111,9 +111,11 @@ impl Found {
             if exists(&files.path(OutputFile::Grids)) {
                 found.complete.push(name);
             } else {
-                let ours = OutputFile::ALL
-                    .iter()
-                    .any(|file| exists(&files.path(*file)));
+                let mut files_of_results = OutputFile::ALL
+                    .into_iter()
+                    // A subject that failed may have a page that says why.
+                    .filter(|file| *file != OutputFile::Page);
+                let ours = files_of_results.any(|file| exists(&files.path(file)));
                 if ours || !leftovers(&files.folder).is_empty() {
                     found.incomplete.push(name);
                 }

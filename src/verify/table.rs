@@ -1,10 +1,11 @@
 //! `neurons.tsv` (rule 9.4): a row per neuron, and what it repeats of other files.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::report::{Report, thousands};
+use super::report::{Report, counted, thousands};
 use super::rules::Place;
 use super::traces::Traces;
 
@@ -54,11 +55,24 @@ impl Known<'_> {
                 Some(traces?.model_noise_level.as_ref()?.get(neuron)?.to_string())
             }
             "spikes" => Some(traces?.counts.as_ref()?.get(neuron)?.to_string()),
+            "x" | "y" | "z" => {
+                let axis = ["x", "y", "z"].iter().position(|name| *name == column)?;
+                Some(number(traces?.xyz.as_ref()?.get(neuron)?[axis]))
+            }
+            "noise_level" => Some(number(*traces?.noise_level.as_ref()?.get(neuron)?)),
             "plane" => place(|place| place.plane),
             "row" => place(|place| place.row),
             "column" => place(|place| place.column),
             _ => None,
         }
+    }
+}
+
+/// A number as the table writes it; NaN is an empty field.
+fn number<N: Into<f64> + Display + Copy>(number: N) -> String {
+    match number.into().is_nan() {
+        true => String::new(),
+        false => number.to_string(),
     }
 }
 
@@ -148,12 +162,51 @@ fn line(reader: &mut impl BufRead) -> Result<Option<String>, std::io::Error> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Whether a field says this; a neuron without a place has fields that are no whole number.
+/// Whether a field says this, as text or as a number; what a neuron does not have is empty or NaN.
 fn same(field: &str, expected: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
     match expected {
-        "" => field.parse::<u64>().is_err(),
-        _ => field == expected,
+        "" => field.is_empty() || number(field).is_some_and(f64::is_nan),
+        _ => field == expected || number(field).is_some() && number(field) == number(expected),
     }
+}
+
+/// Compares a table, row by row, with that of another folder, which `source` names in messages.
+pub(super) fn compare(report: &mut Report, [here, other]: [&Path; 2], name: &str, source: &str) {
+    match different_rows(here, other) {
+        Ok((0, _)) => {}
+        Ok((count, first)) => {
+            let (row, found, expected) = first.unwrap_or_default();
+            report.difference(
+                format_args!("{name}: line {row}"),
+                format_args!("\"{expected}\", as in {source}"),
+                format_args!("\"{found}\""),
+                format_args!("{RULE}; {} differ", counted(count, "line")),
+            );
+        }
+        Err(reason) => report.difference(name, "a table that can be read", reason, RULE),
+    }
+}
+
+type Lines = (usize, String, String);
+
+/// How many lines of two tables differ; the first of them, counted from 1, in both.
+fn different_rows(here: &Path, other: &Path) -> Result<(u64, Option<Lines>), std::io::Error> {
+    let open = |path| File::open(path).map(BufReader::new);
+    let (mut here, mut other) = (open(here)?, open(other)?);
+    let (mut count, mut first) = (0, None);
+    for row in 1.. {
+        let lines = (line(&mut here)?, line(&mut other)?);
+        if lines == (None, None) {
+            break;
+        }
+        if lines.0 != lines.1 {
+            count += 1;
+            let text = |line: Option<String>| line.unwrap_or_else(|| "no line".into());
+            first.get_or_insert_with(|| (row, text(lines.0), text(lines.1)));
+        }
+    }
+    Ok((count, first))
 }
 
 fn in_words(field: &str) -> &str {
@@ -189,7 +242,8 @@ mod tests {
         Traces {
             spikes: None,
             counts: Some(vec![7, 0]),
-            xyz: None,
+            xyz: Some(vec![[1.0, 2.0, 3.0], [f64::NAN, 2.0, 3.0]]),
+            noise_level: Some(vec![2.2, 8.1]),
             source_row: Some(vec![4, 5]),
             model_noise_level: Some(vec![2, 8]),
             neurons: 2,
@@ -198,8 +252,7 @@ mod tests {
 
     const ROWS: [[&str; 16]; 2] = [
         [
-            "0", "4", "1.0", "2.0", "3.0", "1", "9", "8", "2.2", "2", "100.0", "0", "7.5", "7",
-            "0.0", "",
+            "0", "4", "1", "2", "3", "1", "9", "8", "2.2", "2", "100.0", "0", "7.5", "7", "0.0", "",
         ],
         [
             "1", "5", "nan", "2.0", "3.0", "", "", "", "8.1", "8", "100.0", "0", "0.1", "0", "0.0",

@@ -21,6 +21,8 @@ pub(super) struct Traces {
     pub xyz: Option<Vec<[f64; 3]>>,
     /// Row of `CellXYZ` of each neuron, (N,).
     pub source_row: Option<Vec<i64>>,
+    /// Noise level of each neuron, (N,).
+    pub noise_level: Option<Vec<f32>>,
     /// Noise level of each neuron's ensemble, (N,).
     pub model_noise_level: Option<Vec<i32>>,
     /// The number of neurons, N.
@@ -47,7 +49,7 @@ pub(super) fn check(
     let _ = traces_of("dff", NumberKind::F32);
     let rates = traces_of("spike_rate", NumberKind::F32);
     let spikes = traces_of("spikes", NumberKind::U8);
-    let _ = file.dataset(report, "noise_level", NumberKind::F32, &[neurons], RULE);
+    let noise_level = file.values(report, "noise_level", NumberKind::F32, &[neurons], RULE);
     let model_noise_level = file.values(
         report,
         "model_noise_level",
@@ -77,6 +79,7 @@ pub(super) fn check(
         counts,
         xyz: xyz.map(position),
         source_row,
+        noise_level,
         model_noise_level,
         neurons,
     })

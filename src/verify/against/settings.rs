@@ -28,6 +28,7 @@ pub(super) fn compare_attributes(report: &mut Report, here: &Opened, other: &Ope
         let [found, expected] = [here, other].map(|file| file.file.attribute(name));
         match name.as_str() {
             "software_version" => {}
+            "findings" => compare_findings(report, here, [found, expected], source),
             "config" => compare_configs(report, here, [found, expected].map(json), source),
             _ => {
                 let [found, expected] = [found, expected].map(|value| match value {
@@ -42,6 +43,42 @@ pub(super) fn compare_attributes(report: &mut Report, here: &Opened, other: &Ope
                 }
             }
         }
+    }
+}
+
+/// Compares what was found out about the recording, if both versions of the program noted it; words may differ.
+fn compare_findings(
+    report: &mut Report,
+    here: &Opened,
+    [found, expected]: [Result<Value, String>; 2],
+    source: &str,
+) {
+    if let (Ok(_), Ok(_)) = (&found, &expected) {
+        let [found, expected] = [found, expected].map(|value| findings_text(&json(value)));
+        if found != expected {
+            let place = format!("{}: attribute findings", here.name);
+            let expected = format!("{expected}, as in {source}");
+            report.difference(place, expected, found, "rule 9.1");
+        }
+    }
+}
+
+/// Findings in short: `frames.blank (0 neurons, 6 frames, share 0.01)`.
+fn findings_text(findings: &Json) -> String {
+    let short = |finding: &Json| {
+        let code = finding["code"].as_str().unwrap_or("no code");
+        let [neurons, frames, share] = ["neurons", "frames", "share"].map(|name| &finding[name]);
+        format!("{code} ({neurons} neurons, {frames} frames, share {share})")
+    };
+    let each: Vec<String> = findings
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(short)
+        .collect();
+    match each.is_empty() {
+        true => "no findings".into(),
+        false => each.join(", "),
     }
 }
 
@@ -134,6 +171,18 @@ mod tests {
         let paths: Vec<&str> = found.iter().map(|(path, ..)| path.as_str()).collect();
         assert_eq!(paths, [".time_series.modified_ns", ".time_series.size"]);
         assert_eq!(leaves(&of(1, 2), &json!({})).len(), 1);
+    }
+
+    #[test]
+    fn rule_9_6_findings_are_compared_without_their_words() {
+        let finding = |message: &str| {
+            let code = "frames.blank";
+            json!([{"code": code, "neurons": 0, "frames": 6, "share": 0.01, "message": message}])
+        };
+        let text = findings_text(&finding("a"));
+        assert_eq!(text, "frames.blank (0 neurons, 6 frames, share 0.01)");
+        assert_eq!(text, findings_text(&finding("b")));
+        assert_eq!(findings_text(&json!([])), "no findings");
     }
 
     #[test]
