@@ -77,10 +77,10 @@ fn tasks_at_the_same_time_write_what_one_run_writes_and_no_file_twice() {
     });
     let mut files = visible_files(&out);
     files.sort();
-    let reports = ["report-4.json", "report-6.json"];
-    assert_eq!(files[..2], reports, "combined_metadata.h5 is for later");
+    let reports = [4, 6].map(|task| [format!("report-{task}.html"), format!("report-{task}.json")]);
+    assert_eq!(files[..4], reports.concat(), "combined_metadata.h5 is for later");
     assert!(
-        files[2..].iter().all(|name| name.starts_with("subject_")),
+        files[4..].iter().all(|name| name.starts_with("subject_")),
         "{files:?}"
     );
 
@@ -101,7 +101,9 @@ fn a_task_without_subjects_says_so_and_ends_with_0() {
     let idle = bench.slurm_task(&out, "9", ["0", "9", "1"], "10").expect(0);
     assert!(idle.stdout.contains("array task 9: "), "{}", idle.stdout);
     assert!(idle.stdout.contains("0 processed, 0 skipped, 0 failed"));
-    assert_eq!(visible_files(&out), ["report-9.json"]);
+    let mut files = visible_files(&out);
+    files.sort();
+    assert_eq!(files, ["report-9.html", "report-9.json"]);
 }
 
 #[test]
