@@ -148,9 +148,10 @@ impl Judged {
         }
         let rate = self.sampling_rate.unwrap_or(ASSUMED_RATE_HZ);
         let excerpt = recording::excerpt(&source)?;
+        let kind = recording::kind(&excerpt, rate, data);
         self.findings
-            .extend(excerpt.findings(data.missing_sample()));
-        let (baseline, finding) = recording::baseline(&excerpt, rate, data)?;
+            .extend(excerpt.findings(&kind, data.missing_sample()));
+        let (baseline, finding) = recording::baseline(&kind, data)?;
         self.findings.extend(finding);
         self.baseline = Some(baseline);
         Ok(())

@@ -53,16 +53,19 @@ pub(crate) fn excerpt(source: &Source) -> Result<Excerpt, InputError> {
     input::excerpt(&source.location.open()?)
 }
 
-/// What the network gets, if the excerpt decides, and what is to be said of the kind of recording (rule 3.5).
+/// What a recording holds, by its excerpt (rule 3.5).
+pub(crate) fn kind(excerpt: &Excerpt, rate_hz: f64, data: &DataArgs) -> Kind {
+    Kind::of(excerpt, rate_hz, data.scale, data.missing_sample())
+}
+
+/// What the network gets of a recording of this kind, and what is to be said of it (rule 3.5).
 ///
 /// # Errors
 /// A recording without a unit, where no flag says what it is.
 pub(crate) fn baseline(
-    excerpt: &Excerpt,
-    rate_hz: f64,
+    kind: &Kind,
     data: &DataArgs,
 ) -> Result<(Baseline, Option<Finding>), Box<dyn Error>> {
-    let kind = Kind::of(excerpt, rate_hz, data.scale, data.missing_sample());
     let explicit = match data.baseline {
         BaselineChoice::Auto => None,
         BaselineChoice::Given(baseline) => Some(baseline),

@@ -323,7 +323,8 @@ impl Opener {
         rate_hz: f64,
     ) -> Result<(Baseline, Option<Finding>), Box<dyn Error>> {
         let excerpt = recording::excerpt(source)?;
-        recording::baseline(&excerpt, rate_hz, &self.config.data)
+        let kind = recording::kind(&excerpt, rate_hz, &self.config.data);
+        recording::baseline(&kind, &self.config.data)
     }
 
     /// The plan of a subject that is not yet cut into stretches, without journal and traces file.

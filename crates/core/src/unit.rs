@@ -114,7 +114,7 @@ impl NeuronFlags {
     pub const DEAD: Self = Self(1);
     /// It has no sample, blank frames apart.
     pub const MISSING: Self = Self(1 << 1);
-    /// At least 1 % of its samples, and at least 5, are at its largest value.
+    /// At least 1 % of its samples, and at least 5, are at its largest value, and at least twice as many as at the next one below.
     pub const CLIPPED: Self = Self(1 << 2);
     /// It has samples of exactly 0 below half of the 8th percentile of the others.
     pub const ZEROS: Self = Self(1 << 3);

@@ -5,6 +5,9 @@ use crate::unit::{NeuronFacts, NeuronFlags};
 /// Samples at the largest value that make a neuron clipped, at least, and this part of all.
 const CLIPPED_SAMPLES: u32 = 5;
 const CLIPPED_PART: u32 = 100;
+/// Samples that were cut at the largest value pile up there: at least so many times as many as at the next value below. Whole numbers
+/// do so without being cut, but are fewer the larger they are.
+const PILE: u32 = 2;
 /// The percentile to which samples of 0 are compared.
 const LOW: f64 = 0.08;
 /// Samples that are looked at together.
@@ -101,11 +104,20 @@ impl NeuronFacts {
             return;
         }
         let largest = super::count(samples, |sample| sample == there.largest);
-        let clipped = largest >= CLIPPED_SAMPLES && largest >= there.samples.div_ceil(CLIPPED_PART);
+        let clipped = largest >= CLIPPED_SAMPLES
+            && largest >= there.samples.div_ceil(CLIPPED_PART)
+            && largest >= PILE * samples_below(samples, there.largest);
         self.flags.set(NeuronFlags::CLIPPED, clipped);
         let zeros = there.zeros > 0 && others_are_above_zero(samples, &there);
         self.flags.set(NeuronFlags::ZEROS, zeros);
     }
+}
+
+/// The number of samples at the largest value that is below `largest`.
+fn samples_below(samples: &[f32], largest: f32) -> u32 {
+    let below = samples.iter().filter(|sample| **sample < largest);
+    let next = below.copied().fold(f32::NEG_INFINITY, f32::max);
+    super::count(samples, |sample| sample == next)
 }
 
 /// Whether 0 is below half of the 8th percentile of the samples that are not 0, with linear interpolation: whether this percentile

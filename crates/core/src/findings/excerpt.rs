@@ -47,13 +47,20 @@ impl Excerpt {
     }
 
     /// The samples of each neuron, (f,), one neuron after the other.
-    pub(super) fn traces(&self) -> impl Iterator<Item = &[f32]> {
+    fn traces(&self) -> impl Iterator<Item = &[f32]> {
         self.samples.chunks_exact(self.frames().max(1))
     }
 
     /// The place of each neuron in the recording, counted from 0.
     pub(super) fn places(&self) -> impl Iterator<Item = usize> {
         self.groups.iter().cloned().flatten()
+    }
+
+    /// The frames of the recording that these frames of the excerpt are.
+    pub(super) fn frames_of_recording(&self, frames: &[u32]) -> Vec<u32> {
+        let all: Vec<usize> = self.runs.iter().cloned().flatten().collect();
+        let frame = |&frame: &u32| all.get(frame as usize).map(|&frame| frame as u32);
+        frames.iter().filter_map(frame).collect()
     }
 
     /// Where the frames of each run are within a trace.
@@ -66,6 +73,19 @@ impl Excerpt {
                 end += run.len();
                 start..end
             })
+            .collect()
+    }
+
+    /// The samples with NaN in place of those that are missing (rule 3.6), blank frames among them, (n, f).
+    pub(super) fn cleaned(&self, missing: Option<f32>) -> Vec<f32> {
+        let blank = self.blank();
+        let clean = |(&sample, &blank): (&f32, &bool)| {
+            let there = sample.is_finite() && !blank && missing != Some(sample);
+            if there { sample } else { f32::NAN }
+        };
+        let traces = self.traces();
+        traces
+            .flat_map(|trace| trace.iter().zip(&blank).map(clean))
             .collect()
     }
 

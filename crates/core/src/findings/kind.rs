@@ -5,7 +5,8 @@
 //! fluorescence with a baseline of 10 to 30 that was detrended passes for ΔF/F, and ΔF/F in per cent with a baseline well above 0 for
 //! raw fluorescence.
 
-use super::numbers::{ascending, median, percentile, rounded};
+use super::numbers::{ascending, median, percentile};
+use super::wording::rounded;
 use super::{Code, Excerpt, Finding, Severity};
 use crate::baseline::Baseline;
 
@@ -58,6 +59,8 @@ pub struct Seen {
     pub noise_level: f64,
     /// Standard deviation of the scaled samples.
     pub deviation: f64,
+    /// The noise level over the 8th percentile, of neurons where this is above 0: about the noise level of ΔF/F if they are raw.
+    pub relative_noise_level: f64,
 }
 
 /// What a recording holds, decided from its excerpt (rule 3.5).
@@ -84,6 +87,10 @@ impl Kind {
             ratio: of(|neuron| neuron.ratio),
             noise_level: of(|neuron| neuron.noise_level),
             deviation: of(|neuron| neuron.deviation),
+            relative_noise_level: of(|neuron| match neuron.low {
+                low if low > 0.0 => neuron.noise_level / low,
+                _ => f64::NAN,
+            }),
         };
         Self {
             decision: decide(&neurons, &seen),
@@ -97,6 +104,15 @@ impl Kind {
         match self.decision {
             Decision::Use(baseline) => Some(baseline),
             Decision::Refuse(_) => None,
+        }
+    }
+
+    /// About the noise level that ΔF/F will have, in % per √Hz (rule 4.3); NaN where it is not known.
+    pub(super) fn dff_noise_level(&self) -> f64 {
+        match self.decision {
+            Decision::Use(Baseline::Dff) => self.seen.relative_noise_level,
+            Decision::Use(_) => self.seen.noise_level,
+            Decision::Refuse(_) => f64::NAN,
         }
     }
 
@@ -199,20 +215,13 @@ struct Traits {
 impl Traits {
     /// Those of all neurons of an excerpt whose median lies above their 8th percentile.
     fn of_neurons(excerpt: &Excerpt, rate_hz: f64, scale: f64, missing: Option<f32>) -> Vec<Self> {
-        let blank = excerpt.blank();
+        let samples = excerpt.cleaned(missing);
         let runs = excerpt.runs_of_trace();
-        let mut trace = Vec::with_capacity(blank.len());
+        let mut trace = Vec::with_capacity(excerpt.frames());
         let mut neurons = Vec::with_capacity(excerpt.neurons());
-        for samples in excerpt.traces() {
+        for samples in samples.chunks_exact(excerpt.frames().max(1)) {
             trace.clear();
-            trace.extend(samples.iter().zip(&blank).map(|(&sample, &blank)| {
-                let there = sample.is_finite() && !blank && missing != Some(sample);
-                if there {
-                    f64::from(sample) * scale
-                } else {
-                    f64::NAN
-                }
-            }));
+            trace.extend(samples.iter().map(|&sample| f64::from(sample) * scale));
             let steps = runs
                 .iter()
                 .flat_map(|run| trace[run.clone()].windows(2))

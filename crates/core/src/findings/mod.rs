@@ -1,13 +1,20 @@
 //! What is found out about the data, and what the user should do about it (rules 9.1 to 9.3).
 
+mod baselines;
 mod excerpt;
+mod frames;
+mod grids;
 mod kind;
 #[cfg(test)]
 mod made;
 mod neurons;
 mod numbers;
-mod places;
-mod sample;
+mod positions;
+mod rate;
+mod recording;
+mod results;
+mod survey;
+mod wording;
 
 use std::fmt;
 
@@ -15,9 +22,12 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use excerpt::Excerpt;
+pub use frames::of_length;
+pub use grids::of_grids;
 pub use kind::{Decision, Kind, Seen};
-pub use neurons::{Computed, of_neurons};
-pub use places::{Rated, of_grids, of_length, of_positions, of_rate};
+pub use positions::of_positions;
+pub use rate::{Rated, of_rate};
+pub use recording::{Computed, of_neurons};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -224,3 +234,33 @@ impl fmt::Display for Finding {
 
 /// A finding of severity failure is the reason for which a subject fails.
 impl std::error::Error for Finding {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_9_1_failures_come_first_then_warnings_then_notes_in_the_order_of_codes() {
+        let mut findings: Vec<_> = [
+            Code::Marker,
+            Code::Percent,
+            Code::Collisions,
+            Code::Zeros,
+            Code::ZScored,
+        ]
+        .map(|code| Finding::new(code, "", ""))
+        .into();
+        sort(&mut findings);
+        let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(
+            codes,
+            [
+                Code::ZScored,
+                Code::Percent,
+                Code::Zeros,
+                Code::Collisions,
+                Code::Marker
+            ]
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Findings about frames.
+
+use super::wording::{Scope, Touched, counted, percent, share, whole};
+use super::{Code, Finding};
+
+/// Share of neighbouring frames from which equal ones matter.
+const REPEATED: f64 = 0.001;
+/// Fewest neurons whose samples do not stay the same by chance, as those of few neurons do that are whole numbers.
+const FEWEST_NEURONS: usize = 5;
+
+/// Frames in which all `neurons` are 0, of `frames` frames. `blank` gives their places in the recording, ascending.
+pub(super) fn blank(scope: Scope, blank: &[u32], frames: usize, neurons: usize) -> Option<Finding> {
+    let (count, frames) = (blank.len() as u64, frames as u64);
+    let first = whole(u64::from(*blank.first()?));
+    let suffix = scope.suffix();
+    let (message, advice) = if count == frames {
+        (
+            format!(
+                "All neurons are 0 in all {}{suffix}.",
+                counted(frames, "frame")
+            ),
+            "Check whether the recording is complete, and whether --calcium_dataset names the right dataset.",
+        )
+    } else {
+        (
+            format!(
+                "All neurons are 0 in {} of {}{suffix} ({}), first in frame {first}.",
+                whole(count),
+                counted(frames, "frame"),
+                percent(share(count, frames))
+            ),
+            "Such frames count as missing, and the frames around them have no rate. Use --bridge_gaps SEC to draw ΔF/F over short gaps.",
+        )
+    };
+    Some(Finding {
+        frames: count,
+        share: share(count, frames),
+        ..of_all_neurons(neurons, Finding::new(Code::BlankFrames, message, advice))
+    })
+}
+
+/// A finding that concerns all neurons.
+fn of_all_neurons(neurons: usize, finding: Finding) -> Finding {
+    Finding {
+        neurons: neurons as u64,
+        first_neuron: (neurons > 0).then_some(0),
+        ..finding
+    }
+}
+
+/// Missing samples of neurons that have others: `samples` in all, of `all_samples`, and at most `most_frames` in a neuron.
+pub(super) fn missing(
+    touched: Touched,
+    samples: u64,
+    all_samples: u64,
+    most_frames: u64,
+) -> Option<Finding> {
+    (touched.count > 0).then(|| Finding {
+        frames: samples,
+        ..touched.finding(
+            Code::MissingSamples,
+            &format!(
+                "{} missing samples: {} in all, {} of those of all neurons, and up to {} in one neuron.",
+                touched.verb("has", "have"),
+                whole(samples),
+                percent(share(samples, all_samples)),
+                whole(most_frames)
+            ),
+            "Frames around a missing sample have no rate. Use --bridge_gaps SEC to draw ΔF/F over short gaps.",
+        )
+    })
+}
+
+/// Frames that equal the one before in all neurons. `pairs` is how many frames were compared with the one before, `neurons` how many
+/// there are, and of how many the samples change.
+pub(super) fn repeated(
+    scope: Scope,
+    repeated: usize,
+    pairs: usize,
+    neurons: [usize; 2],
+) -> Option<Finding> {
+    let [all, live] = neurons;
+    let (repeated, pairs) = (repeated as u64, pairs as u64);
+    let share = share(repeated, pairs);
+    (repeated > 0 && share >= REPEATED && live >= FEWEST_NEURONS).then(|| Finding {
+        frames: repeated,
+        share,
+        ..of_all_neurons(all, Finding::new(
+            Code::RepeatedFrames,
+            format!(
+                "{}{} ({} of those compared) {} the frame before in all neurons.",
+                counted(repeated, "frame"),
+                scope.suffix(),
+                percent(share),
+                if repeated == 1 { "equals" } else { "equal" }
+            ),
+            "Take copies out of the recording, because they make the noise level too low. If frames were repeated to reach a higher \
+             rate, keep one of each and give the true rate with --sampling_rate HZ.",
+        ))
+    })
+}
+
+/// Frames without a rate beside the padding: `samples` of all neurons together, of `all_samples`, and at most `most_frames` in one.
+pub(super) fn no_rate(
+    touched: Touched,
+    samples: u64,
+    all_samples: u64,
+    most_frames: u64,
+) -> Option<Finding> {
+    (touched.count > 0).then(|| Finding {
+        frames: samples,
+        ..touched.finding(
+            Code::NoRate,
+            &format!(
+                "{} frames without a spike rate beside those at the ends: up to {} in one neuron, {} of all frames of all neurons.",
+                touched.verb("has", "have"),
+                whole(most_frames),
+                percent(share(samples, all_samples))
+            ),
+            "These frames have no spikes, which is not the same as silence: spike_rate of --save_traces is NaN there. Use \
+             --bridge_gaps SEC to draw ΔF/F over short gaps.",
+        )
+    })
+}
+
+/// What is to be said of a recording of `frames` frames for a network with a window of `windowsize` frames (rule 9.3).
+#[must_use]
+pub fn of_length(frames: usize, windowsize: usize) -> Option<Finding> {
+    (frames < windowsize).then(|| Finding {
+        frames: frames as u64,
+        ..Finding::new(
+            Code::Short,
+            format!(
+                "{} {} fewer than the model's window of {}: no frame has a spike rate, and there are no spikes.",
+                counted(frames as u64, "frame"),
+                if frames == 1 { "is" } else { "are" },
+                whole(windowsize as u64)
+            ),
+            "Record longer, or choose a model with a shorter window with --cascade_model.",
+        )
+    })
+}

@@ -1,0 +1,64 @@
+use super::*;
+use crate::findings::Severity;
+
+fn rated(name: &str, rate_hz: f64) -> Rated {
+    Rated {
+        name: name.to_owned(),
+        rate_hz,
+    }
+}
+
+fn finding(stated_hz: Option<f64>) -> Option<Finding> {
+    of_rate(stated_hz, &rated("two", 2.0), || {
+        vec![
+            rated("two", 2.0),
+            rated("seven", 7.5),
+            rated("seven_sharp", 7.5),
+        ]
+    })
+}
+
+#[test]
+fn rule_9_3_an_unknown_rate_is_noted() {
+    let found = finding(None).expect("a note");
+    assert_eq!(
+        (found.code, found.severity),
+        (Code::UnknownRate, Severity::Note)
+    );
+    assert!(
+        found.message.contains("2 Hz") && found.advice.contains("--sampling_rate"),
+        "{found}"
+    );
+    assert_eq!(finding(Some(2.0)), None);
+}
+
+#[test]
+fn rule_9_3_a_rate_more_than_5_percent_off_the_model_is_warned_of() {
+    for rate in [1.89, 2.11, 1.0, 30.0] {
+        let found = finding(Some(rate)).expect("a warning");
+        assert_eq!(
+            (found.code, found.severity),
+            (Code::ModelRate, Severity::Warning),
+            "{rate}"
+        );
+    }
+    for rate in [1.9, 2.0, 2.1] {
+        assert_eq!(finding(Some(rate)), None, "{rate}");
+    }
+    let found = finding(Some(1.0)).expect("a warning");
+    assert_eq!(
+        found.message,
+        "The recording has 1 Hz, 50 % less than the 2 Hz of the model two."
+    );
+}
+
+#[test]
+fn rule_4_9_the_nearest_model_is_named_if_it_is_another_one() {
+    let found = finding(Some(6.0)).expect("a warning");
+    assert!(found.advice.contains("--cascade_model seven,"), "{found}");
+    let found = finding(Some(2.11)).expect("a warning");
+    assert!(
+        found.advice.starts_with("No installed model is nearer"),
+        "{found}"
+    );
+}
