@@ -22,10 +22,11 @@ pub(super) fn plot_map(canvas: &Canvas, summary: &Summary) -> Result<(), PlotErr
     let placed = |position: &&[f64; 3]| position.iter().all(|value| value.is_finite());
     let placed: Vec<[f64; 3]> = summary.positions.iter().filter(placed).copied().collect();
     let plotted = thinned(&placed, MOST_DOTS);
-    if plotted.len() < summary.positions.len() {
-        let (shown, all) = (count(plotted.len()), count(summary.positions.len()));
-        remark(canvas, &[(None, format!("{shown} of {all} cells drawn"))])?;
-    }
+    let (shown, all) = (count(plotted.len()), count(summary.positions.len()));
+    let canvas = &match plotted.len() < summary.positions.len() {
+        true => remark(canvas, &[(None, format!("{shown} of {all} cells drawn"))])?,
+        false => remark(canvas, &[])?,
+    };
     let (x, y) = equal_scales(&plotted, Frame::plotting_size(canvas));
     let mut chart = Frame {
         x: &x,
@@ -64,7 +65,7 @@ pub(super) fn plot_planes(canvas: &Canvas, summary: &Summary) -> Result<(), Plot
         height: neurons as f64,
         color: plane_color(plane, planes),
     });
-    remark(canvas, &[(None, "colours as on the map".to_owned())])?;
+    let canvas = &remark(canvas, &[(None, "colours as on the map".to_owned())])?;
     let frame = Frame {
         x: &Axis::whole_numbers(-0.5..planes.max(1) as f64 - 0.5, 6),
         y: &y,
@@ -137,7 +138,7 @@ fn plot_histogram(
             remarks.push((None, format!("{} {what}", count(number))));
         }
     }
-    remark(canvas, &remarks)?;
+    let canvas = &remark(canvas, &remarks)?;
 
     let most = heights.iter().max().copied().unwrap_or(0);
     let (first, last) = (edges.first().copied(), edges.last().copied());

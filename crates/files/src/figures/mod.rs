@@ -32,7 +32,7 @@ pub(crate) use cells::{plot_noise, plot_rates};
 use document::Document;
 pub(crate) use neuron::{description, plot_panels};
 use page::{A4, Page, Pen};
-pub(crate) use panel::{Canvas, part};
+pub(crate) use panel::Canvas;
 use pdf::PdfPen;
 pub(crate) use pixels::{COLLISIONS, NEURONS, Pixel, legend, map_size, occupancy, plot_pixels};
 use plotters::drawing::DrawingAreaErrorKind;

@@ -44,6 +44,8 @@ const COLUMNS_PER_POINT: f64 = 1.0 / LINE_WIDTH;
 /// Room for tick labels and name of a vertical axis, in points.
 const Y_AXIS_ROOM: f64 = 50.0;
 const TICK_LENGTH: f64 = 2.5;
+/// Room for a line of small print or a heading above a figure, in points.
+const REMARK_HEIGHT: f64 = 16.0;
 /// So that a single frame of a long recording is seen, in points.
 const NARROWEST_BAND: f64 = 0.7;
 
@@ -97,38 +99,42 @@ pub(super) fn size_of(canvas: &Canvas) -> (f64, f64) {
     )
 }
 
-/// Writes small print above `canvas` at its right, each with a swatch of its colour if it explains one.
+/// Writes small print on top of `canvas` at its right, each with a swatch of its colour if it explains one, and gives the
+/// part below, which is the same without small print.
 ///
 /// # Errors
 /// When the plotting library refuses.
 pub(super) fn remark(
     canvas: &Canvas,
     remarks: &[(Option<RGBColor>, String)],
-) -> Result<(), PlotError> {
+) -> Result<Canvas, PlotError> {
     const SIZE: f64 = 8.0;
     const SWATCH: f64 = 1.8 * SIZE;
-    const HEADING: f64 = 40.0;
+    /// Room for a heading at the left.
+    const HEADING: f64 = 34.0;
+    let (width, height) = size_of(canvas);
     let width_of = |(color, words): &(Option<RGBColor>, String)| {
-        SIZE * (1.0 + text_width(words, false)) + color.map_or(0.0, |_| SWATCH)
+        SIZE * (1.2 + text_width(words, false)) + color.map_or(0.0, |_| SWATCH)
     };
     let total: f64 = remarks.iter().map(width_of).sum();
-    let (right, scale) = (
-        size_of(canvas).0,
-        ((size_of(canvas).0 - HEADING) / total).min(1.0),
-    );
-    let mut left = right - scale * (total - SIZE);
+    let scale = ((width - HEADING) / total).min(1.0);
+    let mut left = width - scale * total;
     for remark in remarks {
-        let mut at = left;
-        if let Some(color) = remark.0 {
-            let corners = [(at, -13.0), (at + 1.3 * SIZE, -7.0)];
-            let corners = corners.map(|(x, y)| (units(x), units(y)));
-            canvas.draw(&Rectangle::new(corners, color.filled()))?;
-            at += SWATCH;
-        }
-        write(canvas, &remark.1, &text(scale * SIZE, MUTED), (at, -14.0))?;
         left += scale * width_of(remark);
+        let text_left = left - scale * SIZE * text_width(&remark.1, false);
+        write(
+            canvas,
+            &remark.1,
+            &text(scale * SIZE, MUTED),
+            (text_left, 2.0),
+        )?;
+        if let Some(color) = remark.0 {
+            let swatch = (scale * (SWATCH - 3.0), 7.0);
+            part(canvas, (text_left - scale * SWATCH, 2.0), swatch).fill(&color)?;
+        }
     }
-    Ok(())
+    let below = (width, height - REMARK_HEIGHT);
+    Ok(part(canvas, (0.0, REMARK_HEIGHT), below))
 }
 
 /// The time axis of a recording.

@@ -5,12 +5,12 @@ use spikegrid_core::grid::{COLUMNS, ROWS};
 
 use super::page::UNITS_PER_POINT;
 use super::panel::{BLUE, Canvas, VERMILION};
-use super::{PlotError, Summary};
+use super::{Collision, PlotError, Summary};
 
 /// Device units from a pixel to the next.
 const PIXEL: usize = 4;
 /// Radius of the dot that stands for a pixel: larger than the pixel, since a single one would not be seen.
-const RADIUS: u32 = 6;
+const RADIUS: (f64, f64) = (6.0, 14.0);
 /// Colours from little to much: light and dark blue, orange, vermilion.
 const COLORS: [RGBColor; 4] = [
     RGBColor(136, 180, 216),
@@ -31,6 +31,17 @@ pub(crate) struct Pixel {
     pub column: usize,
     /// Neurons or spikes.
     pub number: u64,
+}
+
+impl From<Collision> for Pixel {
+    fn from(collision: Collision) -> Self {
+        Self {
+            plane: collision.plane,
+            row: collision.row,
+            column: collision.column,
+            number: collision.lost,
+        }
+    }
 }
 
 /// The pixels that have neurons and how many, by plane.
@@ -78,6 +89,7 @@ pub(crate) fn plot_pixels(
     pixels: &[Pixel],
     least: [u64; 4],
 ) -> Result<(), PlotError> {
+    let radius = (160.0 / (pixels.len().max(1) as f64).sqrt()).clamp(RADIUS.0, RADIUS.1) as u32;
     let middle = |place: usize| (place * PIXEL + PIXEL / 2) as i32;
     for (class, color) in COLORS.into_iter().enumerate() {
         let next = least.get(class + 1).copied().unwrap_or(u64::MAX);
@@ -87,7 +99,7 @@ pub(crate) fn plot_pixels(
                 middle(pixel.row),
                 middle(COLUMNS.saturating_sub(pixel.column + 1)),
             );
-            canvas.draw(&Circle::new(at, RADIUS, color.filled()))?;
+            canvas.draw(&Circle::new(at, radius, color.filled()))?;
         }
     }
     Ok(())

@@ -31,7 +31,7 @@ pub(crate) fn plot_population(canvas: &Canvas, summary: &Summary) -> Result<(), 
         bands.extend(time.bands(runs, BLANK));
         remarks.push((Some(BLANK), "blank frames".to_owned()));
     }
-    remark(canvas, &remarks)?;
+    let canvas = &remark(canvas, &remarks)?;
     let mut chart = Frame {
         x: &time.axis,
         y: &Axis::from_zero(f64::from(most.unwrap_or(0)), 5),

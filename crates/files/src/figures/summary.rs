@@ -7,7 +7,7 @@ use super::axis::{count, significant};
 use super::cells::{plot_map, plot_noise, plot_planes};
 use super::metrics::fitted;
 use super::panel::{
-    Canvas, HAIRLINE, INK, MUTED, VERMILION, bold, part, text, units, width, write,
+    Canvas, HAIRLINE, INK, MUTED, VERMILION, bold, part, remark, text, units, width, write,
 };
 use super::population::plot_population;
 use super::{PlotError, Summary};
@@ -22,7 +22,6 @@ const TABLE: (f64, f64) = (LEFT, 236.0);
 const MAP: (f64, f64) = (280.0, 312.0);
 const RIGHT: (f64, f64) = (600.0, 206.0);
 const POPULATION: (f64, f64) = (LEFT, 556.0);
-const HEADING_HEIGHT: f64 = 16.0;
 const WARNINGS_TOP: f64 = 526.0;
 const WARNINGS_WIDTH: f64 = 770.0;
 const WARNING_LINES: usize = 4;
@@ -53,7 +52,7 @@ pub(super) fn plot(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
     plot_findings(page, summary.findings)
 }
 
-/// Writes a heading over a part of the page and gives the part below.
+/// Writes a heading on top of a part of the page and gives the part.
 fn headed(
     page: &Canvas,
     (left, width): (f64, f64),
@@ -61,13 +60,13 @@ fn headed(
     heading: &str,
 ) -> Result<Canvas, PlotError> {
     write(page, heading, &bold(10.0), (left, top))?;
-    let below = (left, top + HEADING_HEIGHT);
-    Ok(part(page, below, (width, height - HEADING_HEIGHT)))
+    Ok(part(page, (left, top), (width, height)))
 }
 
 fn plot_table(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
+    let canvas = &remark(canvas, &[])?;
     const ROW: f64 = 16.5;
-    const VALUE: f64 = 74.0;
+    const VALUE: f64 = 78.0;
     for (place, (name, value)) in parameters(summary).into_iter().enumerate() {
         let top = ROW * place as f64;
         let value = fitted(&value, false, 8.5, TABLE.1 - VALUE);
@@ -85,14 +84,11 @@ pub(crate) fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
     let opportunities = summary.neurons as f64 * summary.frames as f64;
     let rate = spikes as f64 / opportunities.max(1.0);
     let training = summary.is_train.iter().filter(|&&train| train == 1).count();
-    let baseline = match summary.baseline_kind() {
-        "none" => "as given".to_owned(),
-        _ => format!(
-            "percentile {} of {} s windows",
-            significant(summary.percentile, 4),
-            significant(summary.window_sec, 4)
-        ),
-    };
+    let window = format!(
+        "percentile {} of {} s windows",
+        significant(summary.percentile, 4),
+        significant(summary.window_sec, 4)
+    );
     let rate = format!(
         "{} spikes / frame = {} Hz",
         significant(rate, 3),
@@ -108,7 +104,8 @@ pub(crate) fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
         ("Sampling rate", sampling),
         ("Split", split),
         ("Traces", summary.trace_name().to_owned()),
-        ("Baseline", baseline),
+        ("Baseline", summary.baseline.to_owned()),
+        ("Baseline window", window),
         ("Model", summary.cascade_model.to_owned()),
         ("Threshold", threshold(summary.threshold)),
         ("Random seed", summary.seed.to_string()),

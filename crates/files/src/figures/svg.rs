@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use maud::{PreEscaped, html};
+use maud::html;
 use plotters_backend::BackendCoord;
 use plotters_backend::text_anchor::HPos;
 
+use super::metrics::text_width;
 use super::page::{Label, Paint, Pen, Rgb};
 
 /// An SVG element under construction.
@@ -100,10 +101,13 @@ impl Pen for SvgPen {
             [(1, 0), (0, 1)] => format!("x=\"{x}\" y=\"{y}\""),
             [(a, b), (c, d)] => format!("transform=\"matrix({a} {b} {c} {d} {x} {y})\""),
         };
-        let (size, color, text) = (label.size, hex(label.color), html! { (label.text) });
-        let PreEscaped(text) = text;
+        let (size, color) = (label.size, hex(label.color));
+        // The figure is laid out for Helvetica: where the browser has another font, that one is made as wide.
+        let length = (size * text_width(label.text, label.bold)).round();
+        let text = html! { (label.text) }.into_string();
         self.add(format_args!(
-            "<text {place} font-size=\"{size}\" fill=\"{color}\"{anchor}{weight}>{text}</text>\n"
+            "<text {place} font-size=\"{size}\" fill=\"{color}\"{anchor}{weight} textLength=\"{length}\" \
+             lengthAdjust=\"spacingAndGlyphs\">{text}</text>\n"
         ));
     }
 

@@ -79,7 +79,7 @@ pub(super) fn findings_list(findings: &[Finding]) -> Markup {
     html! {
         @for finding in sorted {
             article class={ "finding " (finding.severity.name()) } {
-                p.kind { (badge(Some(finding.severity))) " " code { (finding.code) } }
+                p.kind { (badge(Some(finding.severity), finding.severity.name())) " " code { (finding.code) } }
                 p.message { (finding.message) }
                 @if !finding.advice.is_empty() { p.advice { strong { "What to do: " } (finding.advice) } }
                 @let touched = touched(finding);
@@ -89,11 +89,9 @@ pub(super) fn findings_list(findings: &[Finding]) -> Markup {
     }
 }
 
-/// The name of a severity on its colour.
-pub(super) fn badge(severity: Option<Severity>) -> Markup {
-    let name = severity.map_or("good", Severity::name);
-    let word = severity.map_or("no finding", Severity::name);
-    html! { span class={ "badge " (name) } { (word) } }
+/// Words on the colour of a severity.
+pub(super) fn badge(severity: Option<Severity>, words: &str) -> Markup {
+    html! { span class={ "badge " (severity.map_or("good", Severity::name)) } { (words) } }
 }
 
 /// Which neurons and frames a finding concerns.

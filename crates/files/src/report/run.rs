@@ -35,7 +35,7 @@ pub fn run_page(run: &RunPage) -> Result<String, PlotError> {
             div.scroll { table.subjects {
                 thead { tr {
                     th { "Subject" } th { "Outcome" } th { "Findings" } th.number { "Neurons" } th.number { "Frames" }
-                    th.number { "Rate" } th.number { "Planes" } th.number { "Spikes" } th { "Population activity" }
+                    th.number { "Rate" } th.number { "Planes" } th.number { "Spikes" } th { "Activity" }
                 } }
                 tbody { @for row in rows? { (row) } }
             } }
@@ -44,7 +44,7 @@ pub fn run_page(run: &RunPage) -> Result<String, PlotError> {
             section id={ "subject-" (place) } {
                 h2 { bdi { (subject.name) } }
                 @if let Some(error) = subject.error {
-                    article.finding.failure { p.kind { (badge(Some(Severity::Failure))) } p.message { (error) } }
+                    article.finding.failure { p.kind { (badge(Some(Severity::Failure), "failure")) } p.message { (error) } }
                 }
                 (findings_list(subject.findings))
             }
@@ -157,11 +157,10 @@ fn row(subject: &RunSubject) -> Result<Markup, PlotError> {
 fn findings_of(subject: &RunSubject) -> Markup {
     html! {
         @match (rank(subject), subject.outcome) {
-            (4, _) => (badge(Some(Severity::Failure))),
+            (4, _) if subject.findings.is_empty() => (badge(Some(Severity::Failure), "1 failure")),
             (0, Outcome::Skipped) => span.muted { "see its page" },
             (_, Outcome::Stopped) if subject.findings.is_empty() => "–",
-            _ => (badge(worst(subject.findings))),
+            _ => (badge(worst(subject.findings), &tally(subject.findings))),
         }
-        @if !subject.findings.is_empty() { " " span.muted { (tally(subject.findings)) } }
     }
 }

@@ -8,18 +8,14 @@ use super::parts::{
 };
 use crate::figures::{
     COLLISIONS, Canvas, NEURONS, NeuronTraces, Pixel, PlotError, Summary, count, counted,
-    description, legend, map_size, occupancy, parameters, part, plot_noise, plot_panels,
-    plot_pixels, plot_population, plot_rates, significant, svg, total_spikes,
+    description, legend, map_size, occupancy, parameters, plot_noise, plot_panels, plot_pixels,
+    plot_population, plot_rates, significant, svg, total_spikes,
 };
 
-/// Planes of which a map is shown at most.
-const MOST_MAPS: usize = 12;
 /// Size of a figure of half the page's width, and of one of the whole width, in points.
 const HALF: (f64, f64) = (270.0, 178.0);
 const WHOLE: (f64, f64) = (560.0, 186.0);
 const TRACES: (f64, f64) = (270.0, 236.0);
-/// Room for the small print above a figure, in points.
-const REMARK: f64 = 16.0;
 
 type Plot = fn(&Canvas, &Summary) -> Result<(), PlotError>;
 
@@ -47,7 +43,7 @@ pub fn subject_page(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Strin
             h2 { "Spikes that the grids do not hold" }
             (lost_spikes(summary))
         }
-        section { h2 { "Where the neurons are" } (maps(&occupancy(summary), &NEURONS_MAP, summary)?) }
+        (neuron_maps(summary)?)
         (collision_maps(summary)?)
         @if !neurons.is_empty() { section { h2 { "Example neurons" } (examples(summary, neurons)?) } }
         section { h2 { "How this subject was processed" } (processing(summary)) }
@@ -103,8 +99,7 @@ fn processing(summary: &Summary) -> Markup {
 
 fn figures(summary: &Summary) -> Result<Markup, PlotError> {
     let noise = "Noisy neurons have uncertain rates. The model has learnt the noise levels that are shaded.";
-    let rates =
-        "Mean of the inferred rate. Most neurons of most brains spike less than once per second.";
+    let rates = "Mean inferred rate of each neuron. Where most neurons have several spikes per second, check unit and sampling rate.";
     Ok(html! {
         div.figures {
             (figure("Noise levels", noise, HALF, plot_noise, summary)?)
@@ -131,18 +126,13 @@ fn figure(
     } })
 }
 
-/// A figure below room for small print.
 fn picture(
     title: &str,
-    (width, height): (f64, f64),
+    size: (f64, f64),
     plot: Plot,
     summary: &Summary,
 ) -> Result<Markup, PlotError> {
-    let svg = svg((width, height), title, &|page| {
-        let below = part(page, (0.0, REMARK), (width, height - REMARK));
-        plot(&below, summary)
-    })?;
-    Ok(PreEscaped(svg))
+    Ok(PreEscaped(svg(size, title, &|page| plot(page, summary))?))
 }
 
 fn lost_spikes(summary: &Summary) -> Markup {
@@ -165,7 +155,7 @@ fn lost_spikes(summary: &Summary) -> Markup {
             spikes,
         ),
         (
-            "Below the marker of the z-plane",
+            "Under the marker of the z-plane",
             summary.marker_spikes as f64,
             spikes,
         ),
@@ -183,7 +173,7 @@ fn lost_spikes(summary: &Summary) -> Markup {
                 }
             }
         } }
-        p.muted { (count(total_spikes(summary))) " spikes were drawn in all." }
+        p.muted { "The subject has " (count(total_spikes(summary))) " spikes in all." }
     }
 }
 
@@ -199,74 +189,94 @@ const NEURONS_MAP: MapKind = MapKind {
     least: NEURONS,
     unit: "neurons per pixel",
     thing: "neuron",
-    caption: "Each picture is a z-plane of the grids, x to the right and y upwards. One dot is one pixel that has neurons.",
+    caption: "Each picture is a z-plane of the grids, x to the right and y upwards. A dot is a pixel that has neurons.",
 };
 const COLLISIONS_MAP: MapKind = MapKind {
     least: COLLISIONS,
     unit: "lost spikes per pixel",
     thing: "lost spike",
-    caption: "Two neurons of a plane that share a pixel show one spike where both spike in the same frame.",
+    caption: "Neurons of a z-plane that share a pixel show one spike where they spike in the same frame.",
 };
 
+/// Maps of up to 12 planes, evenly spread.
+fn neuron_maps(summary: &Summary) -> Result<Markup, PlotError> {
+    const MOST: usize = 12;
+    let pixels = occupancy(summary);
+    let planes: Vec<&[Pixel]> = pixels.chunk_by(|a, b| a.plane == b.plane).collect();
+    let shown = planes.len().min(MOST);
+    let place = |map: usize| map * (planes.len() - 1) / (shown - 1).max(1);
+    let chosen: Vec<&[Pixel]> = (0..shown).map(|map| planes[place(map)]).collect();
+    Ok(html! { section {
+        h2 { "Where the neurons are" }
+        @if planes.is_empty() { p.muted { "No neuron has a pixel in the grids." } }
+        @else { (maps(&chosen, planes.len(), &NEURONS_MAP, summary)?) }
+    } })
+}
+
+/// Maps of the up to 4 planes that lose most spikes.
 fn collision_maps(summary: &Summary) -> Result<Markup, PlotError> {
-    let mut pixels: Vec<Pixel> = summary
+    const MOST: usize = 4;
+    let losing = summary
         .collisions
         .iter()
-        .filter(|collision| collision.lost > 0)
-        .map(|collision| Pixel {
-            plane: collision.plane,
-            row: collision.row,
-            column: collision.column,
-            number: collision.lost,
-        })
-        .collect();
+        .filter(|collision| collision.lost > 0);
+    let mut pixels: Vec<Pixel> = losing.map(|&collision| collision.into()).collect();
     pixels.sort_by_key(|pixel| (pixel.plane, pixel.row, pixel.column));
     let Some(worst) = pixels.iter().max_by_key(|pixel| pixel.number) else {
         return Ok(html! {});
     };
+    let mut planes: Vec<&[Pixel]> = pixels.chunk_by(|a, b| a.plane == b.plane).collect();
+    planes.sort_by_key(|plane| std::cmp::Reverse(total(plane)));
+    let shown = planes.len().min(MOST);
     Ok(html! { section {
         h2 { "Where spikes collide" }
         p {
-            (counted(pixels.len(), "pixel")) " lost spikes. The worst is row " (worst.row) ", column " (worst.column) " of plane "
-            (worst.plane) ": it lost " (counted(worst.number as usize, "spike")) "."
+            (counted(pixels.len(), "pixel")) " lost spikes. The worst pixel is in row " (worst.row) ", column " (worst.column)
+            " of plane " (worst.plane) " and lost " (counted(worst.number as usize, "spike")) "."
         }
-        (maps(&pixels, &COLLISIONS_MAP, summary)?)
+        (maps(&planes[..shown], planes.len(), &COLLISIONS_MAP, summary)?)
     } })
 }
 
-/// A map for each of some planes of `pixels`, which are sorted by plane.
-fn maps(pixels: &[Pixel], kind: &MapKind, summary: &Summary) -> Result<Markup, PlotError> {
-    let planes: Vec<&[Pixel]> = pixels.chunk_by(|a, b| a.plane == b.plane).collect();
-    let shown = planes.len().min(MOST_MAPS);
-    let place = |map: usize| map * (planes.len() - 1) / (shown - 1).max(1);
+fn total(pixels: &[Pixel]) -> usize {
+    pixels.iter().map(|pixel| pixel.number as usize).sum()
+}
+
+/// A map for each of `planes`, which are chosen from `all`.
+fn maps(
+    planes: &[&[Pixel]],
+    all: usize,
+    kind: &MapKind,
+    summary: &Summary,
+) -> Result<Markup, PlotError> {
     let mut maps = Vec::new();
-    for plane in (0..shown).map(|map| planes[place(map)]) {
-        let total: u64 = plane.iter().map(|pixel| pixel.number).sum();
-        let name = format!("Plane {}", plane[0].plane);
-        let z = summary.z_values.get(plane[0].plane);
+    for pixels in planes {
+        let plane = pixels[0].plane;
+        let name = format!("Plane {plane}");
         let svg = svg(map_size(), &name, &|page| {
-            plot_pixels(page, plane, kind.least)
+            plot_pixels(page, pixels, kind.least)
         })?;
         maps.push(html! { figure.map {
-            (PreEscaped(svg))
+            div.frame { (PreEscaped(svg)) }
             figcaption {
-                strong { (name) } @if let Some(z) = z { " (z = " (significant(*z, 6)) ")" } ": " (counted(total as usize, kind.thing))
+                strong { (name) }
+                @if let Some(z) = summary.z_values.get(plane) { ", z = " (significant(*z, 6)) }
+                br; (counted(total(pixels), kind.thing))
             }
         } });
     }
     Ok(html! {
         p.muted {
             (kind.caption)
-            @if shown < planes.len() { " " (shown) " of " (count(planes.len())) " planes are shown." }
+            @if planes.len() < all { " " (planes.len()) " of " (count(all)) " z-planes are shown." }
         }
         p.legend {
+            (kind.unit) ": "
             @for (color, words) in legend(kind.least) {
                 span.key { span.swatch style={ "background:" (color) } { } (words) } " "
             }
-            (kind.unit)
         }
         div.maps { @for map in maps { (map) } }
-        @if planes.is_empty() { p.muted { "No neuron has a position." } }
     })
 }
 
@@ -286,6 +296,6 @@ fn examples(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Markup, PlotE
             "Neurons chosen by the seed. Grey: frames without a value, nearer to an end than the network's window reaches, or missing "
             "samples. A good trace has fast rises with slow decays, and its rate peaks at the rises."
         }
-        @if summary.sampling_rate_hz > 0.0 { div.figures { @for figure in figures { (figure) } } }
+        div.figures { @for figure in figures { (figure) } }
     })
 }

@@ -28,6 +28,8 @@ fn try_out() {
         "good.html",
         subject_page(&good.summary(), &[good.neuron(3)]).unwrap(),
     );
+    spikegrid_files::figures::write_pdf(&folder.join("warned.pdf"), &warned.summary(), &neurons)
+        .unwrap();
     let failed = Recording::failed();
     write("failed.html", subject_page(&failed.summary(), &[]).unwrap());
     let huge = Recording::new(100_000, 10_000, 30);
