@@ -12,6 +12,7 @@ use spikegrid_core::cascade::Threshold;
 use super::error::OutputError;
 use super::grids::GRIDS;
 use crate::input::Identity;
+use crate::regular;
 
 const CONFIG: &str = "config";
 
@@ -102,7 +103,7 @@ fn configuration(provenance: &Provenance, config: &impl Serialize) -> String {
 /// A file that cannot be read, or that is not ours.
 pub fn read(path: &Path) -> Result<(serde_json::Value, Vec<usize>), OutputError> {
     let unreadable = "is there but cannot be read; write it again with --overwrite";
-    let file = File::open(path).map_err(OutputError::hdf5(path, unreadable))?;
+    let file = regular::open_hdf5(path).map_err(OutputError::hdf5(path, unreadable))?;
     let foreign = || OutputError::Foreign {
         path: path.to_path_buf(),
         missing: CONFIG,
