@@ -65,7 +65,7 @@ impl Array {
             Array::Struct { dims, .. } => format!("a {} struct array", shape_text(dims)),
             Array::Other { kind, dims } if dims.is_empty() => format!("a {kind}"),
             Array::Other { kind, dims } => format!("a {} {kind} array", shape_text(dims)),
-            Array::Unreadable { reason } => reason.clone(),
+            Array::Unreadable { reason } => format!("one that cannot be read ({reason})"),
         }
     }
 
@@ -121,6 +121,9 @@ pub enum MatError {
     /// The file's content contradicts the format.
     #[error("expected an intact MAT-file, found {0}; copy or save the file again")]
     Damaged(String),
+    /// The HDF5 library cannot read the file: its reason, and what may help.
+    #[error("expected an intact MAT-file 7.3, found one that cannot be read ({0})")]
+    Unreadable(String),
     /// The file has no variable of the name.
     #[error("expected a variable {name}, found {found}")]
     NoVariable {
@@ -304,7 +307,7 @@ fn positions(array: Array) -> Result<Vec<[f64; 3]>, MatError> {
     };
     let numeric = match array {
         Array::Numeric(numeric) => numeric,
-        Array::Unreadable { reason } => return Err(MatError::Damaged(reason)),
+        Array::Unreadable { reason } => return Err(MatError::Unreadable(reason)),
         other => return wrong(other.describe()),
     };
     match numeric.dims[..] {
