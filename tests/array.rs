@@ -78,7 +78,11 @@ fn tasks_at_the_same_time_write_what_one_run_writes_and_no_file_twice() {
     let mut files = visible_files(&out);
     files.sort();
     let reports = [4, 6].map(|task| [format!("report-{task}.html"), format!("report-{task}.json")]);
-    assert_eq!(files[..4], reports.concat(), "combined_metadata.h5 is for later");
+    assert_eq!(
+        files[..4],
+        reports.concat(),
+        "combined_metadata.h5 is for later"
+    );
     assert!(
         files[4..].iter().all(|name| name.starts_with("subject_")),
         "{files:?}"

@@ -198,7 +198,11 @@ fn rule_8_7_a_journal_of_other_input_is_named_and_not_used() {
     interrupted(2, &out, &[]);
     common::copy_subject(&Bench::get().raw.join("subject_1"), &raw.join("subject_1"));
     let run = Workbench::get().run(2, &raw, &out, &[]).expect(0);
-    run.says(&["subject_1: starts over", "input.time_series.modified_ns"]);
+    run.says(&[
+        "subject_1: starts over",
+        "input.time_series.modified 20",
+        " UTC (now 20",
+    ]);
     assert_eq!(report(&out)["subjects"][0]["work_units_from_journal"], 0);
     same_as_undisturbed(&out);
 }

@@ -22,6 +22,7 @@ use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
 use crate::output::written::WrittenFile;
 use crate::output::{OutputFile, SubjectFiles, partial, provenance};
+use crate::signature::is_hdf5;
 
 const POLL: Duration = Duration::from_millis(1);
 /// Processor time after which reading a file counts as endless.
@@ -217,14 +218,4 @@ fn processor_time(process: u32) -> Duration {
     let ticks = fields.split(' ').skip(11).take(2);
     let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 1000 / clock_ticks_per_second().max(1))
-}
-
-/// Whether a file has HDF5's signature where it may be: at its beginning, or after a user block.
-fn is_hdf5(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(520).read_to_end(&mut start));
-    read.is_ok()
-        && [0, 512]
-            .iter()
-            .any(|&at| start.get(at..at + 8) == Some(&input::matlab::HDF5_SIGNATURE))
 }

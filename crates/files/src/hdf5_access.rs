@@ -1,11 +1,13 @@
-//! Opening HDF5 files of a subject and reading small numeric datasets, with the library's errors in a few words.
+//! Opening HDF5 files and reading small numeric datasets.
 
 use std::path::Path;
 
 use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
 use hdf5::{Container, Dataset, Error, File, Group};
 
+pub(crate) use crate::hdf5_reason::{advice, reason, reason_and_locks};
 use crate::lzf::filter as lzf;
+use crate::regular;
 
 /// The type that holds the numbers of a dataset exactly (those of extended precision rounded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ const MAX_NUMBER_BYTES: usize = 16;
 /// Opens a file read-only, without MPI.
 pub(crate) fn open(path: &Path) -> Result<File, Error> {
     lzf::register();
-    File::open(path)
+    regular::open_hdf5(path)
 }
 
 /// Opens a file whose dataset has rows of `row_bytes`, with room for `cached` bytes of chunks.
@@ -47,62 +49,6 @@ pub(crate) fn open_tuned(path: &Path, row_bytes: usize, cached: usize) -> Result
             }
         })
         .open(path)
-}
-
-/// The library's reason without the names of its functions: "unable to open file: file signature not found".
-pub(crate) fn reason(error: &Error) -> String {
-    let text = match error.stack() {
-        Some(stack) => match (stack.first(), stack.last()) {
-            (Some(first), Some(last)) if stack.len() > 1 => {
-                format!("{}: {}", first.desc(), last.desc())
-            }
-            (Some(only), _) => only.desc().to_owned(),
-            _ => error.to_string(),
-        },
-        None => error.to_string(),
-    };
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    // "… failed: time = …, filename = …, errno = 28, error message = 'No space left on device', buf = …"
-    let system = text
-        .split_once("error message = '")
-        .and_then(|(_, rest)| rest.split_once('\''));
-    match system {
-        Some((system, _)) => {
-            let end = [": time = ", ", errno = "]
-                .iter()
-                .filter_map(|mark| text.find(mark))
-                .min();
-            format!("{}: {system}", &text[..end.unwrap_or(0)])
-        }
-        None => text,
-    }
-}
-
-/// The library's reason, with advice where it is refused a lock.
-pub(crate) fn reason_and_locks(error: &Error) -> String {
-    let reason = reason(error);
-    let advice = match reason.contains(LOCK_REFUSED) {
-        true => LOCK_ADVICE,
-        false => "",
-    };
-    reason + advice
-}
-
-const LOCK_REFUSED: &str = "unable to lock";
-const LOCK_ADVICE: &str = "; close the programs that have it open, or, on a file system without locks (Lustre, NFS), set \
-     HDF5_USE_FILE_LOCKING=FALSE on all ranks: HDF5 then opens files without locking them against other programs";
-
-/// Advice for a library error, beginning with "; ", or nothing.
-pub(crate) fn advice(reason: &str) -> &'static str {
-    if reason.contains(LOCK_REFUSED) {
-        LOCK_ADVICE
-    } else if reason.contains("filter") && reason.contains("not registered")
-        || reason.contains("plugin")
-    {
-        "; the file uses a compression filter that this HDF5 library lacks: set HDF5_PLUGIN_PATH or store it with gzip"
-    } else {
-        "; copy or save the file again"
-    }
 }
 
 /// The type for the numbers of `object`, or what it holds instead.

@@ -4,6 +4,7 @@
 //! - [`output`]: grids, metadata, traces, the journal of an interrupted run; [`figures`]: the PDF of a subject;
 //!   [`report`]: the pages of a run and of its subjects for a browser
 //! - [`lzf`]: a compression of chunks that the HDF5 library lacks
+//! - [`regular`]: opens nothing but files
 //! - [`crash_trial`]: whether the HDF5 library survives a file
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -11,10 +12,13 @@
 pub mod crash_trial;
 pub mod figures;
 mod hdf5_access;
+mod hdf5_reason;
 pub mod input;
 pub mod lzf;
 pub mod models;
 mod names;
 pub mod output;
 mod raw_chunk;
+pub mod regular;
 pub mod report;
+mod signature;

@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
+use crate::hdf5_access::name_list;
+
+/// With what the name of a subject's folder begins.
+const PREFIX: &str = "subject_";
+/// The file by which a subject's folder is recognised.
+const RECORDING: &str = "TimeSeries.h5";
 
 /// A folder `subject_*`, which holds one recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +23,8 @@ pub struct Subject {
     pub dir: PathBuf,
 }
 
-/// The folders `subject_*` directly in `input_dir`, in natural order: `subject_2` before `subject_10` (rule 2.1).
+/// The folders `subject_*` directly in `input_dir`, in natural order: `subject_2` before `subject_10` (rule 2.1). A link of such a
+/// name that leads nowhere is a subject, too, which [`open`](super::open) refuses (rule 9.3).
 ///
 /// # Errors
 /// If the folder cannot be read or holds no subject.
@@ -29,25 +36,111 @@ pub fn subjects(input_dir: &Path) -> Result<Vec<Subject>, InputError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(input_dir).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        let dir = entry.path();
-        if !entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(b"subject_")
-            || !dir.is_dir()
-        {
-            continue;
+        let (dir, name) = (entry.path(), entry.file_name());
+        let is_subject = name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+            && (dir.is_dir() || lost_target(&dir).is_some());
+        if is_subject {
+            let name = name.to_string_lossy().into_owned();
+            found.push(Subject { name, dir });
         }
-        let name = entry.file_name().to_string_lossy().into_owned();
-        found.push(Subject { name, dir });
     }
     if found.is_empty() {
         return Err(InputError::NoSubjects {
             path: input_dir.to_owned(),
+            found: found_instead(input_dir),
         });
     }
     found.sort_by(|a, b| natural_order(&a.name, &b.name));
     Ok(found)
+}
+
+/// Where a link says that it leads, if nothing is there.
+pub(super) fn lost_target(path: &Path) -> Option<PathBuf> {
+    let target = fs::read_link(path).ok()?;
+    fs::metadata(path).is_err().then_some(target)
+}
+
+/// What a folder without subjects holds instead, and what to do about it.
+fn found_instead(input_dir: &Path) -> String {
+    let entries = fs::read_dir(input_dir).into_iter().flatten().flatten();
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match entry.path().is_dir() {
+            _ if name.starts_with('.') => {}
+            true => folders.push(name),
+            false => files.push(name),
+        }
+    }
+    folders.sort_by(|a, b| natural_order(a, b));
+    files.sort_by(|a, b| natural_order(a, b));
+    if files.iter().any(|name| name == RECORDING) {
+        return format!(
+            "a {RECORDING}: it is a subject's folder itself; give its parent folder as --input_dir"
+        );
+    }
+    instead_in_folders(input_dir, &folders).unwrap_or_else(|| instead_of_files(&folders, &files))
+}
+
+/// What to do about folders that hold recordings.
+fn instead_in_folders(input_dir: &Path, folders: &[String]) -> Option<String> {
+    let holds = |folder: &str| subjects_directly_in(&input_dir.join(folder));
+    let deeper = folders.iter().map(|folder| (folder, holds(folder)));
+    if let Some((folder, subjects)) = deeper
+        .into_iter()
+        .find(|(_, subjects)| !subjects.is_empty())
+    {
+        let subjects = name_list(subjects.into_iter(), "");
+        let input_dir = input_dir.join(folder);
+        return Some(format!(
+            "{folder}/ with {subjects} in it; give --input_dir {}",
+            input_dir.display()
+        ));
+    }
+    let looks_like = |name: &&String| {
+        name.to_lowercase().starts_with("subject") || input_dir.join(name).join(RECORDING).is_file()
+    };
+    let like: Vec<&String> = folders.iter().filter(looks_like).collect();
+    let first = like.first()?;
+    let lower = first.to_lowercase();
+    let number = lower.strip_prefix("subject").unwrap_or(&lower);
+    let name = format!("{PREFIX}{}", number.trim_start_matches(['_', '-', ' ']));
+    let names = name_list(like.iter().map(|name| (*name).clone()), "");
+    Some(format!(
+        "{names}; give {} a name such as {name} (mv {first:?} {name:?}), or make links of such names, and give their folder as --input_dir",
+        if like.len() == 1 { "it" } else { "each" }
+    ))
+}
+
+/// What to do about a folder that has no folder with recordings in it.
+fn instead_of_files(folders: &[String], files: &[String]) -> String {
+    let is_data = |name: &&String| {
+        let extension = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+        ["h5", "hdf5", "mat", "zip", "tar", "gz", "7z"].contains(&extension.as_str())
+    };
+    let data: Vec<String> = files.iter().filter(is_data).cloned().collect();
+    if !data.is_empty() {
+        let names = name_list(data.into_iter(), "");
+        return format!(
+            "the files {names}; put those of each subject into a folder, such as {PREFIX}1/{RECORDING} and {PREFIX}1/data_full.mat, and give \
+             the folder above it as --input_dir"
+        );
+    }
+    let names = folders.iter().chain(files).cloned();
+    format!(
+        "{}; give the folder that holds {PREFIX}1, {PREFIX}2, … as --input_dir",
+        name_list(names, "none")
+    )
+}
+
+/// Names of the folders `subject_*` in a folder.
+fn subjects_directly_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter(|entry| entry.path().is_dir());
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(PREFIX)).collect();
+    names.sort_by(|a, b| natural_order(a, b));
+    names
 }
 
 /// Text order, except that runs of digits compare as the numbers they write, whatever their length.
@@ -155,6 +248,84 @@ mod tests {
             missing.contains("nowhere") && missing.contains("--input_dir"),
             "{missing}"
         );
+    }
+
+    #[test]
+    fn rule_9_3_subjects_unreadable_link() {
+        let dir = folder_with(&["subject_1", "store", "store/fish"]);
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(target, dir.path().join(name)).expect("a link");
+        };
+        link("store/gone", "subject_2");
+        link("store/fish", "subject_3");
+        link("subject_4", "subject_4");
+        link("store/gone", "other_5");
+        let found = subjects(dir.path()).expect("subjects");
+        let names: Vec<&str> = found.iter().map(|subject| &subject.name[..]).collect();
+        assert_eq!(names, ["subject_1", "subject_2", "subject_3", "subject_4"]);
+        let failure = |subject: &Subject| {
+            let error = super::super::open(subject, "CellResp").expect_err("no recording");
+            (error.code().map(|code| code.name()), error.to_string())
+        };
+        let (code, message) = failure(&found[1]);
+        assert_eq!(code, Some("subjects.unreadable_link"));
+        assert!(
+            message.contains("subject_2") && message.contains("store/gone"),
+            "{message}"
+        );
+        assert_eq!(failure(&found[3]).0, Some("subjects.unreadable_link"));
+        assert_eq!(
+            failure(&found[2]).0,
+            None,
+            "the near miss: a folder without files"
+        );
+    }
+
+    #[test]
+    fn rule_2_1_without_subjects_the_message_says_what_was_found_instead() {
+        let message = |folders: &[&str], files: &[&str]| {
+            let dir = folder_with(folders);
+            for file in files {
+                fs::write(dir.path().join(file), "").expect("a file");
+            }
+            let message = subjects(dir.path()).expect_err("no subject").to_string();
+            assert!(message.contains("--input_dir"), "{message}");
+            message
+        };
+        for (folders, files, words) in [
+            (
+                &["Subject_2", "Subject_10"][..],
+                &[][..],
+                &["Subject_2, Subject_10", "subject_2"][..],
+            ),
+            (&["subject1"], &[], &["subject1", "subject_1"]),
+            (
+                &["Subjects", "Subjects/subject_1"],
+                &[],
+                &["Subjects/ with subject_1", "/Subjects"],
+            ),
+            (
+                &["fish 3"],
+                &["fish 3/TimeSeries.h5"],
+                &["fish 3", "subject_fish 3"],
+            ),
+            (
+                &[],
+                &["a.h5", "b.mat", "notes.txt"],
+                &["a.h5, b.mat", "subject_1/TimeSeries.h5"],
+            ),
+            (
+                &[],
+                &["TimeSeries.h5"],
+                &["a subject's folder itself", "parent"],
+            ),
+            (&["figures"], &["notes.txt"], &["figures, notes.txt"]),
+            (&[], &["subject_1.zip"], &["subject_1.zip"]),
+            (&[], &[], &["found none"]),
+        ] {
+            let message = message(folders, files);
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
+        }
     }
 
     #[test]

@@ -20,10 +20,21 @@ pub enum InputError {
         reason: String,
     },
     /// The input folder has no subject in it (rule 2.1).
-    #[error("{path}: expected folders named subject_* directly in it, found none; give their parent folder as --input_dir", path = path.display())]
+    #[error("{path}: expected folders named subject_* directly in it, found {found}", path = path.display())]
     NoSubjects {
         /// The input folder.
         path: PathBuf,
+        /// What is in it instead, and what to do about it.
+        found: String,
+    },
+    /// A subject's folder is a link that leads nowhere (rule 9.3).
+    #[error("{path}: expected a link to a subject's folder, found one to {target}, which is not there; make it again (ln -sfn FOLDER {path}) \
+        or remove it", path = path.display(), target = target.display())]
+    UnreadableLink {
+        /// The link.
+        path: PathBuf,
+        /// Where it says that it leads.
+        target: PathBuf,
     },
     /// A subject folder whose name cannot be written into the outputs.
     #[error(
@@ -202,6 +213,7 @@ impl InputError {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::LostSource { .. } => Some(Code::LostSource),
+            Self::UnreadableLink { .. } => Some(Code::UnreadableLink),
             _ => None,
         }
     }

@@ -1,12 +1,15 @@
 //! Which files a recording consists of: what tells one version of them from another (rule 8.7).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Serialize, Serializer};
 
 use super::error::InputError;
+use crate::hdf5_access::name_list;
+use crate::regular::other_than_file;
 
 /// The files of a recording, each under a name that its form gives it, in a fixed order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,19 +66,54 @@ fn file_identity(path: &Path, what: &'static str) -> Result<FileIdentity, InputE
 /// Checks that `path` is a readable file. `what` says in messages what it should hold.
 ///
 /// # Errors
-/// If it is missing, a folder, or cannot be opened.
+/// If it is missing, no file, or cannot be opened.
 pub(super) fn require_file(path: &Path, what: &'static str) -> Result<(), InputError> {
     let wrong = |found: String| InputError::File {
         path: path.to_owned(),
         what,
         found,
     };
-    match std::fs::File::open(path).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_dir() => Err(wrong("a folder".to_owned())),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(wrong("no such file".to_owned()))
-        }
+    match fs::metadata(path) {
+        Ok(metadata) => match other_than_file(&metadata) {
+            Some(kind) => Err(wrong(kind.to_owned())),
+            None => File::open(path)
+                .map(|_| ())
+                .map_err(|error| wrong(error.to_string())),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(wrong(missing(path))),
         Err(error) => Err(wrong(error.to_string())),
     }
+}
+
+/// What is there instead of a file that is missing: a link that leads nowhere, or files of similar names.
+fn missing(path: &Path) -> String {
+    if let Ok(target) = fs::read_link(path) {
+        return format!("a link to {}, which is not there", target.display());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut similar: Vec<String> = names.filter(|other| is_similar(other, &name)).collect();
+    similar.sort();
+    if similar.is_empty() {
+        return "no such file".to_owned();
+    }
+    let similar = name_list(similar.into_iter(), "");
+    format!("no such file, but {similar} beside it; give the right one the name {name}")
+}
+
+/// Whether a file could have been meant to have a name: it has the same extension, or the same name but for case and what follows.
+fn is_similar(other: &str, name: &str) -> bool {
+    let (other, name) = (other.to_lowercase(), name.to_lowercase());
+    let extension = |name: &str| {
+        name.rsplit_once('.')
+            .map(|(_, extension)| extension.to_owned())
+    };
+    let stem = name.split('.').next().unwrap_or_default();
+    let same_kind = match extension(&other).as_deref() {
+        Some("h5" | "hdf5" | "hdf") => name.ends_with(".h5"),
+        extension => extension == Some("mat") && name.ends_with(".mat"),
+    };
+    !other.starts_with('.') && (same_kind || other.starts_with(stem))
 }

@@ -61,6 +61,10 @@ pub fn open(subject: &Subject, dataset: &str) -> Result<Source, InputError> {
         let path = subject.dir.clone();
         return Err(InputError::SubjectName { path });
     }
+    if let Some(target) = discovery::lost_target(&subject.dir) {
+        let path = subject.dir.clone();
+        return Err(InputError::UnreadableLink { path, target });
+    }
     match Form::of(subject) {
         Form::TimeSeries => time_series::open(subject, dataset),
     }

@@ -169,6 +169,59 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn what_is_there_instead_of_a_file_is_said() {
+    let recording = Recording::new("compressed.mat", [9, 4], None);
+    let path = |name: &str| recording.subject.dir.join(name);
+    for name in [
+        "TimeSeries_half.h5",
+        "CellRespZ.hdf5",
+        ".hidden.h5",
+        "notes.txt",
+        "other.mat",
+    ] {
+        std::fs::write(path(name), "").expect("a file");
+    }
+    std::fs::rename(path("TimeSeries.h5"), path("timeseries.h5")).expect("a file");
+    let message = recording.message();
+    let names = "no such file, but CellRespZ.hdf5, TimeSeries_half.h5, timeseries.h5 beside it";
+    assert!(message.contains(names), "{message}");
+    std::os::unix::fs::symlink("/store/gone.h5", path("TimeSeries.h5")).expect("a link");
+    assert!(
+        recording
+            .message()
+            .contains("a link to /store/gone.h5, which is not there")
+    );
+    std::fs::remove_file(path("TimeSeries.h5")).expect("a link");
+    for (content, words) in [
+        (&b"<html>Sign in to download</html>"[..], "HTML"),
+        (b"", "empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
+        (b"\x1f\x8b\x08", "gzip"),
+    ] {
+        std::fs::write(path("TimeSeries.h5"), content).expect("a file");
+        let message = recording.message();
+        assert!(
+            message.contains(words) && message.contains("TimeSeries.h5"),
+            "{message}"
+        );
+    }
+    std::fs::rename(path("timeseries.h5"), path("TimeSeries.h5")).expect("a file");
+    for name in ["data_full.mat", "TimeSeries.h5"] {
+        std::fs::remove_file(path(name)).expect("a file");
+        let made = std::process::Command::new("mkfifo")
+            .arg(path(name))
+            .status();
+        assert!(made.is_ok_and(|status| status.success()));
+        let message = recording.message();
+        assert!(
+            message.contains(name) && message.contains("a named pipe (FIFO)"),
+            "{message}"
+        );
+        assert!(crate::crash_trial::subject(&recording.subject, "CellResp").is_ok());
+    }
+}
+
+#[test]
 fn rule_8_7_the_identity_changes_with_the_files() {
     let recording = Recording::new("compressed.mat", [9, 4], None);
     let before = recording.open().expect("input").identity;

@@ -14,6 +14,8 @@ use spikegrid_core::cascade::weights::Weights;
 use super::error::ModelError;
 use super::{keras, state_dict};
 use crate::names;
+use crate::regular;
+use crate::signature;
 
 /// Largest `config.yaml` that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -105,12 +107,14 @@ pub fn parse_config(text: &str, path: &Path) -> Result<ModelConfig, ModelError> 
 pub fn parse_yaml<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, ModelError> {
     serde_saphyr::from_str(text).map_err(|error| ModelError::Config {
         path: path.into(),
-        reason: one_line(&error.to_string()),
+        reason: one_line(&error.render_with_formatter(&serde_saphyr::UserMessageFormatter)),
     })
 }
 
 fn one_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
+    // The parser's limits are not told by name.
+    let line = line.split(": limits breached").next().unwrap_or_default();
     line.chars().take(300).collect()
 }
 
@@ -126,7 +130,7 @@ pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ModelError {
 /// # Errors
 /// If it cannot be read, is too large or not UTF-8.
 pub fn read_config(path: &Path) -> Result<String, ModelError> {
-    let file = File::open(path).map_err(io_error(path))?;
+    let file = regular::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_CONFIG_BYTES)?;
     io::read_to_string(file.take(MAX_CONFIG_BYTES)).map_err(io_error(path))
 }
@@ -221,7 +225,22 @@ pub(crate) fn read_weights(path: &Path) -> Result<Weights, ModelError> {
 /// # Errors
 /// If the file cannot be read, is damaged, or contradicts the configuration.
 pub fn read_member(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
-    match path.extension().and_then(|extension| extension.to_str()) {
+    let format = path.extension().and_then(|extension| extension.to_str());
+    // Weights are binary in any format. What is text, or empty, is left of a download.
+    if let Some(found) = signature::text_instead_at(path) {
+        let expected = match format {
+            Some("h5") => keras::EXPECTED,
+            Some("pth") => "a PyTorch state dictionary",
+            _ => "a safetensors file",
+        };
+        let path = path.into();
+        return Err(ModelError::Format {
+            path,
+            expected,
+            found,
+        });
+    }
+    match format {
         Some("h5") => keras::read(path, config),
         Some("pth") => state_dict::read_torch(path, config),
         _ => state_dict::read_safetensors(path, config),
@@ -245,7 +264,7 @@ fn check_size(path: &Path, file: &File, limit: u64) -> Result<(), ModelError> {
 /// # Errors
 /// The file cannot be read, or is longer than weights can be.
 pub fn checksum(path: &Path) -> Result<String, ModelError> {
-    let file = File::open(path).map_err(io_error(path))?;
+    let file = regular::open(path).map_err(io_error(path))?;
     check_size(path, &file, MAX_WEIGHT_BYTES)?;
     let mut bytes = Vec::new();
     file.take(MAX_WEIGHT_BYTES)

@@ -15,8 +15,11 @@ use spikegrid_core::cascade::weights::{Layer, Weights};
 
 use super::error::ModelError;
 use super::tensor::{self, Header};
-use crate::hdf5_access::elements;
+use crate::hdf5_access::{self, elements, reason};
+use crate::signature::{instead_at, is_hdf5};
 
+/// What a file should be, for messages.
+pub(super) const EXPECTED: &str = "a Keras model in HDF5";
 /// Longest fixed-length name that is read, in bytes.
 const MAX_NAME: usize = 512;
 /// Most names that a list may have.
@@ -29,10 +32,10 @@ const MAX_NAMES: usize = 1024;
 pub(super) fn read(path: &Path, config: &ModelConfig) -> Result<Weights, ModelError> {
     let not_keras = |found: String| ModelError::Format {
         path: path.into(),
-        expected: "a Keras model in HDF5",
+        expected: EXPECTED,
         found,
     };
-    let file = File::open(path).map_err(|error| not_keras(one_line(&error)))?;
+    let file = hdf5_access::open(path).map_err(|error| not_keras(unreadable(path, &error)))?;
     let layers = weighted_layers(&file).map_err(not_keras)?;
     if layers.len() != config.layers().len() {
         let names: Vec<_> = layers.iter().map(|layer| layer.group.name()).collect();
@@ -78,13 +81,13 @@ impl KerasLayer {
             other_type: match dataset.dtype().and_then(|dtype| dtype.to_descriptor()) {
                 Ok(TypeDescriptor::Float(FloatSize::U4)) => None,
                 Ok(other) => Some(other.to_string()),
-                Err(error) => Some(one_line(&error)),
+                Err(error) => Some(reason(&error)),
             },
         });
         tensor::read_tensor(path, tensor, expected, header, || {
             let values = dataset.map(|dataset| dataset.read_raw::<f32>());
             let values = values.ok_or("no dataset")?;
-            values.map_err(|error| one_line(&error))
+            values.map_err(|error| reason(&error))
         })
     }
 }
@@ -95,7 +98,7 @@ fn weighted_layers(file: &File) -> Result<Vec<KerasLayer>, String> {
     let root: &Group = if file.link_exists("model_weights") {
         nested = file
             .group("model_weights")
-            .map_err(|error| one_line(&error))?;
+            .map_err(|error| reason(&error))?;
         &nested
     } else {
         file
@@ -128,13 +131,13 @@ fn names(group: &Group, attribute: &str) -> Result<Vec<String>, String> {
 
 fn strings(list: &Attribute) -> Result<Vec<String>, String> {
     fn read<T: H5Type + AsRef<str>>(list: &Attribute) -> Result<Vec<String>, String> {
-        let names = list.read_raw::<T>().map_err(|error| one_line(&error))?;
+        let names = list.read_raw::<T>().map_err(|error| reason(&error))?;
         Ok(names.iter().map(|name| name.as_ref().to_owned()).collect())
     }
     match list
         .dtype()
         .and_then(|dtype| dtype.to_descriptor())
-        .map_err(|error| one_line(&error))?
+        .map_err(|error| reason(&error))?
     {
         TypeDescriptor::VarLenUnicode => read::<VarLenUnicode>(list),
         TypeDescriptor::VarLenAscii => read::<VarLenAscii>(list),
@@ -148,11 +151,10 @@ fn strings(list: &Attribute) -> Result<Vec<String>, String> {
     }
 }
 
-fn one_line(error: &hdf5::Error) -> String {
-    error
-        .to_string()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+/// What a file is that cannot be opened as HDF5.
+fn unreadable(path: &Path, error: &hdf5::Error) -> String {
+    match is_hdf5(path) {
+        true => format!("one that cannot be read ({})", reason(error)),
+        false => instead_at(path).unwrap_or_else(|| reason(error)),
+    }
 }

@@ -57,11 +57,13 @@ pub enum OutputError {
         /// The subject's folder.
         folder: PathBuf,
     },
-    /// A folder has the name of a file.
-    #[error("{path} is a folder, where a file is to be written; move it away")]
-    Folder {
-        /// The folder.
+    /// Something that is no file has the name of a file.
+    #[error("{path} is {found}, where a file is to be written; move it away")]
+    Irregular {
+        /// Where it is.
         path: PathBuf,
+        /// What it is.
+        found: &'static str,
     },
     /// The figures cannot be plotted or written.
     #[error("{path}: {source}")]

@@ -4,7 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use super::error::OutputError;
+use super::subject_files::check_irregular;
 use crate::names::partial;
+use crate::regular::irregular;
 
 /// Waits until no other run writes the files of the output folder itself; the lock ends when dropped.
 ///
@@ -19,10 +21,12 @@ pub fn lock_folder(output_dir: &Path) -> Result<File, OutputError> {
 
 /// Removes a file that need not be there, and gives its space back even where HDF5 could not close it.
 pub(super) fn discard(path: &Path) {
-    let _ = OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|file| file.set_len(0));
+    if irregular(path).is_none() {
+        let _ = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_len(0));
+    }
     let _ = std::fs::remove_file(path);
 }
 
@@ -46,6 +50,7 @@ pub fn write_whole(
     write: impl FnOnce(&Path) -> Result<(), OutputError>,
 ) -> Result<(), OutputError> {
     let partial = partial(path);
+    check_irregular(partial.clone())?;
     let written = write(&partial).and_then(|()| finish(path));
     if written.is_err() {
         discard(&partial);

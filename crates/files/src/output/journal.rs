@@ -26,6 +26,7 @@ use spikegrid_core::spikes::row_bytes;
 use spikegrid_core::unit::{UnitSummary, Units};
 
 use super::provenance::{Provenance, describe, differences};
+use crate::regular;
 
 const FORMAT: u32 = 3;
 const PREFIX: &str = ".journal-";
@@ -135,7 +136,7 @@ impl Journal {
 
     /// Notes where the whole records of a file are, or returns the key for which it cannot be used.
     fn scan(&mut self, path: &Path, units: usize) -> Option<String> {
-        let Ok(file) = File::open(path) else {
+        let Ok(file) = regular::open(path) else {
             return Some(String::new());
         };
         let size = file.metadata().map_or(0, |metadata| metadata.len());
@@ -179,7 +180,7 @@ impl Journal {
     /// A unit that an earlier run finished, if its record is whole; `traces` says whether traces are written.
     pub fn load(&self, units: Units, unit: usize, traces: bool) -> Option<JournalledUnit> {
         let place = self.places.get(&unit)?;
-        let file = File::open(self.folder.join(self.files.get(place.file)?)).ok()?;
+        let file = regular::open(&self.folder.join(self.files.get(place.file)?)).ok()?;
         let payload = read_payload(&file, unit as u64, place.offset, place.length)?;
         let found: JournalledUnit = postcard::from_bytes(&payload).ok()?;
         let (neurons, bytes) = (units.neurons_of(unit), row_bytes(units.frames));

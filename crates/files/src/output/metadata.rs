@@ -7,6 +7,7 @@ use hdf5::{File, Group, H5Type};
 use super::error::OutputError;
 use crate::hdf5_access::elements;
 use crate::names::partial;
+use crate::regular;
 
 /// The datasets of rule 8.2.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +76,7 @@ impl Metadata {
     /// HDF5's reason, such as a dataset that is missing.
     pub fn read(path: &Path) -> Result<Self, OutputError> {
         let read = || {
-            let file = File::open(path)?;
+            let file = regular::open_hdf5(path)?;
             Ok(Self {
                 z_values: read_some(&file, "z_values", 1 << 24)?,
                 is_train: read_some(&file, "is_train", i32::MAX as usize)?,
@@ -87,7 +88,7 @@ impl Metadata {
     /// Whether a file holds just this.
     pub fn is_in(&self, path: &Path) -> bool {
         let compare = || -> hdf5::Result<bool> {
-            let file = File::open(path)?;
+            let file = regular::open_hdf5(path)?;
             let (frames, planes) = (self.is_train.len(), self.z_values.len());
             let scalar = |name| file.dataset(name)?.read_scalar::<i64>();
             let timepoints = |name| read_some::<i64>(&file, name, frames);

@@ -12,6 +12,7 @@
 
 mod chunk;
 pub mod combined;
+mod date;
 mod error;
 mod files;
 pub mod grids;

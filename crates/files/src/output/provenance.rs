@@ -10,9 +10,11 @@ use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
 use spikegrid_core::findings::Finding;
 
+use super::date::date;
 use super::error::OutputError;
 use super::grids::GRIDS;
 use crate::input::Identity;
+use crate::regular;
 
 const CONFIG: &str = "config";
 const BASELINE: &str = "baseline";
@@ -163,7 +165,7 @@ fn configuration(provenance: &Provenance, config: &impl Serialize) -> String {
 /// A file that cannot be read, or that is not ours.
 pub fn read(path: &Path) -> Result<(serde_json::Value, Vec<usize>), OutputError> {
     let unreadable = "is there but cannot be read; write it again with --overwrite";
-    let file = File::open(path).map_err(OutputError::hdf5(path, unreadable))?;
+    let file = regular::open_hdf5(path).map_err(OutputError::hdf5(path, unreadable))?;
     let foreign = || OutputError::Foreign {
         path: path.to_path_buf(),
         missing: CONFIG,
@@ -211,12 +213,34 @@ pub(crate) fn differences(
     differences
 }
 
-/// Differences in words: `seed 42 (now 7), percentile 8.0 (now 10.5)`.
+/// Differences in words: `seed 42 (now 7), percentile 8.0 (now 10.5)`. Times are told as dates.
 pub(crate) fn describe(differences: &[(String, String, String)]) -> String {
-    let each = differences
-        .iter()
-        .map(|(name, there, here)| format!("{name} {there} (now {here})"));
+    let each = differences.iter().map(|(name, there, here)| {
+        let (name, there, here) = match name.strip_suffix("modified_ns") {
+            Some(stem) => {
+                let [there, here] = dates(there, here);
+                (format!("{stem}modified"), there, here)
+            }
+            None => (name.clone(), there.clone(), here.clone()),
+        };
+        format!("{name} {there} (now {here})")
+    });
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// Two times in nanoseconds as dates, with fractions of a second where they differ in nothing else.
+fn dates(there: &str, here: &str) -> [String; 2] {
+    let as_dates = |exact| {
+        [there, here].map(|time| match time.parse() {
+            Ok(nanoseconds) => date(nanoseconds, exact),
+            Err(_) => time.to_owned(),
+        })
+    };
+    let [there, here] = as_dates(false);
+    match there == here {
+        true => as_dates(true),
+        false => [there, here],
+    }
 }
 
 fn compare(
@@ -262,4 +286,31 @@ fn close(now: Option<f64>, earlier: Option<f64>) -> bool {
         return false;
     };
     (now - earlier).abs() <= 4.0 * f64::EPSILON * now.abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_8_7_times_are_told_as_dates() {
+        let difference = |there: &str, here: &str| {
+            let name = "input.time_series.modified_ns".to_owned();
+            describe(&[(name, there.to_owned(), here.to_owned())])
+        };
+        assert_eq!(
+            difference("1795851612000000000", "1795851613000000001"),
+            "input.time_series.modified 2026-11-28 07:40:12 UTC (now 2026-11-28 07:40:13 UTC)"
+        );
+        assert_eq!(
+            difference("1795851612000000000", "1795851612000000001"),
+            "input.time_series.modified 2026-11-28 07:40:12.000000000 UTC (now 2026-11-28 07:40:12.000000001 UTC)"
+        );
+        assert_eq!(
+            difference("null", "1795851612000000000"),
+            "input.time_series.modified null (now 2026-11-28 07:40:12 UTC)"
+        );
+        let seed = ("seed".to_owned(), "42".to_owned(), "7".to_owned());
+        assert_eq!(describe(&[seed]), "seed 42 (now 7)");
+    }
 }

@@ -10,6 +10,7 @@ use super::metadata::Metadata;
 use super::provenance::{self, Provenance};
 use super::traces::TracesFile;
 use crate::names::partial;
+use crate::regular::irregular;
 
 /// A file of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,16 +207,13 @@ impl SubjectFiles {
     }
 
     /// # Errors
-    /// A folder has the name of one of the files.
+    /// Something that is no file has the name of one of the files.
     fn check_names(&self) -> Result<(), OutputError> {
         let paths = OutputFile::ALL.map(|file| self.path(file));
-        let mut names = paths
+        let names = paths
             .into_iter()
             .flat_map(|path| [path.clone(), partial(&path)]);
-        match names.find(|path| path.is_dir()) {
-            Some(path) => Err(OutputError::Folder { path }),
-            None => Ok(()),
-        }
+        names.into_iter().try_for_each(check_irregular)
     }
 
     /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left, except what the
@@ -246,6 +244,15 @@ impl SubjectFiles {
         for file in OutputFile::ALL.into_iter().filter(|file| kinds(*file)) {
             discard(&partial(&self.path(file)));
         }
+    }
+}
+
+/// # Errors
+/// Something is at a path that is no file.
+pub(super) fn check_irregular(path: PathBuf) -> Result<(), OutputError> {
+    match irregular(&path) {
+        Some(found) => Err(OutputError::Irregular { path, found }),
+        None => Ok(()),
     }
 }
 

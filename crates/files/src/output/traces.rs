@@ -17,6 +17,7 @@ use spikegrid_core::unit::UnitOutput;
 
 use super::error::OutputError;
 use crate::names::partial;
+use crate::regular;
 
 /// A laid-out `traces.h5` under its temporary name, with the place of each dataset in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,7 +92,7 @@ impl TracesFile {
 
     /// The file that an earlier run laid out for `N` neurons of `T` frames, if it is as it should be.
     pub fn open(path: &Path, frames: usize, neurons: usize) -> Option<Self> {
-        let file = File::open(path).ok()?;
+        let file = regular::open_hdf5(path).ok()?;
         let offset = |name: &str, shape: &[usize]| {
             let dataset = file.dataset(name).ok()?;
             (dataset.shape() == shape).then(|| dataset.offset())?
@@ -110,7 +111,7 @@ impl TracesFile {
 
     /// Reads what [`open`](Self::open) reads, for a crash trial: errors do not matter.
     pub(crate) fn read_for_trial(path: &Path) {
-        if let Ok(file) = File::open(path) {
+        if let Ok(file) = regular::open_hdf5(path) {
             for name in file.member_names().unwrap_or_default() {
                 let _ = file.dataset(&name).map(|dataset| dataset.offset());
             }
@@ -163,7 +164,7 @@ impl TracesFile {
 
     /// Whether the neurons' bytes are those that [`fill`](Self::fill) wrote.
     pub fn holds(&self, frames: usize, neurons: &Range<usize>, checksum: u32) -> bool {
-        let Ok(file) = std::fs::File::open(&self.path) else {
+        let Ok(file) = regular::open(&self.path) else {
             return false;
         };
         let mut crc = Crc::new();

@@ -6,7 +6,9 @@
 
 use hdf5::{Dataset, Datatype};
 use hdf5_sys::h5::hsize_t;
-use hdf5_sys::h5z::{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE};
+use hdf5_sys::h5z::{
+    H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_SZIP, H5Z_filter_t, H5Zfilter_avail,
+};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::input::samples::Number;
@@ -62,6 +64,33 @@ impl Coding {
 pub(super) fn plain(dataset: &Dataset) -> bool {
     dataset.is_chunked() && filters(dataset).is_some_and(|filters| filters.is_empty())
 }
+
+/// The first filter of a dataset's chunks that the HDF5 library has neither itself nor as a plugin.
+pub(super) fn missing_filter(dataset: &Dataset) -> Option<String> {
+    let filters = filters(dataset)?;
+    // SAFETY: the function takes any number.
+    let available = |filter| hdf5::sync::sync(|| unsafe { H5Zfilter_avail(filter) }) > 0;
+    let missing = filters.into_iter().find(|filter| !available(*filter))?;
+    let name = KNOWN.iter().find(|(known, _)| *known == missing);
+    Some(match name {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("filter {missing}"),
+    })
+}
+
+/// Filters that files for Python and MATLAB have, by their registered numbers.
+const KNOWN: [(H5Z_filter_t, &str); 10] = [
+    (H5Z_FILTER_SZIP, "szip"),
+    (307, "bzip2"),
+    (32001, "Blosc"),
+    (32004, "LZ4"),
+    (32008, "bitshuffle"),
+    (32013, "ZFP"),
+    (32015, "Zstandard"),
+    (32017, "SZ"),
+    (32024, "SZ3"),
+    (32026, "Blosc2"),
+];
 
 /// Decompresses one chunk of a dataset after the other.
 pub(super) struct Chunks<'a, N> {

@@ -12,6 +12,7 @@ use crate::hdf5_access::{self, NumberKind, reason, shape_text};
 use crate::input::error::InputError;
 use crate::input::identity::require_file;
 use crate::input::storage::{Missing, Orientation, Storage};
+use crate::signature::{instead_at, is_hdf5};
 
 /// Shape, type and layout of a dataset.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,15 @@ impl Header {
     /// # Errors
     /// If the file or dataset is missing or damaged, or is not a non-empty dataset of numbers with two axes.
     pub(in crate::input) fn read(path: &Path, dataset: &str) -> Result<(Header, File), InputError> {
-        require_file(path, "the HDF5 file with the traces")?;
+        let what = "the HDF5 file with the traces";
+        require_file(path, what)?;
+        if !is_hdf5(path) {
+            return Err(InputError::File {
+                path: path.to_owned(),
+                what,
+                found: instead_at(path).unwrap_or_else(|| "one that cannot be read".to_owned()),
+            });
+        }
         let file = hdf5_access::open(path).map_err(|error| hdf5_error(path, dataset, &error))?;
         let header = Self::of(&file, path, dataset)?;
         Ok((header, file))
@@ -115,6 +124,11 @@ impl Header {
             Some(&[rows, columns]) => Some([rows, columns]),
             _ => None,
         };
+        if let Some(filter) = chunks::missing_filter(&open) {
+            let reason =
+                format!("its chunks are compressed by {filter}, which this program's HDF5 lacks");
+            return Err(hdf5_failure(path, dataset, reason));
+        }
         let value_bytes = open.dtype().map_err(failed)?.size();
         Ok(Header {
             shape,
@@ -164,12 +178,14 @@ pub(in crate::input) fn existing_dataset(
 
 /// A library error about a dataset, in a few words.
 pub(in crate::input) fn hdf5_error(path: &Path, dataset: &str, error: &hdf5::Error) -> InputError {
-    let reason = reason(error);
-    let advice = hdf5_access::advice(&reason);
+    hdf5_failure(path, dataset, reason(error))
+}
+
+fn hdf5_failure(path: &Path, dataset: &str, reason: String) -> InputError {
     InputError::Hdf5 {
         path: path.to_owned(),
         what: format!("the dataset {dataset}"),
+        advice: hdf5_access::advice(&reason),
         reason,
-        advice,
     }
 }

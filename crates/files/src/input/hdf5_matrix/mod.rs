@@ -24,6 +24,7 @@ use super::error::InputError;
 use super::samples::{Block, Number, Samples};
 use super::storage::{BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
 use crate::hdf5_access::{self, NumberKind};
+use crate::regular;
 use chunks::{Chunks, Coding};
 pub(super) use header::{Header, existing_dataset, hdf5_error};
 use hyperslab::HyperslabReader;
@@ -97,7 +98,7 @@ impl Matrix {
             coding: with_type!(header.kind, N => Coding::of::<N>(&open)),
             stored: open
                 .offset()
-                .and_then(|start| Some((fs::File::open(path).ok()?, start))),
+                .and_then(|start| Some((regular::open(path).ok()?, start))),
             dataset: open,
             _file: file,
             kind: header.kind,

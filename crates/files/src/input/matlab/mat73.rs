@@ -10,7 +10,7 @@ use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenU
 use hdf5::{Dataset, Group, LocationType, ObjectReference1, ReferencedObject};
 
 use super::{Array, MatError, Numeric};
-use crate::hdf5_access::{elements, member_list, number_kind, open, read_f64, reason};
+use crate::hdf5_access::{advice, elements, member_list, number_kind, open, read_f64, reason};
 
 /// Deepest nesting of cells that is followed.
 const MAX_DEPTH: usize = 8;
@@ -46,7 +46,9 @@ pub(super) fn read_struct(
         let value = match wanted.contains(&field.as_str()) {
             true => match read_field(&group, &field) {
                 // It is not known here whether the field is needed.
-                Err(MatError::Damaged(reason)) => Array::Unreadable { reason },
+                Err(MatError::Damaged(reason) | MatError::Unreadable(reason)) => {
+                    Array::Unreadable { reason }
+                }
                 read => read?,
             },
             false => not_read(),
@@ -214,8 +216,7 @@ fn kind_of(dataset: &Dataset, otherwise: &'static str) -> &'static str {
 }
 
 fn unreadable(error: hdf5::Error) -> MatError {
-    MatError::Damaged(format!(
-        "an HDF5 part (MAT-file 7.3) that cannot be read ({})",
-        reason(&error)
-    ))
+    let reason = reason(&error);
+    let advice = advice(&reason);
+    MatError::Unreadable(format!("{reason}{advice}"))
 }

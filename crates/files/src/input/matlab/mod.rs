@@ -6,11 +6,12 @@ mod element;
 pub mod mat5;
 mod mat73;
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::hdf5_access::{name_list, shape_text};
+use crate::regular;
+use crate::signature::{has_hdf5_signature, instead};
 
 /// A MATLAB array, in MATLAB's dimensions and column-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +65,7 @@ impl Array {
             Array::Struct { dims, .. } => format!("a {} struct array", shape_text(dims)),
             Array::Other { kind, dims } if dims.is_empty() => format!("a {kind}"),
             Array::Other { kind, dims } => format!("a {} {kind} array", shape_text(dims)),
-            Array::Unreadable { reason } => reason.clone(),
+            Array::Unreadable { reason } => format!("one that cannot be read ({reason})"),
         }
     }
 
@@ -120,6 +121,9 @@ pub enum MatError {
     /// The file's content contradicts the format.
     #[error("expected an intact MAT-file, found {0}; copy or save the file again")]
     Damaged(String),
+    /// The HDF5 library cannot read the file: its reason, and what may help.
+    #[error("expected an intact MAT-file 7.3, found one that cannot be read ({0})")]
+    Unreadable(String),
     /// The file has no variable of the name.
     #[error("expected a variable {name}, found {found}")]
     NoVariable {
@@ -200,10 +204,8 @@ const BUFFER: usize = 256 << 10;
 /// # Errors
 /// If the file cannot be read, is no MAT-file 5 or 7.3, or if the struct or its fields are not as rule 2.3 says.
 pub(crate) fn read_anatomy(path: &Path) -> Result<Anatomy, MatError> {
-    let mut file = BufReader::with_capacity(
-        BUFFER,
-        File::open(path).map_err(|e| MatError::Io(e.to_string()))?,
-    );
+    let file = regular::open(path).map_err(|e| MatError::Io(e.to_string()))?;
+    let mut file = BufReader::with_capacity(BUFFER, file);
     let data = match detect(&mut file)? {
         Format::Mat5 => mat5::read_variable(&mut file, "data", &|field| FIELDS.contains(&field))?,
         Format::Mat73 => mat73::read_struct(path, "data", &FIELDS)?,
@@ -216,8 +218,6 @@ enum Format {
     Mat73,
 }
 
-pub(crate) const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
-
 /// Which format the file's bytes have, whatever its name.
 fn detect<R: Read + Seek>(file: &mut R) -> Result<Format, MatError> {
     let io = |e: std::io::Error| MatError::Io(e.to_string());
@@ -227,26 +227,20 @@ fn detect<R: Read + Seek>(file: &mut R) -> Result<Format, MatError> {
         .read_to_end(&mut start)
         .map_err(io)?;
     file.seek(SeekFrom::Start(0)).map_err(io)?;
-    // A userblock moves the HDF5 signature to byte 512 (MATLAB's choice); h5py may leave it at 0.
-    if [0, 512]
-        .iter()
-        .any(|&at| start.get(at..at + 8) == Some(&HDF5_SIGNATURE))
-    {
+    // MATLAB puts a user block of 512 bytes before the HDF5 part; h5py leaves it out.
+    if has_hdf5_signature(file).map_err(io)? {
         return Ok(Format::Mat73);
     }
     let found = match (start.len(), start.get(124..128)) {
-        (0, _) => "an empty file",
+        (0, _) => instead(file).map_err(io)?,
         (_, Some([0, 1, b'I', b'M'] | [1, 0, b'M', b'I'])) => return Ok(Format::Mat5),
         (_, Some([0, 2, b'I', b'M'] | [2, 0, b'M', b'I'])) => {
-            "a MAT-file 7.3 that breaks off or is damaged"
+            "a MAT-file 7.3 that breaks off or is damaged".to_owned()
         }
-        (_, _) if is_mat4(&start) => "a MAT-file 4",
-        (..128, _) => "a file too short for it",
-        _ => "other bytes",
+        (_, _) if is_mat4(&start) => "a MAT-file 4".to_owned(),
+        _ => instead(file).map_err(io)?,
     };
-    Err(MatError::NotMat {
-        found: found.to_owned(),
-    })
+    Err(MatError::NotMat { found })
 }
 
 /// Whether the bytes begin with a plausible header of a MAT-file 4: type, rows, columns, complex flag, name length.
@@ -313,7 +307,7 @@ fn positions(array: Array) -> Result<Vec<[f64; 3]>, MatError> {
     };
     let numeric = match array {
         Array::Numeric(numeric) => numeric,
-        Array::Unreadable { reason } => return Err(MatError::Damaged(reason)),
+        Array::Unreadable { reason } => return Err(MatError::Unreadable(reason)),
         other => return wrong(other.describe()),
     };
     match numeric.dims[..] {

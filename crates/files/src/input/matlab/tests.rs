@@ -1,5 +1,6 @@
 //! Rule 2.3, on the files that `tests/fixtures/make_mat.py` writes and on damaged copies of them.
 
+use std::fs::File;
 use std::io::Cursor;
 use std::path::PathBuf;
 
@@ -207,7 +208,12 @@ fn rule_2_3_what_is_no_mat_file_says_how_to_save_one() {
     for (content, found) in [
         (&random[..], "other bytes"),
         (&[], "an empty file"),
-        (&random[..50], "too short"),
+        (&random[..50], "other bytes"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a Git LFS pointer",
+        ),
     ] {
         let path = dir.path().join("data_full.mat");
         std::fs::write(&path, content).expect("a file");

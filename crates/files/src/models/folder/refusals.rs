@@ -96,6 +96,49 @@ fn rule_4_1_an_unreadable_weight_file_is_named() {
 }
 
 #[test]
+fn what_is_there_instead_of_weights_is_said() {
+    for (format, file) in [
+        ("keras", "Model_NoiseLevel_2_Ensemble_0.h5"),
+        ("torch", "Model_NoiseLevel_2_Ensemble_0.pth"),
+        ("safetensors", "Model_NoiseLevel_2_Ensemble_0.safetensors"),
+    ] {
+        for (content, words) in [
+            (
+                &b"version https://git-lfs.github.com/spec/v1\n"[..],
+                "a Git LFS pointer",
+            ),
+            (b"<!DOCTYPE html>", "an HTML page"),
+            (b"", "an empty file"),
+        ] {
+            let dir = copy(format);
+            fs::write(dir.path().join(file), content).unwrap();
+            assert!(message(&dir).contains(words));
+        }
+        let dir = copy(format);
+        let path = dir.path().join(file);
+        fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        let message = message(&dir);
+        assert!(message.contains("found a named pipe (FIFO)"), "{message}");
+    }
+}
+
+#[test]
+fn messages_about_a_configuration_hold_no_names_of_the_parser() {
+    let dir = copy("keras");
+    let path = dir.path().join("config.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text + "\nwindowsize: 64\n").unwrap();
+    let message = message(&dir);
+    assert!(message.contains("duplicate mapping key"), "{message}");
+    assert!(
+        message.contains("windowsize") && !message.contains("Policy"),
+        "{message}"
+    );
+}
+
+#[test]
 fn rule_4_1_a_truncated_weight_file_never_loads() {
     for format in ["keras", "torch", "safetensors"] {
         let dir = copy(format);
