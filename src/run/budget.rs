@@ -20,8 +20,8 @@ const RASTER_SCRATCH: u64 = 1 << 20;
 /// Samples that a rank holds of a stretch, unless one unit has more or chunks would lie in several stretches: 256 MiB as f32. A rank that
 /// is alone then reads a whole brain in some ten stretches, each a tenth of every row; many ranks read it in one.
 const SHARE_SAMPLES: u64 = 64 << 20;
-/// Pieces that a rank holds of those that it reads: one as it is read and sent, and what is still on its way.
-const PIECES_HELD: u64 = 4;
+/// Parts of pieces that a rank holds of those that it reads: one as it is read and sent, and what is still on its way.
+const PARTS_HELD: u64 = 4;
 /// Chunks of the file that inflating one takes, by HDF5 the one before, the compressed bytes, and the growing result.
 const CHUNKS_HELD: usize = 3;
 /// One sample of a unit on its way into `traces.h5`.
@@ -133,7 +133,7 @@ impl Budget {
         let held = unit.saturating_mul((4 * STRETCHES * share) as u64);
         // Samples from another rank and the traces made of them, or ΔF/F and rates.
         let units = unit.saturating_mul(8 * units_in_flight as u64);
-        let piece = 4 * plan.storage.largest_piece() as u64;
+        let part = 4 * plan.storage.largest_part() as u64;
         let gpu_rows = match self.gpu {
             true => GPU_UNITS as u64 * gpu_rows(plan.frames, plan.unit_neurons),
             false => 0,
@@ -143,7 +143,7 @@ impl Budget {
             plan.storage.block_bytes() as u64,
             2 * ARRIVING as u64,
             plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
-            piece.saturating_mul(PIECES_HELD),
+            part.saturating_mul(PARTS_HELD),
             unit.saturating_mul(FILLING * u64::from(traces)),
             neurons * BYTES_PER_NEURON,
             spikes,
@@ -283,11 +283,22 @@ mod tests {
 
     #[test]
     fn a_subject_beyond_the_limit_is_refused_with_what_would_do() -> Result<(), u64> {
-        let plan = plan(100_000, 8_000, Some([100, 100_000]));
+        let plan = plan(100_000, 8_000, Some([200, 100_000]));
         let share = |limit| budget(limit, 1).longest_share(&plan, 29, true);
-        let needed = share(256 << 20).expect_err("chunks of 40 MB");
+        let needed = share(256 << 20).expect_err("chunks of 80 MB");
         assert!(share(needed - 1).is_err());
         assert_eq!(share(needed)?, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn chunks_of_160_mb_fit_the_default_limit() -> Result<(), u64> {
+        for chunk in [[2_000, 20_000], [5_000, 8_000]] {
+            let plan = plan(20_000, chunk[0], Some(chunk));
+            for ranks in [1, 2, 64] {
+                assert!(budget(GIB, ranks).longest_share(&plan, 29, true)? >= 1);
+            }
+        }
         Ok(())
     }
 

@@ -356,14 +356,27 @@ impl Opener {
     }
 
     fn beyond_memory(&self, plan: &SubjectPlan, needed: u64) -> String {
-        format!(
-            "{}: {} neurons of {} frames take about {} on each rank, --memory_limit is {}: raise it",
+        let chunk = plan.storage.chunk_bytes() as u64;
+        // What is in use before the first subject differs by a few MiB from run to run.
+        const STEP: u64 = 64 << 20;
+        let enough = (needed + needed / 32).div_ceil(STEP) * (STEP >> 20);
+        let whole = format!(
+            "{}: {} neurons of {} frames take about {} on each rank, --memory_limit is {}",
             plan.location,
             plan.neurons,
             plan.frames,
             MemorySize(needed),
             self.config.memory_limit
-        )
+        );
+        match plan.storage.chunk {
+            Some([rows, columns]) if chunk > self.config.memory_limit.0 / 8 => format!(
+                "{whole}: the file has chunks of {rows} × {columns} numbers, {} each, of which some are held at a time; give \
+                 --memory_limit {enough}MiB, or store the file again in smaller chunks (h5repack -l {}:CHUNK=100x100)",
+                MemorySize(chunk),
+                self.config.calcium_dataset
+            ),
+            _ => format!("{whole}; give --memory_limit {enough}MiB"),
+        }
     }
 }
 

@@ -44,6 +44,10 @@ struct PieceToRead {
     subject: usize,
     stretch: usize,
     piece: Piece,
+    /// The parts of it that are still to be read; none before the first.
+    parts: Option<VecDeque<Piece>>,
+    /// Seconds that reading has taken so far.
+    seconds: f64,
 }
 
 /// The worker of this rank.
@@ -132,6 +136,8 @@ impl Worker {
                 subject,
                 stretch,
                 piece,
+                parts: None,
+                seconds: 0.0,
             }),
             Order::Load { subject, unit } => self.load_unit(outbox, subject, unit),
             Order::Compute {
@@ -191,28 +197,43 @@ impl Worker {
             outbox.send(to_send.rank, unit);
             return true;
         }
-        let Some(to_read) = self.pieces_to_read.pop_front() else {
+        let Some(mut to_read) = self.pieces_to_read.pop_front() else {
             return false;
         };
-        let (subject, stretch) = (to_read.subject, to_read.stretch);
         let start = Instant::now();
-        let failure = self.read(outbox, &to_read).err();
+        let read = self.read_part(outbox, &mut to_read);
+        to_read.seconds += start.elapsed().as_secs_f64();
+        if read == Ok(true) {
+            self.pieces_to_read.push_front(to_read);
+            return true;
+        }
         let read = Reply::Read {
-            subject,
-            stretch,
-            seconds: start.elapsed().as_secs_f64(),
-            failure,
+            subject: to_read.subject,
+            stretch: to_read.stretch,
+            seconds: to_read.seconds,
+            failure: read.err(),
         };
         outbox.send(0, Message::Reply(read));
         true
     }
 
-    /// Reads a piece and sends each rank the samples of its share.
-    fn read(&mut self, outbox: &mut impl Outbox, to_read: &PieceToRead) -> Result<(), String> {
+    /// Reads the next part of a piece and sends each rank the samples of its share. Returns whether there are more parts.
+    fn read_part(
+        &mut self,
+        outbox: &mut impl Outbox,
+        to_read: &mut PieceToRead,
+    ) -> Result<bool, String> {
         let (subject, stretch) = (to_read.subject, to_read.stretch);
         let held = self.subjects.get_mut(&subject).ok_or(UNKNOWN)?;
+        let piece = &to_read.piece;
+        let parts = to_read
+            .parts
+            .get_or_insert_with(|| held.plan.storage.parts(piece).into());
+        let Some(part) = parts.pop_front() else {
+            return Ok(false);
+        };
         let traces = self.recording.reader(&held.plan)?;
-        for (rank, samples) in held.read(traces, stretch, &to_read.piece)? {
+        for (rank, samples) in held.read(traces, stretch, &part)? {
             let samples = Message::Samples {
                 subject,
                 stretch,
@@ -221,7 +242,7 @@ impl Worker {
             outbox.send(rank, samples);
         }
         self.start_ready_units(outbox, subject, stretch);
-        Ok(())
+        Ok(!parts.is_empty())
     }
 
     /// Handles samples from another rank: those of a share, or of a unit to compute.

@@ -180,10 +180,26 @@ impl Storage {
         Piece { neurons, frames }
     }
 
-    /// Samples in a piece, at most.
+    /// Cuts a piece into parts of at most [`largest_part`](Self::largest_part) samples, which are read one after the other: a chunk may be
+    /// much larger than what is to be on its way at a time. HDF5 keeps the chunk meanwhile.
     #[must_use]
-    pub fn largest_piece(&self) -> usize {
-        PIECE.max(self.indivisible())
+    pub fn parts(&self, piece: &Piece) -> Vec<Piece> {
+        let [rows, columns] = self.orientation.axes(piece);
+        if piece.samples() <= PIECE {
+            return vec![piece.clone()];
+        }
+        let high = (PIECE / columns.len()).max(1);
+        let start = rows.start;
+        cuts(rows, high, start)
+            .map(|rows| self.orientation.piece([rows, columns.clone()]))
+            .collect()
+    }
+
+    /// Samples in a part of a piece, at most.
+    #[must_use]
+    pub fn largest_part(&self) -> usize {
+        let wide = self.chunk.map_or(usize::MAX, |[_, wide]| wide);
+        PIECE.max(wide.min(self.shape[1]))
     }
 
     /// Bytes of the file's numbers that are held as they are read, at most, in the widest type.
@@ -223,13 +239,6 @@ impl Storage {
             }
             _ => [usize::MAX, self.shape[1].max(1)],
         }
-    }
-
-    /// Samples that are always read together: those of a chunk, or of a row where there are no chunks.
-    fn indivisible(&self) -> usize {
-        let [rows, columns] = self.shape;
-        let [high, wide] = self.chunk.unwrap_or([1, columns]);
-        high.min(rows) * wide.min(columns)
     }
 
     fn frame_axis(&self) -> usize {
@@ -430,7 +439,8 @@ mod tests {
                     assert!(
                         pieces
                             .iter()
-                            .all(|piece| piece.samples() <= storage.largest_piece())
+                            .flat_map(|piece| storage.parts(piece))
+                            .all(|part| part.samples() <= storage.largest_part())
                     );
                 }
             }
