@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
-
 /// A range with the places of its ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
@@ -59,6 +57,11 @@ impl Axis {
         }
     }
 
+    /// Where `value` is between the edges, 0 to 1; a value far beyond an edge is near it.
+    pub(super) fn place(&self, value: f64) -> f64 {
+        ((value - self.range.start) / (self.range.end - self.range.start)).clamp(-1.0, 2.0)
+    }
+
     /// The label of the tick at `value`.
     pub(super) fn label(&self, value: f64) -> String {
         let largest = self.range.start.abs().max(self.range.end.abs());
@@ -83,34 +86,6 @@ impl Axis {
             range,
             step,
         }
-    }
-}
-
-impl Ranged for Axis {
-    type FormatOption = NoDefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
-        let part = (value - self.range.start) / (self.range.end - self.range.start);
-        start + (part.clamp(-1.0, 2.0) * f64::from(end - start)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        if hint.weight().allow_light_points() {
-            Vec::new()
-        } else {
-            self.ticks.clone()
-        }
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.range.clone()
-    }
-}
-
-impl ValueFormatter<f64> for Axis {
-    fn format_ext(&self, value: &f64) -> String {
-        self.label(*value)
     }
 }
 

@@ -8,7 +8,7 @@ use pdf_writer::types::{SystemInfo, UnicodeCmap};
 use pdf_writer::{Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use super::metrics::{Face, SYMBOLS};
-use super::pdf::{font_name, page_size_points};
+use super::pdf::{A4, font_name};
 
 const CATALOG: Ref = Ref::new(1);
 const PAGE_TREE: Ref = Ref::new(2);
@@ -59,7 +59,7 @@ impl Document {
             .stream(content_id, &compressed)
             .filter(Filter::FlateDecode);
         let mut page = self.pdf.page(page_id);
-        let (width, height) = page_size_points();
+        let (width, height) = (A4.0 as f32, A4.1 as f32);
         page.parent(PAGE_TREE)
             .media_box(Rect::new(0.0, 0.0, width, height))
             .contents(content_id);

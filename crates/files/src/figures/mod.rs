@@ -1,15 +1,15 @@
 //! The figures of a subject as a PDF (rule 8.3).
 //!
-//! `summary`, `cells` and `neuron` say what is on a page, `panel` and `axis` how a chart looks, `trace` thins a recording to what
-//! paper can show. plotters turns that into shapes, `pdf` writes the shapes as a page, `metrics` knows the fonts that
-//! every PDF reader brings along, and `document` binds the pages.
+//! `summary`, `histogram`, `population`, `pixels` and `neuron` say what a figure shows, `panel` and `axis` how a chart looks, `trace`
+//! thins a recording to what paper can show. They draw on a `canvas`, which `pdf` and `svg` write: `document` binds pages to a PDF,
+//! and the report has the SVG. `metrics` knows the fonts that every PDF reader brings along.
 
 mod axis;
-mod cells;
+mod canvas;
 mod document;
+mod histogram;
 mod metrics;
 mod neuron;
-mod page;
 mod panel;
 mod pdf;
 mod pixels;
@@ -18,42 +18,27 @@ mod summary;
 mod svg;
 mod trace;
 
-#[cfg(test)]
-mod tests;
-
-use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+
+use spikegrid_core::findings::Finding;
+use spikegrid_core::grid::Place;
+use spikegrid_core::unit::NeuronFacts;
 
 pub(crate) use axis::{count, counted, significant};
-pub(crate) use cells::{plot_noise, plot_rates};
+pub(crate) use canvas::Canvas;
 use document::Document;
+pub(crate) use histogram::{plot_noise, plot_rates};
 pub(crate) use neuron::{description, plot_panels};
-use page::{A4, Page, Pen};
-pub(crate) use panel::Canvas;
-use pdf::PdfPen;
-pub(crate) use pixels::{COLLISIONS, NEURONS, Pixel, legend, map_size, occupancy, plot_pixels};
-use plotters::drawing::DrawingAreaErrorKind;
+use pdf::{A4, PdfPen};
+pub(crate) use pixels::{
+    COLLISIONS, MAP_SIZE, MAPS, NEURONS, Pixel, by_plane, legend, occupancy, plot_pixels, thinned,
+};
 pub(crate) use population::{plot_population, plot_sparkline};
-use spikegrid_core::findings::Finding;
-use spikegrid_core::unit::NeuronFacts;
 pub(crate) use summary::{parameters, total_spikes};
 use svg::SvgPen;
-
-/// Spikes lost at a pixel because another neuron spikes there in the same frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Collision {
-    /// z-plane, from 0.
-    pub plane: usize,
-    /// Row in the plane's image, from 0.
-    pub row: usize,
-    /// Column in the plane's image, from 0.
-    pub column: usize,
-    /// Spikes lost in all frames.
-    pub lost: u64,
-}
 
 /// What the figures and the report tell about a subject.
 #[derive(Debug, Clone)]
@@ -82,12 +67,8 @@ pub struct Summary<'a> {
     pub is_train: &'a [u8],
     /// (Z,) z levels, ascending.
     pub z_values: &'a [f64],
-    /// (Z,) neurons of each z-plane.
-    pub neurons_per_plane: &'a [usize],
-    /// (N, 3) x, y, z of each neuron, NaN where missing.
-    pub positions: &'a [[f64; 3]],
-    /// (N,) z-plane, row and column of each neuron in the grids; none for a neuron without a position.
-    pub pixels: &'a [Option<(usize, usize, usize)>],
+    /// (N,) where each neuron lies in the grids; none for a neuron without a position.
+    pub places: &'a [Option<Place>],
     /// (N,) noise level in % / √Hz, NaN where there is none.
     pub noise_levels: &'a [f32],
     /// Least and greatest noise level for which the model has an ensemble.
@@ -100,8 +81,8 @@ pub struct Summary<'a> {
     pub spikes_per_frame: &'a [u32],
     /// Frames, ascending, in which all neurons of the recording are 0.
     pub blank_frames: &'a [u32],
-    /// Pixels at which spikes are lost because two neurons of a plane share them.
-    pub collisions: &'a [Collision],
+    /// Pixels, in their order, with the spikes lost because two neurons of the plane share them.
+    pub collisions: &'a [(Place, u64)],
     /// Spikes lost under the marker.
     pub marker_spikes: u64,
     /// The files that the subject was read from.
@@ -178,15 +159,13 @@ pub enum PlotError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The plotting library refused a figure.
-    #[error("cannot plot the figures: {0}")]
-    Plot(String),
 }
 
-impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotError {
-    fn from(error: DrawingAreaErrorKind<E>) -> Self {
-        Self::Plot(error.to_string())
-    }
+/// `findings` with the worst first, else in the order of their codes.
+pub(crate) fn by_severity(findings: &[Finding]) -> Vec<&Finding> {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| (Reverse(finding.severity), finding.code));
+    sorted
 }
 
 /// Writes a summary page and one page for each of `neurons` to `path`, replacing what is there.
@@ -194,16 +173,15 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for PlotE
 /// The same arguments give the same bytes.
 ///
 /// # Errors
-/// When the file cannot be written, or a figure cannot be plotted.
+/// When the file cannot be written.
 pub fn write_pdf(
     path: &Path,
     summary: &Summary,
     neurons: &[NeuronTraces],
 ) -> Result<(), PlotError> {
-    let bytes = document(summary, neurons)?;
     let write = || {
         let mut file = File::create(path)?;
-        file.write_all(&bytes)?;
+        file.write_all(&document(summary, neurons)?)?;
         file.sync_all()
     };
     write().map_err(|source| PlotError::Write {
@@ -213,12 +191,11 @@ pub fn write_pdf(
 }
 
 /// The bytes of the PDF.
-fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Vec<u8>, PlotError> {
+fn document(summary: &Summary, neurons: &[NeuronTraces]) -> std::io::Result<Vec<u8>> {
     let producer = format!("spikegrid-mpi {}", summary.software_version);
     let mut document = Document::new(&format!("{}: spike grids", summary.subject), &producer);
-    let mut add = |bookmark: String, plot: &dyn Fn(&Canvas) -> Result<(), PlotError>| {
-        let added = document.add_page(&drawn(A4, Box::new(PdfPen::new()), plot)?, bookmark);
-        added.map_err(|error| PlotError::Plot(error.to_string()))
+    let mut add = |bookmark: String, plot: &dyn Fn(Canvas)| {
+        document.add_page(&canvas::drawn(Box::new(PdfPen::new()), A4, plot), bookmark)
     };
     add("Summary".to_owned(), &|page| summary::plot(page, summary))?;
     for traces in neurons {
@@ -228,27 +205,8 @@ fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Result<Vec<u8>, Plot
     Ok(document.finish())
 }
 
-/// A figure of `width` x `height` points as an SVG element; `title` is read aloud in its place.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(crate) fn svg(
-    (width, height): (f64, f64),
-    title: &str,
-    plot: &dyn Fn(&Canvas) -> Result<(), PlotError>,
-) -> Result<String, PlotError> {
-    let size = (panel::width(width), panel::width(height));
-    let bytes = drawn(size, Box::new(SvgPen::new(size, title)), plot)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// What `pen` writes of a page of a size in device units.
-fn drawn(
-    size: (u32, u32),
-    pen: Box<dyn Pen>,
-    plot: &dyn Fn(&Canvas) -> Result<(), PlotError>,
-) -> Result<Vec<u8>, PlotError> {
-    let page = Rc::new(RefCell::new(Page::new(size, pen)));
-    plot(&Canvas::from(&page))?;
-    Ok(page.borrow_mut().take_content())
+/// A figure of a size in points as an SVG element; `title` is read aloud in its place.
+pub(crate) fn svg(size: (f64, f64), title: &str, plot: impl FnOnce(Canvas)) -> String {
+    let bytes = canvas::drawn(Box::new(SvgPen::new(size, title)), size, plot);
+    String::from_utf8_lossy(&bytes).into_owned()
 }

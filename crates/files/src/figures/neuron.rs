@@ -1,68 +1,35 @@
 //! The page of one neuron: ΔF/F, inferred spike rate and discrete spikes above one time axis.
 
-use plotters::prelude::*;
-
 use super::axis::{Axis, counted, significant};
+use super::canvas::{Canvas, Rgb, text};
 use super::metrics::fitted;
-use super::panel::{
-    BLUE, Canvas, Frame, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold, columns, part,
-    plot_trace, size_of, text, width, write, write_in_the_middle,
-};
+use super::panel::{BLUE, Chart, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold};
 use super::trace::{extent, gaps, spike_ticks};
-use super::{NeuronTraces, PlotError, Summary};
+use super::{NeuronTraces, Summary};
 
 const MARGIN: f64 = 36.0;
 /// Width of the panels, in points.
 const WIDTH: f64 = 770.0;
-const PANELS_TOP: f64 = 76.0;
-const PANELS_HEIGHT: f64 = 460.0;
 
 /// Plots the page of `traces`.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(super) fn plot(
-    page: &Canvas,
-    summary: &Summary,
-    traces: &NeuronTraces,
-) -> Result<(), PlotError> {
-    plot_heading(page, summary, traces)?;
-    let panels = part(page, (MARGIN, PANELS_TOP), (WIDTH, PANELS_HEIGHT));
-    plot_panels(&panels, summary, traces)?;
-    plot_legend(page, summary)
-}
-
-/// Plots the three panels of `traces` one below the other.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(crate) fn plot_panels(
-    canvas: &Canvas,
-    summary: &Summary,
-    traces: &NeuronTraces,
-) -> Result<(), PlotError> {
-    let time = TimeAxis::on(canvas, summary);
-    let (width, height) = size_of(canvas);
-    let (gap, spikes) = (0.03 * height, (0.15 * height).max(56.0));
-    let dff = (height - spikes - 2.0 * gap) * 0.57;
-    let rate = height - spikes - 2.0 * gap - dff;
-    let panel = |top: f64, height: f64| part(canvas, (0.0, top), (width, height));
-    plot_dff(&panel(0.0, dff), &time, summary, traces)?;
-    plot_rate(&panel(dff + gap, rate), &time, traces)?;
-    plot_spikes(&panel(height - spikes, spikes), &time, traces)
-}
-
-fn plot_heading(page: &Canvas, summary: &Summary, traces: &NeuronTraces) -> Result<(), PlotError> {
+pub(super) fn plot(page: Canvas, summary: &Summary, traces: &NeuronTraces) {
     let heading = format!("Neuron {} ({})", traces.neuron, summary.subject);
     let heading = fitted(&heading, true, 14.0, WIDTH);
-    write(page, &heading, &bold(14.0), (MARGIN, 30.0))?;
-
+    page.write(&heading, &bold(14.0), (MARGIN, 30.0));
     let words = format!(
         "column {} of CellResp (counted from 0)    •    {}",
         traces.neuron,
         description(summary, traces).join("    •    ")
     );
-    write(page, &words, &text(9.0, MUTED), (MARGIN, 51.0))
+    page.write(&words, &text(9.0, MUTED), (MARGIN, 51.0));
+    plot_panels(page.part((MARGIN, 76.0), (WIDTH, 460.0)), summary, traces);
+    let (left, top) = (MARGIN + 50.0, 551.0);
+    page.fill(NO_VALUE, (left, top), (left + 14.0, top + 8.0));
+    let words = format!(
+        "no value: nearer to an end than the network's window reaches, or a missing sample    •    model {}",
+        summary.cascade_model
+    );
+    page.write(&words, &text(8.0, MUTED), (left + 19.0, top));
 }
 
 /// Noise level and number of spikes in words.
@@ -88,52 +55,55 @@ pub(crate) fn description(summary: &Summary, traces: &NeuronTraces) -> [String; 
     [noise, format!("{spikes} in {frames}")]
 }
 
-fn plot_dff(
-    canvas: &Canvas,
-    time: &TimeAxis,
-    summary: &Summary,
-    traces: &NeuronTraces,
-) -> Result<(), PlotError> {
-    let extent = extent(traces.dff.iter().map(|&value| f64::from(value)));
-    let (least, greatest) = extent.unwrap_or((0.0, 1.0));
-    let mut chart = Frame {
-        x: &time.axis,
-        y: &Axis::around(least, greatest, 6),
-        x_label: None,
-        y_label: summary.trace_name(),
-        bands: time.bands(gaps(&traces.dff, columns(canvas)), NO_VALUE),
+/// Plots the three panels of `traces` one below the other.
+pub(crate) fn plot_panels(canvas: Canvas, summary: &Summary, traces: &NeuronTraces) {
+    let time = TimeAxis::on(canvas, summary);
+    let (width, height) = canvas.size;
+    let (gap, spikes) = (0.03 * height, (0.15 * height).max(56.0));
+    let dff = (height - spikes - 2.0 * gap) * 0.57;
+    let rate = height - spikes - 2.0 * gap - dff;
+    let panel = |top: f64, height: f64| canvas.part((0.0, top), (width, height));
+
+    let (least, most) = extent(&traces.dff).unwrap_or((0.0, 1.0));
+    let y = (&Axis::around(least, most, 6), summary.trace_name());
+    let chart = plot_values(panel(0.0, dff), &time, y, &traces.dff, BLUE);
+    if extent(&traces.dff).is_none() {
+        chart.say("no values in this trace");
     }
-    .plot(canvas)?;
-    plot_trace(&mut chart, columns(canvas), time, &traces.dff, BLUE)?;
-    match extent {
-        Some(_) => Ok(()),
-        None => write_in_the_middle(&chart, "no values in this trace"),
+    let y = match extent(&traces.rate) {
+        Some((least, most)) if least < 0.0 => Axis::around(least, most, 5),
+        range => Axis::from_zero(range.map_or(1.0, |(_, most)| most), 5),
+    };
+    let name = if rate < 110.0 {
+        "spikes / frame"
+    } else {
+        "spike rate (spikes / frame)"
+    };
+    let chart = plot_values(
+        panel(dff + gap, rate),
+        &time,
+        (&y, name),
+        &traces.rate,
+        VERMILION,
+    );
+    if extent(&traces.rate).is_none() {
+        chart.say(why_there_is_no_rate(&traces.dff));
     }
+    plot_spikes(panel(height - spikes, spikes), &time, &traces.spikes);
 }
 
-fn plot_rate(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
-    let extent = extent(traces.rate.iter().map(|&value| f64::from(value)));
-    let y = match extent {
-        Some((least, greatest)) if least < 0.0 => Axis::around(least, greatest, 5),
-        Some((_, greatest)) => Axis::from_zero(greatest, 5),
-        None => Axis::from_zero(1.0, 5),
-    };
-    let mut chart = Frame {
-        x: &time.axis,
-        y: &y,
-        x_label: None,
-        y_label: match size_of(canvas).1 {
-            ..110.0 => "spikes / frame",
-            _ => "spike rate (spikes / frame)",
-        },
-        bands: time.bands(gaps(&traces.rate, columns(canvas)), NO_VALUE),
-    }
-    .plot(canvas)?;
-    plot_trace(&mut chart, columns(canvas), time, &traces.rate, VERMILION)?;
-    match extent {
-        Some(_) => Ok(()),
-        None => write_in_the_middle(&chart, why_there_is_no_rate(&traces.dff)),
-    }
+/// Plots one value per frame, with frames without a value shaded.
+fn plot_values<'p>(
+    canvas: Canvas<'p>,
+    time: &TimeAxis,
+    y: (&Axis, &str),
+    values: &[f32],
+    color: Rgb,
+) -> Chart<'p> {
+    let gaps = time.bands(gaps(values, Chart::columns(canvas)), NO_VALUE);
+    let chart = Chart::new(canvas, (&time.axis, None), y, &gaps);
+    chart.trace(time, values, color);
+    chart
 }
 
 fn why_there_is_no_rate(dff: &[f32]) -> &'static str {
@@ -146,35 +116,16 @@ fn why_there_is_no_rate(dff: &[f32]) -> &'static str {
     }
 }
 
-fn plot_spikes(canvas: &Canvas, time: &TimeAxis, traces: &NeuronTraces) -> Result<(), PlotError> {
-    let mut chart = Frame {
-        x: &time.axis,
-        y: &Axis::without_ticks(0.0..1.0),
-        x_label: Some(time.label),
-        y_label: "spikes",
-        bands: Vec::new(),
+fn plot_spikes(canvas: Canvas, time: &TimeAxis, spikes: &[u8]) {
+    let y = Axis::without_ticks(0.0..1.0);
+    let x = (&time.axis, Some(time.label));
+    let chart = Chart::new(canvas, x, (&y, "spikes"), &[]);
+    let ticks = spike_ticks(spikes, Chart::columns(canvas));
+    for frame in &ticks {
+        let x = time.at(*frame);
+        chart.line(INK, 0.6, [(x, 0.15), (x, 0.85)]);
     }
-    .plot(canvas)?;
-    let ticks = spike_ticks(&traces.spikes, columns(canvas));
-    let style = INK.stroke_width(width(0.6));
-    chart.draw_series(ticks.iter().map(|&frame| {
-        let x = time.at(frame);
-        PathElement::new([(x, 0.15), (x, 0.85)], style)
-    }))?;
     if ticks.is_empty() {
-        write_in_the_middle(&chart, "no spikes")
-    } else {
-        Ok(())
+        chart.say("no spikes");
     }
-}
-
-fn plot_legend(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let top = 551.0;
-    let swatch = part(page, (MARGIN + 50.0, top), (14.0, 8.0));
-    swatch.fill(&NO_VALUE)?;
-    let words = format!(
-        "no value: nearer to an end than the network's window reaches, or a missing sample    •    model {}",
-        summary.cascade_model
-    );
-    write(page, &words, &text(8.0, MUTED), (MARGIN + 69.0, top))
 }

@@ -1,140 +1,79 @@
-//! What every figure here is made of: colours, text, and a plotting area with axes, grid and shaded bands.
+//! What every figure here is made of: colours, and a plotting area with axes, grid and shaded bands.
 
 use std::ops::Range;
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-
+use super::Summary;
 use super::axis::Axis;
+use super::canvas::{Anchor, Canvas, Points, Rgb, Text, text};
 use super::metrics::text_width;
-use super::page::{Page, UNITS_PER_POINT};
 use super::trace::line_segments;
-use super::{PlotError, Summary};
-
-/// A part of a page.
-pub(crate) type Canvas = DrawingArea<Page, Shift>;
-/// A plotting area in the units of its axes.
-pub(super) type Chart<'a> = ChartContext<'a, Page, Cartesian2d<Axis, Axis>>;
 
 /// Text and everything that has to stand out.
-pub(super) const INK: RGBColor = RGBColor(34, 34, 34);
+pub(super) const INK: Rgb = Rgb(34, 34, 34);
 /// Text that explains.
-pub(super) const MUTED: RGBColor = RGBColor(105, 105, 105);
+pub(super) const MUTED: Rgb = Rgb(105, 105, 105);
 /// Hairlines of tables and grids.
-pub(super) const HAIRLINE: RGBColor = RGBColor(226, 226, 226);
-const AXIS: RGBColor = RGBColor(80, 80, 80);
+pub(super) const HAIRLINE: Rgb = Rgb(226, 226, 226);
+const AXIS: Rgb = Rgb(80, 80, 80);
 /// Frames without a value.
-pub(super) const NO_VALUE: RGBColor = RGBColor(238, 238, 238);
+pub(super) const NO_VALUE: Rgb = Rgb(238, 238, 238);
 /// Frames of the test split.
-pub(super) const TEST: RGBColor = RGBColor(253, 235, 205);
+pub(super) const TEST: Rgb = Rgb(253, 235, 205);
 /// Frames in which all neurons are 0.
-pub(super) const BLANK: RGBColor = RGBColor(240, 150, 150);
+pub(super) const BLANK: Rgb = Rgb(240, 150, 150);
 /// Noise levels that the model knows.
-pub(super) const MODEL: RGBColor = RGBColor(220, 238, 224);
-/// Okabe and Ito's blue and vermilion, told apart by every kind of colour vision.
-pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub(super) const MODEL: Rgb = Rgb(220, 238, 224);
+/// Okabe and Ito's blue, orange and vermilion, told apart by every kind of colour vision.
+pub(super) const BLUE: Rgb = Rgb(0, 114, 178);
 /// See `BLUE`.
-pub(super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
+pub(super) const ORANGE: Rgb = Rgb(230, 159, 0);
+/// See `BLUE`.
+pub(super) const VERMILION: Rgb = Rgb(213, 94, 0);
 
-/// Width of the lines of a trace, in points.
+/// Width of the lines of a trace, in points. It is thinned to columns of this width.
 pub(super) const LINE_WIDTH: f64 = 0.5;
-/// Columns of a trace per point of paper: as wide as the line.
-const COLUMNS_PER_POINT: f64 = 1.0 / LINE_WIDTH;
-/// Room for tick labels and name of a vertical axis, in points.
+/// Room around a plotting area for tick labels and the names of the axes, in points.
 const Y_AXIS_ROOM: f64 = 50.0;
-const TICK_LENGTH: f64 = 2.5;
+const X_AXIS_ROOM: f64 = 28.0;
 /// Room for a line of small print or a heading above a figure, in points.
 const REMARK_HEIGHT: f64 = 16.0;
+const TICK_LENGTH: f64 = 2.5;
 /// So that a single frame of a long recording is seen, in points.
 const NARROWEST_BAND: f64 = 0.7;
 
-/// Points in device units.
-pub(super) fn units(points: f64) -> i32 {
-    (points * UNITS_PER_POINT).round() as i32
+/// Bold text: size in points.
+pub(super) fn bold(size: f64) -> Text {
+    let bold = true;
+    Text {
+        bold,
+        ..text(size, INK)
+    }
 }
 
-/// A width of lines, in points.
-pub(super) fn width(points: f64) -> u32 {
-    units(points).unsigned_abs()
-}
-
-/// A style of text: size in points, and colour.
-pub(super) fn text(size: f64, color: RGBColor) -> TextStyle<'static> {
-    let size = size * UNITS_PER_POINT;
-    FontDesc::new(FontFamily::SansSerif, size, FontStyle::Normal).color(&color)
-}
-
-/// A style of bold text: size in points.
-pub(super) fn bold(size: f64) -> TextStyle<'static> {
-    let size = size * UNITS_PER_POINT;
-    FontDesc::new(FontFamily::SansSerif, size, FontStyle::Bold).color(&INK)
-}
-
-/// The part of `canvas` at (`x`, `y`) of `width` × `height`, all in points.
-pub(crate) fn part(canvas: &Canvas, (x, y): (f64, f64), (width, height): (f64, f64)) -> Canvas {
-    let (x, y, width, height) = (units(x), units(y), units(width), units(height));
-    canvas.clone().shrink((x, y), (width, height))
-}
-
-/// Writes `words` with its upper left corner at (`x`, `y`) in points.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(super) fn write(
-    canvas: &Canvas,
-    words: &str,
-    style: &TextStyle,
-    (x, y): (f64, f64),
-) -> Result<(), PlotError> {
-    Ok(canvas.draw_text(words, style, (units(x), units(y)))?)
-}
-
-/// Width and height of `canvas` in points.
-pub(super) fn size_of(canvas: &Canvas) -> (f64, f64) {
-    let (width, height) = canvas.dim_in_pixel();
-    (
-        f64::from(width) / UNITS_PER_POINT,
-        f64::from(height) / UNITS_PER_POINT,
-    )
-}
-
-/// Writes small print on top of `canvas` at its right, each with a swatch of its colour if it explains one, and gives the
-/// part below, which is the same without small print.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(super) fn remark(
-    canvas: &Canvas,
-    remarks: &[(Option<RGBColor>, String)],
-) -> Result<Canvas, PlotError> {
+/// Writes small print on top of `canvas` at its right, each with a swatch of its colour if it explains one, and gives the part
+/// below, which is the same without small print.
+pub(super) fn remark<'p>(canvas: Canvas<'p>, remarks: &[(Option<Rgb>, String)]) -> Canvas<'p> {
     const SIZE: f64 = 8.0;
     const SWATCH: f64 = 1.8 * SIZE;
     /// Room for a heading at the left.
     const HEADING: f64 = 34.0;
-    let (width, height) = size_of(canvas);
-    let width_of = |(color, words): &(Option<RGBColor>, String)| {
+    let (width, height) = canvas.size;
+    let width_of = |(color, words): &(Option<Rgb>, String)| {
         SIZE * (1.2 + text_width(words, false)) + color.map_or(0.0, |_| SWATCH)
     };
     let total: f64 = remarks.iter().map(width_of).sum();
     let scale = ((width - HEADING) / total).min(1.0);
-    let mut left = width - scale * total;
+    let mut right = width - scale * total;
     for remark in remarks {
-        left += scale * width_of(remark);
-        let text_left = left - scale * SIZE * text_width(&remark.1, false);
-        write(
-            canvas,
-            &remark.1,
-            &text(scale * SIZE, MUTED),
-            (text_left, 2.0),
-        )?;
+        right += scale * width_of(remark);
+        let left = right - scale * SIZE * text_width(&remark.1, false);
+        canvas.write(&remark.1, &text(scale * SIZE, MUTED), (left, 2.0));
         if let Some(color) = remark.0 {
-            let swatch = (scale * (SWATCH - 3.0), 7.0);
-            part(canvas, (text_left - scale * SWATCH, 2.0), swatch).fill(&color)?;
+            let from = left - scale * SWATCH;
+            canvas.fill(color, (from, 2.0), (left - scale * 3.0, 9.0));
         }
     }
-    let below = (width, height - REMARK_HEIGHT);
-    Ok(part(canvas, (0.0, REMARK_HEIGHT), below))
+    canvas.part((0.0, REMARK_HEIGHT), (width, height - REMARK_HEIGHT))
 }
 
 /// The time axis of a recording.
@@ -149,8 +88,8 @@ pub(super) struct TimeAxis {
 
 impl TimeAxis {
     /// In seconds, or in frames should the sampling rate be no rate, with as many ticks as `canvas` has room for.
-    pub(super) fn on(canvas: &Canvas, summary: &Summary) -> Self {
-        let ticks = (size_of(canvas).0 / 70.0) as usize;
+    pub(super) fn on(canvas: Canvas, summary: &Summary) -> Self {
+        let ticks = (canvas.size.0 / 70.0) as usize;
         let rate = summary.sampling_rate_hz;
         let (label, frames_per_unit) = if rate.is_finite() && rate > 0.0 {
             ("time (s)", rate)
@@ -174,138 +113,143 @@ impl TimeAxis {
     pub(super) fn bands(
         &self,
         frames: impl IntoIterator<Item = Range<usize>>,
-        color: RGBColor,
+        color: Rgb,
     ) -> Vec<Band> {
         let edge = |frame: usize| (frame as f64 - 0.5) / self.frames_per_unit;
-        let band = |frames: Range<usize>| Band {
-            span: edge(frames.start)..edge(frames.end),
-            color,
-        };
+        let band = |frames: Range<usize>| (edge(frames.start)..edge(frames.end), color);
         frames.into_iter().map(band).collect()
     }
 }
 
 /// A shaded stretch of the horizontal axis.
-#[derive(Debug, Clone)]
-pub(super) struct Band {
-    pub span: Range<f64>,
-    pub color: RGBColor,
+pub(super) type Band = (Range<f64>, Rgb);
+
+/// A plotting area in the units of its axes.
+pub(super) struct Chart<'p> {
+    area: Canvas<'p>,
+    x: Axis,
+    y: Axis,
 }
 
-/// What is around the data of a chart.
-pub(super) struct Frame<'p> {
-    /// Horizontal axis.
-    pub x: &'p Axis,
-    /// Vertical axis.
-    pub y: &'p Axis,
-    /// Name and unit of the horizontal axis; `None` plots ticks without labels.
-    pub x_label: Option<&'p str>,
-    /// Name and unit of the vertical axis.
-    pub y_label: &'p str,
-    /// Bands behind grid and data.
-    pub bands: Vec<Band>,
-}
-
-impl Frame<'_> {
-    /// Room for a named horizontal axis, in points.
-    const X_AXIS_ROOM: f64 = 28.0;
-
+impl<'p> Chart<'p> {
     /// Size of the plotting area within `canvas` above a named horizontal axis, in points.
-    pub(super) fn plotting_size(canvas: &Canvas) -> (f64, f64) {
-        let (width, height) = size_of(canvas);
-        (width - Y_AXIS_ROOM, height - Self::X_AXIS_ROOM)
+    pub(super) fn size_on(canvas: Canvas) -> Points {
+        (canvas.size.0 - Y_AXIS_ROOM, canvas.size.1 - X_AXIS_ROOM)
     }
 
-    /// Plots bands, grid and axes on `canvas`.
-    ///
-    /// # Errors
-    /// When the plotting library refuses.
-    pub(super) fn plot<'c>(self, canvas: &Canvas) -> Result<Chart<'c>, PlotError> {
-        let named = self.x_label.is_some();
-        let x_room = if named {
-            Self::X_AXIS_ROOM
-        } else {
-            TICK_LENGTH
-        };
-        let mut chart = ChartBuilder::on(canvas)
-            .x_label_area_size(units(x_room))
-            .y_label_area_size(units(Y_AXIS_ROOM))
-            .build_cartesian_2d(self.x.clone(), self.y.clone())?;
-
-        let (x, y) = (&self.x.range, &self.y.range);
-        let thinnest = (x.end - x.start) * NARROWEST_BAND / Self::plotting_size(canvas).0;
-        let inside = |band: &&Band| band.span.start < x.end && band.span.end > x.start;
-        chart.draw_series(self.bands.iter().filter(inside).map(|band| {
-            let from = band.span.start.max(x.start);
-            let to = band.span.end.max(from + thinnest).min(x.end);
-            Rectangle::new([(from, y.end), (to, y.start)], band.color.filled())
-        }))?;
-        let label = text(8.0, INK);
-        chart
-            .configure_mesh()
-            .bold_line_style(HAIRLINE.stroke_width(width(0.4)))
-            .light_line_style(TRANSPARENT)
-            .axis_style(AXIS.stroke_width(width(0.6)))
-            .set_all_tick_mark_size(units(TICK_LENGTH))
-            .label_style(label)
-            .axis_desc_style(text(9.0, INK))
-            .x_label_formatter(&|value| {
-                if named {
-                    self.x.label(*value)
-                } else {
-                    String::new()
-                }
-            })
-            .x_desc(self.x_label.unwrap_or_default())
-            .y_desc(self.y_label)
-            .draw()?;
-        Ok(chart)
-    }
-}
-
-/// Columns into which a trace on `canvas` is thinned.
-pub(super) fn columns(canvas: &Canvas) -> usize {
-    (Frame::plotting_size(canvas).0 * COLUMNS_PER_POINT) as usize
-}
-
-/// Plots one value per frame as a line, broken where there is no value.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(super) fn plot_trace(
-    chart: &mut Chart,
-    columns: usize,
-    time: &TimeAxis,
-    values: &[f32],
-    color: RGBColor,
-) -> Result<(), PlotError> {
-    for segment in line_segments(values, columns) {
-        let points = segment
-            .into_iter()
-            .map(|(frame, value)| (time.at(frame), f64::from(value)));
-        let points: Vec<_> = points.collect();
-        match points[..] {
-            [lone] => {
-                let dot = Circle::new(lone, units(1.0), color.filled());
-                chart.draw_series([dot])?;
+    /// Draws bands, grid and axes. Axes have a name with its unit; a horizontal one without a name has no tick labels.
+    pub(super) fn new(
+        canvas: Canvas<'p>,
+        (x, x_name): (&Axis, Option<&str>),
+        (y, y_name): (&Axis, &str),
+        bands: &[Band],
+    ) -> Self {
+        let room = x_name.map_or(TICK_LENGTH, |_| X_AXIS_ROOM);
+        let (width, height) = (canvas.size.0 - Y_AXIS_ROOM, canvas.size.1 - room);
+        let area = canvas.part((Y_AXIS_ROOM, 0.0), (width, height));
+        let (x, y) = (x.clone(), y.clone());
+        let chart = Self { area, x, y };
+        for (span, color) in bands {
+            let [from, to] =
+                [span.start, span.end].map(|x| chart.x.place(x).clamp(0.0, 1.0) * width);
+            if from < width && to > 0.0 {
+                let to = to.max(from + NARROWEST_BAND).min(width);
+                area.fill(*color, (from, 0.0), (to, height));
             }
-            _ => {
-                let line = PathElement::new(points, color.stroke_width(width(LINE_WIDTH)));
-                chart.draw_series([line])?;
+        }
+        chart.draw_axes(x_name, y_name);
+        chart
+    }
+
+    fn draw_axes(&self, x_name: Option<&str>, y_name: &str) {
+        const SIZE: f64 = 8.0;
+        const NAME: f64 = 9.0;
+        let (area, (width, height)) = (self.area, self.area.size);
+        let (left, bottom) = (-TICK_LENGTH, height + TICK_LENGTH);
+        let label = |anchor| Text {
+            anchor,
+            ..text(SIZE, INK)
+        };
+        for &tick in &self.x.ticks {
+            let x = self.x.place(tick) * width;
+            area.line(HAIRLINE, 0.4, [(x, 0.0), (x, height)]);
+            area.line(AXIS, 0.6, [(x, height), (x, bottom)]);
+            if x_name.is_some() {
+                let words = self.x.label(tick);
+                area.write(&words, &label(Anchor::Middle), (x, bottom + 1.0));
+            }
+        }
+        for &tick in &self.y.ticks {
+            let y = (1.0 - self.y.place(tick)) * height;
+            area.line(HAIRLINE, 0.4, [(0.0, y), (width, y)]);
+            area.line(AXIS, 0.6, [(left, y), (0.0, y)]);
+            let words = self.y.label(tick);
+            area.write(&words, &label(Anchor::Right), (left - 2.0, y - 0.4 * SIZE));
+        }
+        area.line(AXIS, 0.6, [(0.0, 0.0), (0.0, height), (width, height)]);
+        let name = |upwards| Text {
+            upwards,
+            anchor: Anchor::Middle,
+            ..text(NAME, INK)
+        };
+        area.write(
+            x_name.unwrap_or(""),
+            &name(false),
+            (width / 2.0, height + X_AXIS_ROOM - 1.2 * NAME),
+        );
+        area.write(y_name, &name(true), (2.0 - Y_AXIS_ROOM, height / 2.0));
+    }
+
+    /// The place of a value on both axes.
+    fn at(&self, (x, y): Points) -> Points {
+        let (width, height) = self.area.size;
+        (self.x.place(x) * width, (1.0 - self.y.place(y)) * height)
+    }
+
+    /// Fills a rectangle between two corners.
+    pub(super) fn fill(&self, color: Rgb, from: Points, to: Points) {
+        self.area.fill(color, self.at(from), self.at(to));
+    }
+
+    /// Draws a line of a width in points.
+    pub(super) fn line(&self, color: Rgb, width: f64, points: impl IntoIterator<Item = Points>) {
+        let points = points.into_iter().map(|point| self.at(point));
+        self.area.line(color, width, points);
+    }
+
+    /// Draws a dot of a radius in points.
+    pub(super) fn dot(&self, color: Rgb, radius: f64, point: Points) {
+        self.area.dot(color, radius, self.at(point));
+    }
+
+    /// Columns into which a trace is thinned.
+    pub(super) fn columns(canvas: Canvas) -> usize {
+        (Self::size_on(canvas).0 / LINE_WIDTH) as usize
+    }
+
+    /// Plots one value per frame as a line, broken where there is no value.
+    pub(super) fn trace(&self, time: &TimeAxis, values: &[f32], color: Rgb) {
+        let columns = (self.area.size.0 / LINE_WIDTH) as usize;
+        for segment in line_segments(values, columns) {
+            let points = segment
+                .iter()
+                .map(|&(frame, value)| (time.at(frame), f64::from(value)));
+            match segment[..] {
+                [(frame, lone)] => self.dot(color, 1.0, (time.at(frame), f64::from(lone))),
+                _ => self.line(color, LINE_WIDTH, points),
             }
         }
     }
-    Ok(())
-}
 
-/// Writes `words` in the middle of `chart`.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(super) fn write_in_the_middle(chart: &Chart, words: &str) -> Result<(), PlotError> {
-    let area = chart.plotting_area().strip_coord_spec();
-    let (width, height) = area.dim_in_pixel();
-    let style = text(10.0, MUTED).pos(Pos::new(HPos::Center, VPos::Center));
-    let middle = (width as i32 / 2, height as i32 / 2);
-    Ok(area.draw_text(words, &style, middle)?)
+    /// Writes `words` in the middle.
+    pub(super) fn say(&self, words: &str) {
+        let (width, height) = self.area.size;
+        let anchor = Anchor::Middle;
+        let style = Text {
+            anchor,
+            ..text(10.0, MUTED)
+        };
+        self.area
+            .write(words, &style, (width / 2.0, height / 2.0 - 4.0));
+    }
 }

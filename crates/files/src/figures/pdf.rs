@@ -1,19 +1,19 @@
-//! Paths and text as the content of a page of a PDF.
+//! Paths and texts as the content of a page of a PDF.
 
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use pdf_writer::{Content, Name, Str};
-use plotters_backend::BackendCoord;
-use plotters_backend::text_anchor::HPos;
 
+use super::canvas::{Anchor, Paint, Pen, Rgb, Text, UNITS_PER_POINT, Units};
 use super::metrics::{Face, SUBSCRIPT_SCALE, runs};
-use super::page::{A4, Label, Paint, Pen, Rgb, UNITS_PER_POINT};
+
+/// A4 across: width and height in points.
+pub(super) const A4: (f64, f64) = (841.9, 595.3);
 
 /// The content of one page under construction.
 pub(super) struct PdfPen {
     content: Content,
     fill_color: Option<Rgb>,
-    stroke_color: Option<Rgb>,
-    line_width: Option<u32>,
+    stroke: Option<(Rgb, i32)>,
 }
 
 impl PdfPen {
@@ -21,14 +21,14 @@ impl PdfPen {
     pub(super) fn new() -> Self {
         let mut content = Content::new();
         let unit = (1.0 / UNITS_PER_POINT) as f32;
-        content.transform([unit, 0.0, 0.0, -unit, 0.0, page_size_points().1]);
+        content.transform([unit, 0.0, 0.0, -unit, 0.0, A4.1 as f32]);
         content.set_line_cap(LineCapStyle::RoundCap);
         content.set_line_join(LineJoinStyle::RoundJoin);
+        let (fill_color, stroke) = (None, None);
         Self {
             content,
-            fill_color: None,
-            stroke_color: None,
-            line_width: None,
+            fill_color,
+            stroke,
         }
     }
 
@@ -38,39 +38,31 @@ impl PdfPen {
             self.content.set_fill_rgb(red, green, blue);
         }
     }
-
-    fn set_stroke(&mut self, color: Rgb, width: u32) {
-        if self.stroke_color.replace(color) != Some(color) {
-            let [red, green, blue] = unit_rgb(color);
-            self.content.set_stroke_rgb(red, green, blue);
-        }
-        if self.line_width.replace(width) != Some(width) {
-            self.content.set_line_width(width as f32);
-        }
-    }
 }
 
 impl Pen for PdfPen {
     fn begin_path(&mut self, paint: Paint) {
         match paint {
             Paint::Fill(color) => self.set_fill_color(color),
-            Paint::Stroke(color, width) => self.set_stroke(color, width),
+            Paint::Stroke(color, width) => {
+                if self.stroke.replace((color, width)) != Some((color, width)) {
+                    let [red, green, blue] = unit_rgb(color);
+                    self.content.set_stroke_rgb(red, green, blue);
+                    self.content.set_line_width(width as f32);
+                }
+            }
         }
     }
 
-    fn move_to(&mut self, (x, y): BackendCoord) {
+    fn move_to(&mut self, (x, y): Units) {
         self.content.move_to(x as f32, y as f32);
     }
 
-    fn line_to(&mut self, (x, y): BackendCoord) {
+    fn line_to(&mut self, (x, y): Units) {
         self.content.line_to(x as f32, y as f32);
     }
 
-    fn close(&mut self) {
-        self.content.close_path();
-    }
-
-    fn rect(&mut self, (x, y): BackendCoord, (width, height): (i32, i32)) {
+    fn rect(&mut self, (x, y): Units, (width, height): Units) {
         let [x, y, width, height] = [x, y, width, height].map(|number| number as f32);
         self.content.rect(x, y, width, height);
     }
@@ -82,12 +74,22 @@ impl Pen for PdfPen {
         };
     }
 
-    fn label(&mut self, label: &Label) {
-        let (size, runs) = (label.size, runs(label.text, label.bold));
-        self.set_fill_color(label.color);
+    fn write(&mut self, words: &str, style: &Text, (x, y): Units) {
+        let (size, runs) = (style.size * UNITS_PER_POINT, runs(words, style.bold));
+        let width: f64 = runs.iter().map(|run| run.width).sum();
+        let back = match style.anchor {
+            Anchor::Left => 0.0,
+            Anchor::Middle => size * width / 2.0,
+            Anchor::Right => size * width,
+        };
+        let (x, y, back) = (x as f32, y as f32, back.round() as f32);
+        self.set_fill_color(style.color);
         self.content.begin_text();
-        let width = size * runs.iter().map(|run| run.width).sum::<f64>();
-        self.content.set_text_matrix(text_matrix(label, width));
+        self.content.set_text_matrix(if style.upwards {
+            [0.0, -1.0, -1.0, 0.0, x, y + back]
+        } else {
+            [1.0, 0.0, 0.0, -1.0, x - back, y]
+        });
         for run in &runs {
             let (scale, rise) = if run.subscript {
                 (SUBSCRIPT_SCALE, -0.15 * size)
@@ -103,17 +105,9 @@ impl Pen for PdfPen {
     }
 
     fn take(&mut self) -> Vec<u8> {
-        std::mem::replace(self, Self::new())
-            .content
-            .finish()
-            .into_vec()
+        let page = std::mem::replace(self, Self::new());
+        page.content.finish().into_vec()
     }
-}
-
-/// Width and height of the page in points.
-pub(super) fn page_size_points() -> (f32, f32) {
-    let points = |units: u32| (f64::from(units) / UNITS_PER_POINT) as f32;
-    (points(A4.0), points(A4.1))
 }
 
 /// Name of a font in the resources of every page.
@@ -125,20 +119,7 @@ pub(super) fn font_name(face: Face) -> Name<'static> {
     }
 }
 
-/// Where text of a `width` starts and which way it runs.
-fn text_matrix(label: &Label, width: f64) -> [f32; 6] {
-    let right = match label.anchor {
-        HPos::Left => 0.0,
-        HPos::Center => -width / 2.0,
-        HPos::Right => -width,
-    };
-    let [(ax, ay), (bx, by)] = label.axes.map(|(x, y)| (f64::from(x), f64::from(y)));
-    let x = label.at.0 + right * ax;
-    let y = label.at.1 + right * ay;
-    [ax, ay, -bx, -by, x.round(), y.round()].map(|number| number as f32)
-}
-
 /// A colour in PDF's scale of 0 to 1, rounded to what one byte holds.
-fn unit_rgb((red, green, blue): Rgb) -> [f32; 3] {
+fn unit_rgb(Rgb(red, green, blue): Rgb) -> [f32; 3] {
     [red, green, blue].map(|channel| (f32::from(channel) / 255.0 * 1000.0).round() / 1000.0)
 }

@@ -1,81 +1,61 @@
 //! The first page: parameters, the population over time, where the cells are, how noisy they are.
 
-use plotters::prelude::*;
-use spikegrid_core::findings::Finding;
-
 use super::axis::{count, significant};
-use super::cells::{plot_map, plot_noise, plot_planes};
+use super::canvas::{Canvas, Text, text};
+use super::histogram::{plot_noise, plot_rates};
 use super::metrics::fitted;
-use super::panel::{
-    Canvas, HAIRLINE, INK, MUTED, VERMILION, bold, part, remark, text, units, width, write,
-};
+use super::panel::{HAIRLINE, INK, MUTED, VERMILION, bold, remark};
+use super::pixels::plot_maps;
 use super::population::plot_population;
-use super::{PlotError, Summary};
+use super::{Summary, by_severity};
 
 const LEFT: f64 = 36.0;
-const TOP_ROW: f64 = 68.0;
-const TOP_ROW_HEIGHT: f64 = 242.0;
-const BOTTOM_ROW: f64 = 328.0;
-const BOTTOM_ROW_HEIGHT: f64 = 186.0;
-/// Left edge and width of the figures, in points.
+/// Top and height of the rows of figures, left edge and width of the columns, in points.
+const TOP_ROW: (f64, f64) = (68.0, 242.0);
+const BOTTOM_ROW: (f64, f64) = (328.0, 186.0);
 const TABLE: (f64, f64) = (LEFT, 236.0);
-const MAP: (f64, f64) = (280.0, 312.0);
+const MAPS: (f64, f64) = (280.0, 312.0);
 const RIGHT: (f64, f64) = (600.0, 206.0);
 const POPULATION: (f64, f64) = (LEFT, 556.0);
-const WARNINGS_TOP: f64 = 526.0;
-const WARNINGS_WIDTH: f64 = 770.0;
-const WARNING_LINES: usize = 4;
+const FINDINGS_TOP: f64 = 526.0;
+const FINDINGS_WIDTH: f64 = 770.0;
+const FINDING_LINES: usize = 4;
 
 /// Plots the page.
-///
-/// # Errors
-/// When the plotting library refuses.
-pub(super) fn plot(page: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let title = fitted(summary.subject, true, 16.0, WARNINGS_WIDTH);
-    write(page, &title, &bold(16.0), (LEFT, 28.0))?;
+pub(super) fn plot(page: Canvas, summary: &Summary) {
+    let title = fitted(summary.subject, true, 16.0, FINDINGS_WIDTH);
+    page.write(&title, &bold(16.0), (LEFT, 28.0));
     let about = format!(
         "Spike grids from calcium traces: parameters, population and cells    •    spikegrid-mpi {}",
         summary.software_version
     );
-    write(page, &about, &text(9.0, MUTED), (LEFT, 49.0))?;
-
-    let top = (TOP_ROW, TOP_ROW_HEIGHT);
-    let bottom = (BOTTOM_ROW, BOTTOM_ROW_HEIGHT);
-    plot_table(&headed(page, TABLE, top, "Parameters")?, summary)?;
-    plot_map(&headed(page, MAP, top, "Cells")?, summary)?;
-    plot_planes(&headed(page, RIGHT, top, "Neurons per z-plane")?, summary)?;
+    page.write(&about, &text(9.0, MUTED), (LEFT, 49.0));
+    let headed = |(left, width), (top, height), heading: &str| {
+        page.write(heading, &bold(10.0), (left, top));
+        page.part((left, top), (width, height))
+    };
+    plot_table(headed(TABLE, TOP_ROW, "Parameters"), summary);
+    plot_maps(headed(MAPS, TOP_ROW, "Neurons per pixel"), summary);
+    plot_rates(headed(RIGHT, TOP_ROW, "Rates"), summary);
     plot_population(
-        &headed(page, POPULATION, bottom, "Population activity")?,
+        headed(POPULATION, BOTTOM_ROW, "Population activity"),
         summary,
-    )?;
-    plot_noise(&headed(page, RIGHT, bottom, "Noise")?, summary)?;
-    plot_findings(page, summary.findings)
+    );
+    plot_noise(headed(RIGHT, BOTTOM_ROW, "Noise"), summary);
+    plot_findings(page, summary);
 }
 
-/// Writes a heading on top of a part of the page and gives the part.
-fn headed(
-    page: &Canvas,
-    (left, width): (f64, f64),
-    (top, height): (f64, f64),
-    heading: &str,
-) -> Result<Canvas, PlotError> {
-    write(page, heading, &bold(10.0), (left, top))?;
-    Ok(part(page, (left, top), (width, height)))
-}
-
-fn plot_table(canvas: &Canvas, summary: &Summary) -> Result<(), PlotError> {
-    let canvas = &remark(canvas, &[])?;
+fn plot_table(canvas: Canvas, summary: &Summary) {
     const ROW: f64 = 16.5;
     const VALUE: f64 = 78.0;
+    let canvas = remark(canvas, &[]);
     for (place, (name, value)) in parameters(summary).into_iter().enumerate() {
-        let top = ROW * place as f64;
+        let (top, bottom) = (ROW * place as f64, ROW * (place + 1) as f64);
         let value = fitted(&value, false, 8.5, TABLE.1 - VALUE);
-        write(canvas, name, &text(8.5, MUTED), (0.0, top + 4.0))?;
-        write(canvas, &value, &text(8.5, INK), (VALUE, top + 4.0))?;
-        let line = [(0, units(top + ROW)), (units(TABLE.1), units(top + ROW))];
-        canvas.draw(&PathElement::new(line, HAIRLINE.stroke_width(width(0.5))))?;
+        canvas.write(name, &text(8.5, MUTED), (0.0, top + 4.0));
+        canvas.write(&value, &text(8.5, INK), (VALUE, top + 4.0));
+        canvas.line(HAIRLINE, 0.5, [(0.0, bottom), (TABLE.1, bottom)]);
     }
-    Ok(())
 }
 
 /// What the subject is and how it was processed: names and values.
@@ -152,28 +132,25 @@ pub(crate) fn total_spikes(summary: &Summary) -> u64 {
     spikes.map(|&spikes| u64::from(spikes)).sum()
 }
 
-fn plot_findings(page: &Canvas, findings: &[Finding]) -> Result<(), PlotError> {
+fn plot_findings(page: Canvas, summary: &Summary) {
     const LINE: f64 = 11.0;
-    const TEXT: f64 = 55.0;
-    if findings.is_empty() {
-        return Ok(());
-    }
-    let heading = bold(8.5).color(&VERMILION);
-    write(page, "Findings", &heading, (LEFT, WARNINGS_TOP))?;
-    let shown = if findings.len() <= WARNING_LINES {
-        findings.len()
-    } else {
-        WARNING_LINES - 1
+    const INDENT: f64 = 55.0;
+    let findings = by_severity(summary.findings);
+    let shown = match findings.len() {
+        0 => return,
+        few @ ..=FINDING_LINES => few,
+        _ => FINDING_LINES - 1,
     };
+    let (style, color) = (bold(8.5), VERMILION);
+    page.write("Findings", &Text { color, ..style }, (LEFT, FINDINGS_TOP));
     let more = match findings.len() - shown {
         0 => None,
-        hidden => Some(format!("and {} more, see report.html", count(hidden))),
+        hidden => Some(format!("and {} more, see the report", count(hidden))),
     };
     let lines = findings[..shown].iter().map(ToString::to_string);
     for (place, finding) in lines.chain(more).enumerate() {
-        let line = fitted(&finding, false, 8.5, WARNINGS_WIDTH - TEXT);
-        let position = (LEFT + TEXT, WARNINGS_TOP + LINE * place as f64);
-        write(page, &line, &text(8.5, INK), position)?;
+        let line = fitted(&finding, false, 8.5, FINDINGS_WIDTH - INDENT);
+        let place = (LEFT + INDENT, FINDINGS_TOP + LINE * place as f64);
+        page.write(&line, &text(8.5, INK), place);
     }
-    Ok(())
 }

@@ -1,82 +1,60 @@
-//! Paths and text as an SVG element that stands in a page for a browser.
+//! Paths and texts as an SVG element that stands in a page for a browser.
 
 use std::fmt::Write;
 
 use maud::html;
-use plotters_backend::BackendCoord;
-use plotters_backend::text_anchor::HPos;
 
+use super::canvas::{Anchor, Paint, Pen, Points, Text, UNITS_PER_POINT, Units, units};
 use super::metrics::text_width;
-use super::page::{Label, Paint, Pen, Rgb};
 
 /// An SVG element under construction.
 pub(super) struct SvgPen {
     text: String,
-    /// Where the path under construction is and where its subpath began.
-    at: BackendCoord,
-    start: BackendCoord,
+    /// Where the path under construction is.
+    at: Units,
 }
 
 impl SvgPen {
-    /// An empty picture of a size in device units; `title` is read aloud in its place.
-    pub(super) fn new((width, height): (u32, u32), title: &str) -> Self {
-        let title = html! { (title) }.into_string().replace('"', "&quot;");
+    /// An empty picture of a size in points; `title` is read aloud in its place.
+    pub(super) fn new((width, height): Points, title: &str) -> Self {
+        let title = html! { (title) }.into_string();
         let text = format!(
-            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\" \
-             stroke-linecap=\"round\" stroke-linejoin=\"round\">\n"
+            "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{title}\" stroke-linecap=\"round\" stroke-linejoin=\"round\">\n",
+            units(width),
+            units(height)
         );
-        Self {
-            text,
-            at: (0, 0),
-            start: (0, 0),
-        }
+        Self { text, at: (0, 0) }
     }
 
-    /// Adds formatted text. A string takes all that is written into it.
+    /// A string takes all that is written into it.
     fn add(&mut self, arguments: std::fmt::Arguments) {
         let _ = self.text.write_fmt(arguments);
-    }
-
-    /// Adds the way from the last place to `place`: after `m`, further numbers draw lines.
-    fn step_to(&mut self, (x, y): BackendCoord) {
-        let (right, down) = (x - self.at.0, y - self.at.1);
-        let separator = if down < 0 { "" } else { " " };
-        self.add(format_args!("{right}{separator}{down}"));
-        self.at = (x, y);
     }
 }
 
 impl Pen for SvgPen {
     fn begin_path(&mut self, paint: Paint) {
         match paint {
-            Paint::Fill(color) => self.add(format_args!("<path fill=\"{}\" d=\"", hex(color))),
+            Paint::Fill(color) => self.add(format_args!("<path fill=\"{color}\" d=\"")),
             Paint::Stroke(color, width) => self.add(format_args!(
-                "<path fill=\"none\" stroke=\"{}\" stroke-width=\"{width}\" d=\"",
-                hex(color)
+                "<path fill=\"none\" stroke=\"{color}\" stroke-width=\"{width}\" d=\""
             )),
         }
         self.at = (0, 0);
     }
 
-    fn move_to(&mut self, place: BackendCoord) {
+    fn move_to(&mut self, place: Units) {
         self.text.push('m');
-        self.step_to(place);
-        self.start = place;
+        self.line_to(place);
     }
 
-    fn line_to(&mut self, place: BackendCoord) {
-        if place.0 >= self.at.0 {
-            self.text.push(' ');
-        }
-        self.step_to(place);
+    /// Adds the way from the last place: after `m`, further numbers draw lines.
+    fn line_to(&mut self, (x, y): Units) {
+        self.add(format_args!("{} {} ", x - self.at.0, y - self.at.1));
+        self.at = (x, y);
     }
 
-    fn close(&mut self) {
-        self.text.push('z');
-        self.at = self.start;
-    }
-
-    fn rect(&mut self, corner: BackendCoord, (width, height): (i32, i32)) {
+    fn rect(&mut self, corner: Units, (width, height): Units) {
         self.move_to(corner);
         self.add(format_args!("h{width}v{height}h{}z", -width));
     }
@@ -85,29 +63,24 @@ impl Pen for SvgPen {
         self.text.push_str("\"/>\n");
     }
 
-    fn label(&mut self, label: &Label) {
-        let anchor = match label.anchor {
-            HPos::Left => "",
-            HPos::Center => " text-anchor=\"middle\"",
-            HPos::Right => " text-anchor=\"end\"",
+    fn write(&mut self, words: &str, style: &Text, (x, y): Units) {
+        let place = match style.upwards {
+            true => format!("transform=\"translate({x} {y})rotate(-90)\""),
+            false => format!("x=\"{x}\" y=\"{y}\""),
         };
-        let weight = if label.bold {
-            " font-weight=\"bold\""
-        } else {
-            ""
+        let anchor = match style.anchor {
+            Anchor::Left => "start",
+            Anchor::Middle => "middle",
+            Anchor::Right => "end",
         };
-        let (x, y) = (label.at.0.round(), label.at.1.round());
-        let place = match label.axes {
-            [(1, 0), (0, 1)] => format!("x=\"{x}\" y=\"{y}\""),
-            [(a, b), (c, d)] => format!("transform=\"matrix({a} {b} {c} {d} {x} {y})\""),
-        };
-        let (size, color) = (label.size, hex(label.color));
+        let weight = if style.bold { "bold" } else { "normal" };
+        let size = style.size * UNITS_PER_POINT;
         // The figure is laid out for Helvetica: where the browser has another font, that one is made as wide.
-        let length = (size * text_width(label.text, label.bold)).round();
-        let text = html! { (label.text) }.into_string();
+        let length = (size * text_width(words, style.bold)).round();
+        let (color, words) = (style.color, html! { (words) }.into_string());
         self.add(format_args!(
-            "<text {place} font-size=\"{size}\" fill=\"{color}\"{anchor}{weight} textLength=\"{length}\" \
-             lengthAdjust=\"spacingAndGlyphs\">{text}</text>\n"
+            "<text {place} font-size=\"{size}\" fill=\"{color}\" text-anchor=\"{anchor}\" font-weight=\"{weight}\" \
+             textLength=\"{length}\" lengthAdjust=\"spacingAndGlyphs\">{words}</text>\n"
         ));
     }
 
@@ -115,8 +88,4 @@ impl Pen for SvgPen {
         self.text.push_str("</svg>");
         std::mem::take(&mut self.text).into_bytes()
     }
-}
-
-fn hex((red, green, blue): Rgb) -> String {
-    format!("#{red:02x}{green:02x}{blue:02x}")
 }

@@ -49,14 +49,10 @@ pub(super) fn runs_where<T>(
 }
 
 /// Least and greatest finite value, if there is a finite value.
-pub(super) fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
-    values
-        .into_iter()
-        .filter(|value| value.is_finite())
-        .fold(None, |extent, value| match extent {
-            None => Some((value, value)),
-            Some((least, greatest)) => Some((value.min(least), value.max(greatest))),
-        })
+pub(super) fn extent(values: &[f32]) -> Option<(f64, f64)> {
+    let finite = values.iter().filter(|value| value.is_finite());
+    let extent = finite.map(|&value| (f64::from(value), f64::from(value)));
+    extent.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
 }
 
 fn envelope(values: &[f32], run: Range<usize>, columns: usize) -> Vec<(usize, f32)> {
@@ -114,9 +110,8 @@ mod tests {
             assert!(points.contains(&(peak, 9.0)), "{frames} frames");
             assert!(points.len() <= frames.min(1000));
             assert!(points.is_sorted_by(|a, b| a.0 < b.0));
-            let extent_of = |values: &[f32]| extent(values.iter().map(|&value| f64::from(value)));
             let plotted: Vec<f32> = points.iter().map(|point| point.1).collect();
-            assert_eq!(extent_of(&plotted), extent_of(&values));
+            assert_eq!(extent(&plotted), extent(&values));
         }
     }
 

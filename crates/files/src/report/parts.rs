@@ -5,7 +5,7 @@ use std::fmt::Write;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use spikegrid_core::findings::{Finding, Severity};
 
-use crate::figures::{count, counted, significant};
+use crate::figures::{by_severity, count, counted, significant};
 
 /// A whole page. Characters that no page may hold are replaced.
 pub(super) fn page(title: &str, version: &str, body: &Markup) -> String {
@@ -15,7 +15,6 @@ pub(super) fn page(title: &str, version: &str, body: &Markup) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
                 title { (title) }
                 style { (PreEscaped(include_str!("style.css"))) }
             }
@@ -30,6 +29,11 @@ pub(super) fn page(title: &str, version: &str, body: &Markup) -> String {
     };
     let forbidden = |character: char| character.is_control() && character != '\n';
     markup.into_string().replace(forbidden, "\u{FFFD}")
+}
+
+/// A section with a heading.
+pub(super) fn section(heading: &str, body: &Markup) -> Markup {
+    html! { section { h2 { bdi { (heading) } } (body) } }
 }
 
 /// The box that says on top of a page what the reader has to know, in the colour of a severity.
@@ -47,11 +51,6 @@ pub(super) fn verdict(worst: Option<Severity>, headline: &str, detail: &Markup) 
     }
 }
 
-/// The worst severity among `findings`.
-pub(super) fn worst(findings: &[Finding]) -> Option<Severity> {
-    findings.iter().map(|finding| finding.severity).max()
-}
-
 /// Number of `findings` of a severity.
 pub(super) fn number_of(findings: &[Finding], severity: Severity) -> usize {
     let same = |finding: &&Finding| finding.severity == severity;
@@ -64,26 +63,24 @@ pub(super) fn tally(findings: &[Finding]) -> String {
     let numbers = severities.map(|severity| (number_of(findings, severity), severity.name()));
     let present = numbers.iter().filter(|(number, _)| *number > 0);
     let words: Vec<String> = present
-        .map(|(number, name)| counted(*number, name))
+        .map(|&(number, name)| counted(number, name))
         .collect();
-    match words[..] {
-        [] => "none".to_owned(),
-        _ => words.join(", "),
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(", ")
     }
 }
 
 /// A list of `findings`, the worst first.
 pub(super) fn findings_list(findings: &[Finding]) -> Markup {
-    let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.code));
     html! {
-        @for finding in sorted {
+        @for finding in by_severity(findings) {
             article class={ "finding " (finding.severity.name()) } {
-                p.kind { (badge(Some(finding.severity), finding.severity.name())) " " code { (finding.code) } }
+                p { (badge(Some(finding.severity), finding.severity.name())) " " code { (finding.code) } }
                 p.message { (finding.message) }
-                @if !finding.advice.is_empty() { p.advice { strong { "What to do: " } (finding.advice) } }
-                @let touched = touched(finding);
-                @if !touched.is_empty() { p.touched { (touched) } }
+                @if !finding.advice.is_empty() { p { strong { "What to do: " } (finding.advice) } }
+                p.muted { (touched(finding)) }
             }
         }
     }
@@ -96,24 +93,19 @@ pub(super) fn badge(severity: Option<Severity>, words: &str) -> Markup {
 
 /// Which neurons and frames a finding concerns.
 fn touched(finding: &Finding) -> String {
-    let mut words = Vec::new();
-    if finding.neurons > 0 {
-        words.push(counted(finding.neurons as usize, "neuron"));
-    }
-    if let Some(first) = finding.first_neuron {
-        words.push(format!("the first is neuron {first} (counted from 0)"));
-    }
-    if finding.frames > 0 {
-        words.push(counted(finding.frames as usize, "frame"));
-    }
-    if finding.share > 0.0 {
-        words.push(format!("share {}", percent(finding.share)));
-    }
-    words.join(" · ")
+    let number = |number: u64, thing: &str| (number > 0).then(|| counted(number as usize, thing));
+    let first = finding.first_neuron;
+    let words = [
+        number(finding.neurons, "neuron"),
+        first.map(|first| format!("the first is neuron {first} (counted from 0)")),
+        number(finding.frames, "frame"),
+        (finding.share > 0.0).then(|| format!("share {}", percent(finding.share))),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Names and values as a table.
-pub(super) fn facts_table<'a>(facts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
+pub(super) fn facts_table(facts: &[(&str, String)]) -> Markup {
     html! {
         div.scroll { table.facts {
             @for (name, value) in facts { tr { th scope="row" { (name) } td { bdi { (value) } } } }
@@ -123,14 +115,19 @@ pub(super) fn facts_table<'a>(facts: impl IntoIterator<Item = (&'a str, &'a str)
 
 /// A share of 1 as "12 %" or "0.0034 %".
 pub(super) fn percent(share: f64) -> String {
-    let digits = if share >= 0.1 { 3 } else { 2 };
-    format!("{} %", significant(100.0 * share, digits))
+    match 100.0 * share {
+        tiny if tiny > 0.0 && tiny < 0.001 => "< 0.001 %".to_owned(),
+        percent => format!(
+            "{} %",
+            significant(percent, if percent < 10.0 { 2 } else { 3 })
+        ),
+    }
 }
 
 /// A number of at least 0 that may have a fraction.
 pub(super) fn amount(number: f64) -> String {
     if number < 100.0 {
-        significant(number, 3)
+        significant(number, 2)
     } else {
         count(number.round() as u64)
     }
@@ -138,15 +135,13 @@ pub(super) fn amount(number: f64) -> String {
 
 /// A relative address: all but letters, digits and the marks `-._~/` is percent-encoded.
 pub(super) fn address(path: &str) -> String {
-    let mut encoded = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                encoded.push(char::from(byte));
-            }
-            // A string takes all that is written into it.
-            _ => drop(write!(encoded, "%{byte:02X}")),
-        }
-    }
-    encoded
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes().fold(String::new(), |mut encoded, byte| {
+        // A string takes all that is written into it.
+        let _ = match plain(byte) {
+            true => write!(encoded, "{}", char::from(byte)),
+            false => write!(encoded, "%{byte:02X}"),
+        };
+        encoded
+    })
 }

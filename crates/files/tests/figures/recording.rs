@@ -1,22 +1,21 @@
 //! A recording with everything in it, owned so that a `Summary` can borrow from it.
 
 use spikegrid_core::findings::{Code, Finding, Severity};
+use spikegrid_core::grid::Place;
 use spikegrid_core::unit::NeuronFacts;
-use spikegrid_files::figures::{Collision, NeuronTraces, Summary};
+use spikegrid_files::figures::{NeuronTraces, Summary};
 
 pub(crate) struct Recording {
     pub(crate) subject: String,
     pub(crate) frames: usize,
     is_train: Vec<u8>,
     pub(crate) z_values: Vec<f64>,
-    neurons_per_plane: Vec<usize>,
-    positions: Vec<[f64; 3]>,
-    pub(crate) pixels: Vec<Option<(usize, usize, usize)>>,
+    pub(crate) places: Vec<Option<Place>>,
     noise_levels: Vec<f32>,
     facts: Vec<NeuronFacts>,
     spikes_per_frame: Vec<u32>,
     pub(crate) blank_frames: Vec<u32>,
-    pub(crate) collisions: Vec<Collision>,
+    collisions: Vec<(Place, u64)>,
     pub(crate) findings: Vec<Finding>,
     input_files: Vec<String>,
 }
@@ -38,34 +37,27 @@ impl Recording {
     /// A brain of `planes` ellipses. One neuron of a hundred has no position.
     pub(crate) fn new(neurons: usize, frames: usize, planes: usize) -> Self {
         let mut noise = Noise(7);
-        let (mut positions, mut pixels) = (Vec::new(), Vec::new());
-        for neuron in 0..neurons {
+        let mut place = |neuron: usize| {
             let (angle, radius) = (noise.next() * std::f64::consts::TAU, noise.next().sqrt());
             let (x, y) = (
                 0.5 + 0.5 * radius * angle.cos(),
                 0.5 + 0.5 * radius * angle.sin(),
             );
-            let plane = neuron * planes / neurons.max(1);
-            let lost = neuron % 100 == 99;
-            positions.push(if lost {
-                [f64::NAN; 3]
-            } else {
-                [x * 800.0, y * 400.0, plane as f64 * 8.0]
-            });
-            pixels.push((!lost).then_some((plane, (x * 255.0) as usize, (y * 127.0) as usize)));
-        }
-        let mut sorted: Vec<_> = pixels.iter().flatten().copied().collect();
+            (neuron % 100 != 99).then_some(Place {
+                plane: neuron * planes / neurons,
+                row: (x * 255.0) as usize,
+                column: (y * 127.0) as usize,
+            })
+        };
+        let places: Vec<_> = (0..neurons).map(&mut place).collect();
+        let mut sorted: Vec<Place> = places.iter().flatten().copied().collect();
         sorted.sort_unstable();
         let shared = sorted
             .chunk_by(|a, b| a == b)
             .filter(|pixel| pixel.len() > 1);
-        let collisions = shared.map(|shared| Collision {
-            plane: shared[0].0,
-            row: shared[0].1,
-            column: shared[0].2,
-            lost: (shared.len() as u64).pow(4) / 8,
-        });
-        let collisions = collisions.collect();
+        let collisions = shared
+            .map(|shared| (shared[0], (shared.len() as u64).pow(4) / 8))
+            .collect();
         let fact = |_| {
             let expected_spikes = (frames as f64 * 0.3 * noise.next().powi(3)) as f32;
             NeuronFacts {
@@ -89,9 +81,7 @@ impl Recording {
                 .map(|t| u8::from(!(330..660).contains(&t)))
                 .collect(),
             z_values: (0..planes).map(|plane| plane as f64 * 8.0).collect(),
-            neurons_per_plane: vec![neurons / planes; planes],
-            positions,
-            pixels,
+            places,
             noise_levels,
             facts,
             spikes_per_frame: (0..frames).map(spikes).collect(),
@@ -150,7 +140,7 @@ impl Recording {
         Summary {
             subject: &self.subject,
             cascade_model: "Global_EXC_2Hz_smoothing500ms",
-            neurons: self.positions.len(),
+            neurons: self.places.len(),
             frames: self.frames,
             sampling_rate_hz: 2.0,
             window_sec: 30.0,
@@ -160,9 +150,7 @@ impl Recording {
             seed: 42,
             is_train: &self.is_train,
             z_values: &self.z_values,
-            neurons_per_plane: &self.neurons_per_plane,
-            positions: &self.positions,
-            pixels: &self.pixels,
+            places: &self.places,
             noise_levels: &self.noise_levels,
             model_noise_levels: Some((2, 9)),
             facts: &self.facts,
@@ -176,33 +164,29 @@ impl Recording {
             findings: &self.findings,
         }
     }
+}
 
-    /// A neuron with transients that decay, without a rate in the first and last 32 frames.
-    pub(crate) fn neuron(&self, neuron: usize) -> NeuronTraces {
-        let mut noise = Noise(neuron as u64 + 1);
-        let (mut dff, mut spikes, mut level) = (Vec::new(), Vec::new(), 0.0);
-        for frame in 0..self.frames {
-            let spike = noise.next() < if frame % 300 < 40 { 0.2 } else { 0.01 };
-            level = 0.8 * level + if spike { 0.4 } else { 0.0 };
-            dff.push((level + 0.1 * noise.next()) as f32);
-            spikes.push(u8::from(spike));
-        }
-        let padded = |t: usize| t < 32 || t + 32 >= self.frames;
-        let rate = |t: usize| {
-            if padded(t) {
-                f32::NAN
-            } else {
-                0.7 * f32::from(spikes[t]) + 0.01
-            }
-        };
-        let rate = (0..self.frames).map(rate).collect();
-        NeuronTraces {
-            neuron,
-            noise_level: 3.25,
-            model_noise_level: 3,
-            dff,
-            rate,
-            spikes,
-        }
+/// A neuron with transients that decay, without a rate in the first and last 32 frames.
+pub(crate) fn neuron(neuron: usize, frames: usize) -> NeuronTraces {
+    let mut noise = Noise(neuron as u64 + 1);
+    let (mut dff, mut spikes, mut level) = (Vec::new(), Vec::new(), 0.0);
+    for frame in 0..frames {
+        let spike = noise.next() < if frame % 300 < 40 { 0.2 } else { 0.01 };
+        level = 0.8 * level + if spike { 0.4 } else { 0.0 };
+        dff.push((level + 0.1 * noise.next()) as f32);
+        spikes.push(u8::from(spike));
+    }
+    let padded = |t: usize| t < 32 || t + 32 >= frames;
+    let rate = |t: usize| match padded(t) {
+        true => f32::NAN,
+        false => 0.7 * f32::from(spikes[t]) + 0.01,
+    };
+    NeuronTraces {
+        neuron,
+        noise_level: 3.25,
+        model_noise_level: 3,
+        rate: (0..frames).map(rate).collect(),
+        dff,
+        spikes,
     }
 }

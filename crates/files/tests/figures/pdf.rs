@@ -2,100 +2,17 @@
 
 use std::io::Read;
 
-use spikegrid_core::findings::Code;
+use spikegrid_core::findings::{Code, Finding};
+use spikegrid_files::figures::{NeuronTraces, Summary, write_pdf};
 
-use super::*;
+use crate::recording::{Recording, neuron};
 
-/// A recording with everything in it, owned so that a `Summary` can borrow from it.
-struct Recording {
-    subject: String,
-    is_train: Vec<u8>,
-    z_values: Vec<f64>,
-    neurons_per_plane: Vec<usize>,
-    positions: Vec<[f64; 3]>,
-    noise_levels: Vec<f32>,
-    spikes_per_frame: Vec<u32>,
-    findings: Vec<Finding>,
-}
-
-impl Recording {
-    fn new(neurons: usize, frames: usize) -> Self {
-        let planes = neurons.clamp(1, 5);
-        let position = |n: usize| {
-            [
-                (n * 37 % 500) as f64,
-                (n * 91 % 250) as f64,
-                (n % planes) as f64,
-            ]
-        };
-        Self {
-            subject: "subject_1".to_owned(),
-            is_train: (0..frames)
-                .map(|t| u8::from(!(330..660).contains(&t)))
-                .collect(),
-            z_values: (0..planes).map(|plane| plane as f64).collect(),
-            neurons_per_plane: (0..planes)
-                .map(|p| (neurons + planes - 1 - p) / planes)
-                .collect(),
-            positions: (0..neurons).map(position).collect(),
-            noise_levels: (0..neurons).map(|n| 1.0 + (n % 17) as f32).collect(),
-            spikes_per_frame: (0..frames).map(|t| (t * 13 % 29) as u32).collect(),
-            findings: vec![Finding::new(
-                Code::MissingPositions,
-                "2 of 2000 neurons have no position.",
-                "Their spikes are in no grid.",
-            )],
-        }
-    }
-
-    fn summary(&self) -> Summary<'_> {
-        Summary {
-            subject: &self.subject,
-            cascade_model: "Global_EXC_2Hz_smoothing500ms",
-            neurons: self.positions.len(),
-            frames: self.spikes_per_frame.len(),
-            sampling_rate_hz: 2.0,
-            window_sec: 30.0,
-            percentile: 8.0,
-            baseline: "dff",
-            threshold: "1",
-            seed: 42,
-            is_train: &self.is_train,
-            z_values: &self.z_values,
-            neurons_per_plane: &self.neurons_per_plane,
-            positions: &self.positions,
-            pixels: &[],
-            noise_levels: &self.noise_levels,
-            model_noise_levels: Some((1, 9)),
-            facts: &[],
-            padded_frames: 64,
-            spikes_per_frame: &self.spikes_per_frame,
-            blank_frames: &[],
-            collisions: &[],
-            marker_spikes: 0,
-            input_files: &[],
-            software_version: "0.1.0",
-            findings: &self.findings,
-        }
-    }
-}
-
-/// A neuron whose traces go up and down, without a rate in the first and last 32 frames.
-fn neuron(neuron: usize, frames: usize) -> NeuronTraces {
-    let wave = |t: usize| ((t * 7919 + neuron) % 101) as f32 / 101.0;
-    let padded = |t: usize| t < 32 || t + 32 >= frames;
-    NeuronTraces {
-        neuron,
-        noise_level: 3.25,
-        model_noise_level: 3,
-        dff: (0..frames).map(wave).collect(),
-        rate: (0..frames)
-            .map(|t| if padded(t) { f32::NAN } else { wave(t) / 4.0 })
-            .collect(),
-        spikes: (0..frames)
-            .map(|t| u8::from(!padded(t) && t % 23 == 0))
-            .collect(),
-    }
+/// The bytes of the PDF.
+fn document(summary: &Summary, neurons: &[NeuronTraces]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("figures.pdf");
+    write_pdf(&path, summary, neurons).unwrap();
+    std::fs::read(path).unwrap()
 }
 
 /// Checks the cross-reference table and gives the texts shown on each page, decoded as Latin-1.
@@ -196,14 +113,19 @@ fn inflate(from_dictionary: &[u8]) -> Vec<u8> {
 
 #[test]
 fn rule_8_3_text_finds_the_neuron_numbers() {
-    let recording = Recording::new(2000, 1000);
+    let mut recording = Recording::new(2000, 1000, 5);
+    let (found, advice) = (
+        "6 of 3000 frames are 0 in all neurons.",
+        "They count as missing.",
+    );
+    recording.findings = vec![Finding::new(Code::BlankFrames, found, advice)];
     let neurons = [neuron(7, 1000), neuron(1234, 1000), neuron(0, 1000)];
-    let pages = pages(&document(&recording.summary(), &neurons).unwrap());
+    let pages = pages(&document(&recording.summary(), &neurons));
     assert_eq!(pages.len(), 1 + neurons.len());
     assert!(shows(&pages[0], "subject_1"));
     assert!(shows(
         &pages[0],
-        "positions.missing: 2 of 2000 neurons have no position. Their spikes are in no grid."
+        "frames.blank: 6 of 3000 frames are 0 in all neurons. They count as missing."
     ));
     for (page, number) in pages[1..].iter().zip([7, 1234, 0]) {
         assert!(shows(page, &format!("Neuron {number} (subject_1)")));
@@ -215,10 +137,10 @@ fn rule_8_3_text_finds_the_neuron_numbers() {
 
 #[test]
 fn rule_8_3_the_same_recording_gives_the_same_bytes() {
-    let recording = Recording::new(300, 700);
+    let recording = Recording::new(300, 700, 5);
     let neurons = [neuron(5, 700)];
-    let first = document(&recording.summary(), &neurons).unwrap();
-    assert_eq!(first, document(&recording.summary(), &neurons).unwrap());
+    let first = document(&recording.summary(), &neurons);
+    assert_eq!(first, document(&recording.summary(), &neurons));
     assert!(
         find_all(&first, b"Date").is_empty(),
         "a date would change the bytes"
@@ -227,37 +149,37 @@ fn rule_8_3_the_same_recording_gives_the_same_bytes() {
 
 #[test]
 fn rule_8_3_the_axis_says_what_the_traces_are() {
-    let recording = Recording::new(3, 100);
+    let recording = Recording::new(3, 100, 5);
     for (baseline, plotted) in [("subtract", "F "), ("none", "F/F (as given)")] {
         let summary = Summary {
             baseline,
             ..recording.summary()
         };
-        let pages = pages(&document(&summary, &[neuron(0, 100)]).unwrap());
+        let pages = pages(&document(&summary, &[neuron(0, 100)]));
         assert!(shows(&pages[1], plotted), "{baseline}");
     }
 }
 
 #[test]
 fn rule_8_3_any_unicode_is_a_subject() {
-    let mut recording = Recording::new(3, 100);
+    let mut recording = Recording::new(3, 100, 5);
     for (subject, plotted) in [
         ("魚\u{7}\u{202e}", "???"),
         ("(\\", "(\\"),
         ("", "Parameters"),
     ] {
         recording.subject = subject.to_owned();
-        let pages = pages(&document(&recording.summary(), &[neuron(0, 100)]).unwrap());
+        let pages = pages(&document(&recording.summary(), &[neuron(0, 100)]));
         assert!(shows(&pages[0], plotted), "{subject}: {:?}", pages[0]);
     }
     recording.subject = "🐟".repeat(100_000);
-    let pages = pages(&document(&recording.summary(), &[neuron(0, 100)]).unwrap());
+    let pages = pages(&document(&recording.summary(), &[neuron(0, 100)]));
     assert!(pages[0][0].starts_with("???") && pages[0][0].len() < 200);
 }
 
 #[test]
 fn rule_8_3_a_trace_without_data_is_a_page_that_says_so() {
-    let recording = Recording::new(1, 200);
+    let recording = Recording::new(1, 200, 5);
     let nan = || vec![f32::NAN; 200];
     let silent = NeuronTraces {
         rate: nan(),
@@ -274,7 +196,7 @@ fn rule_8_3_a_trace_without_data_is_a_page_that_says_so() {
         rate: vec![0.0; 200],
         ..silent.clone()
     };
-    let pages = pages(&document(&recording.summary(), &[silent, empty, constant]).unwrap());
+    let pages = pages(&document(&recording.summary(), &[silent, empty, constant]));
     assert!(shows(
         &pages[1],
         "no spike rate: recording shorter than the network's window"
@@ -294,11 +216,11 @@ fn rule_8_3_a_trace_without_data_is_a_page_that_says_so() {
 #[test]
 fn rule_8_3_extreme_recordings_give_a_valid_file() {
     for (neurons, frames) in [(0, 0), (1, 1), (1, 2), (3, 100_000)] {
-        let recording = Recording::new(neurons, frames);
-        let bytes = document(&recording.summary(), &[neuron(0, frames)]).unwrap();
+        let recording = Recording::new(neurons, frames, 5);
+        let bytes = document(&recording.summary(), &[neuron(0, frames)]);
         assert_eq!(pages(&bytes).len(), 2, "{neurons} neurons, {frames} frames");
     }
-    let recording = Recording::new(1, 4);
+    let recording = Recording::new(1, 4, 5);
     for values in [
         [f32::MAX, f32::MIN, 0.0, 1.0],
         [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.0],
@@ -315,7 +237,7 @@ fn rule_8_3_extreme_recordings_give_a_valid_file() {
                 sampling_rate_hz,
                 ..recording.summary()
             };
-            let bytes = document(&summary, std::slice::from_ref(&traces)).unwrap();
+            let bytes = document(&summary, std::slice::from_ref(&traces));
             assert_eq!(
                 pages(&bytes).len(),
                 2,
@@ -327,10 +249,10 @@ fn rule_8_3_extreme_recordings_give_a_valid_file() {
 
 #[test]
 fn rule_8_3_a_large_subject_stays_a_small_file() {
-    let recording = Recording::new(100_000, 10_000);
-    let bytes = document(&recording.summary(), &[neuron(1, 10_000)]).unwrap();
+    let recording = Recording::new(100_000, 10_000, 5);
+    let bytes = document(&recording.summary(), &[neuron(1, 10_000)]);
     let content = pages(&bytes);
-    assert!(shows(&content[0], "8000 of 100,000 cells drawn"));
+    assert!(shows(&content[0], "at most 1600 pixels each"));
     assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
 }
 
@@ -338,7 +260,7 @@ fn rule_8_3_a_large_subject_stays_a_small_file() {
 fn an_unwritable_file_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("absent").join("figures.pdf");
-    let recording = Recording::new(1, 1);
+    let recording = Recording::new(1, 1, 5);
     let error = write_pdf(&path, &recording.summary(), &[]).unwrap_err();
     assert!(
         error.to_string().contains(path.to_str().unwrap()),
