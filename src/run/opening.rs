@@ -373,7 +373,7 @@ impl Opener {
                 "{whole}: the file has chunks of {rows} × {columns} numbers, {} each, of which some are held at a time; give \
                  --memory_limit {enough}MiB, or store the file again in smaller chunks (h5repack -l {}:CHUNK=100x100)",
                 MemorySize(chunk),
-                self.config.calcium_dataset
+                self.config.data.calcium_dataset
             ),
             _ => format!("{whole}; give --memory_limit {enough}MiB"),
         }
