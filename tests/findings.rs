@@ -70,7 +70,7 @@ fn check(input: &Path, output: &Path, folder: &Folder) -> Vec<String> {
 }
 
 #[test]
-fn rule_9_3_each_finding_is_made_where_it_is_true_and_not_where_it_nearly_is() {
+fn rules_9_1_and_9_3_each_finding_is_made_and_told_where_it_is_true_and_not_where_it_nearly_is() {
     let scratch = tempfile::tempdir().expect("a folder");
     let cases = scratch.path().join("cases");
     python("tests/make_findings.py", &[cases.to_str().expect("a path")]);

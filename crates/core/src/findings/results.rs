@@ -96,7 +96,11 @@ pub(super) fn clipped(facts: &[NeuronFacts]) -> Option<Finding> {
     if touched.count == 0 {
         return None;
     }
-    let share = clipped / (clipped + kept);
+    // A network that overflows makes sums infinite, which JSON does not know.
+    let share = match clipped.is_finite() {
+        true => clipped / (clipped + kept),
+        false => 1.0,
+    };
     Some(Finding {
         severity: if share >= CLIPPED { Severity::Warning } else { Severity::Note },
         share,
