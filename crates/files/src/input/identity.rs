@@ -99,9 +99,16 @@ fn missing(path: &Path) -> String {
     if similar.is_empty() {
         return "no such file".to_owned();
     }
+    let unfinished = |name: &String| UNFINISHED.iter().any(|end| name.ends_with(end));
+    if let Some(unfinished) = similar.iter().find(|name| unfinished(name)) {
+        return format!("no such file, but an unfinished download of it, {unfinished}");
+    }
     let similar = name_list(similar.into_iter(), "");
     format!("no such file, but {similar} beside it; give the right one the name {name}")
 }
+
+/// With what the names of unfinished downloads end.
+const UNFINISHED: [&str; 4] = [".part", ".crdownload", ".download", ".tmp"];
 
 /// Whether a file could have been meant to have a name: it has the same extension, or the same name but for case and what follows.
 fn is_similar(other: &str, name: &str) -> bool {

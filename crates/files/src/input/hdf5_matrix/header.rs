@@ -6,6 +6,7 @@ use hdf5::plist::dataset_create::Layout;
 use hdf5::{Dataset, File, LocationType};
 
 use super::chunks;
+use super::links::target;
 use super::sources::Sources;
 use super::unwritten::Unwritten;
 use crate::hdf5_access::{self, NumberKind, reason, shape_text};
@@ -85,7 +86,7 @@ impl Header {
         let open = existing_dataset(file, path, dataset)?.ok_or_else(|| InputError::NoDataset {
             path: path.to_owned(),
             dataset: dataset.to_owned(),
-            found: hdf5_access::member_list(file),
+            found: datasets_in(file),
         })?;
         let wrong = |found: String| InputError::Dataset {
             path: path.to_owned(),
@@ -107,6 +108,13 @@ impl Header {
                 )));
             }
             [_, _] => {
+                // That of a virtual dataset may follow from its sources.
+                if open
+                    .dcpl()
+                    .is_ok_and(|settings| settings.layout() == Layout::Virtual)
+                {
+                    Sources::new(path, dataset).missing(&open)?;
+                }
                 return Err(wrong(format!(
                     "an empty one, {}",
                     shape_text(&open.shape())
@@ -138,6 +146,45 @@ impl Header {
             plain_chunks: chunks::plain(&open),
         })
     }
+}
+
+/// Names of the datasets in a file, those in groups with their paths, for messages.
+fn datasets_in(file: &File) -> String {
+    const DEEPEST: usize = 5;
+    const MOST: usize = 100;
+    let mut names = Vec::new();
+    let mut groups = vec![(String::new(), 0)];
+    while let Some((group, depth)) = groups.pop() {
+        let open = if group.is_empty() {
+            file.group("/")
+        } else {
+            file.group(&group)
+        };
+        for name in open
+            .and_then(|open| open.member_names())
+            .unwrap_or_default()
+        {
+            let path = if group.is_empty() {
+                name
+            } else {
+                format!("{group}/{name}")
+            };
+            // Links may lead to other files.
+            let kind = match target(file, &path) {
+                None => file.loc_type_by_name(&path).ok(),
+                Some(_) => None,
+            };
+            match kind {
+                Some(LocationType::Group) if depth < DEEPEST && names.len() < MOST => {
+                    groups.push((path, depth + 1));
+                }
+                Some(LocationType::Group) => {}
+                _ => names.push(path),
+            }
+        }
+    }
+    names.sort_by_key(|name| (name.matches('/').count(), name.clone()));
+    hdf5_access::name_list(names.into_iter(), "no dataset")
 }
 
 /// Opens a dataset, or `None` where the file has nothing of that name.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use super::regions::{Region, clipped, outside, translate, volume};
 use super::unwritten::unwritten_regions;
 use crate::hdf5_access::{self, elements, shape_text};
 use crate::input::error::InputError;
+use crate::regular::other_than_file;
 
 /// Deepest nesting of virtual datasets and links that is followed.
 const DEEPEST: usize = 8;
@@ -88,7 +90,7 @@ impl<'a> Sources<'a> {
         depth: usize,
     ) -> Result<Vec<Region>, InputError> {
         let source = self.resolve(path, &part.file)?;
-        let name = first_of_pattern(part.dataset.as_bytes());
+        let name = source_of_pattern(part.dataset.as_bytes(), 0);
         let name = String::from_utf8_lossy(&name).into_owned();
         let (shape, missing) = self.source(&source, &name, depth + 1)?;
         let there = part.there.of_shape(&shape);
@@ -194,15 +196,21 @@ impl<'a> Sources<'a> {
                 size => size.min(left),
             };
             let needed = (file.offset as u64).saturating_add(used);
-            let found = std::fs::metadata(&source);
-            match found {
-                Ok(found) if found.is_file() && found.len() >= needed => {}
-                Ok(found) if found.is_file() => {
-                    let found = format!("{} bytes of {needed}", found.len());
-                    return Err(self.lost(&source, found));
+            let found = match std::fs::metadata(&source) {
+                Ok(found) => match other_than_file(&found) {
+                    Some(kind) => Some(kind.to_owned()),
+                    None if found.len() < needed => {
+                        Some(format!("{} bytes of {needed}", found.len()))
+                    }
+                    None => None,
+                },
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Some("no such file".to_owned())
                 }
-                Ok(_) => return Err(self.lost(&source, "something that is no file".to_owned())),
-                Err(error) => return Err(self.lost(&source, no_such_file(&error))),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(found) = found {
+                return Err(self.lost(&source, found));
             }
             left -= used;
         }
@@ -223,18 +231,24 @@ impl<'a> Sources<'a> {
         if file == "." {
             return Ok(path.to_owned());
         }
-        let name = first_of_pattern(file.as_bytes());
-        let name = OsStr::from_bytes(&name);
-        self.resolve_among(name, candidates(path, name, "HDF5_VDS_PREFIX"))
+        let first = source_of_pattern(file.as_bytes(), 0);
+        let name = OsStr::from_bytes(&first);
+        let found = self.resolve_among(name, candidates(path, name, "HDF5_VDS_PREFIX"))?;
+        // A dataset with a pattern of names ends before the first source that is not there.
+        let folder = folder_of(&found);
+        match gap(file, &folder) {
+            Some(lost) => Err(self.lost(&folder.join(lost), "no such file".to_owned())),
+            None => Ok(found),
+        }
     }
 
     fn resolve_among(&self, name: &OsStr, candidates: Vec<PathBuf>) -> Result<PathBuf, InputError> {
-        for candidate in &candidates {
-            match std::fs::metadata(candidate) {
-                Ok(found) if found.is_file() => return Ok(candidate.clone()),
-                Ok(_) => return Err(self.lost(candidate, "something that is no file".to_owned())),
-                Err(_) => {}
-            }
+        let metadata = |candidate: PathBuf| Some((std::fs::metadata(&candidate).ok()?, candidate));
+        if let Some((found, candidate)) = candidates.into_iter().find_map(metadata) {
+            return match other_than_file(&found) {
+                None => Ok(candidate),
+                Some(kind) => Err(self.lost(&candidate, kind.to_owned())),
+            };
         }
         Err(self.lost(Path::new(name), "no such file".to_owned()))
     }
@@ -279,13 +293,6 @@ impl<'a> Sources<'a> {
     }
 }
 
-fn no_such_file(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 /// The folders that an environment variable names for the files which others refer to.
 fn prefixes(path: &Path, variable: &str) -> impl Iterator<Item = PathBuf> {
     let origin = folder_of(path);
@@ -322,14 +329,14 @@ fn candidates(path: &Path, name: &OsStr, variable: &str) -> Vec<PathBuf> {
     candidates
 }
 
-/// The first name of a pattern of names, in which `%b` counts the sources from 0 and `%%` is a per cent sign.
-fn first_of_pattern(pattern: &[u8]) -> Vec<u8> {
+/// The name of a source by a pattern of names, in which `%b` is its number, from 0, and `%%` a per cent sign.
+fn source_of_pattern(pattern: &[u8], number: usize) -> Vec<u8> {
     let (mut name, mut rest) = (Vec::new(), pattern);
     loop {
         rest = match rest {
             [] => return name,
             [b'%', b'b', rest @ ..] => {
-                name.push(b'0');
+                name.extend(number.to_string().as_bytes());
                 rest
             }
             [b'%', b'%', rest @ ..] => {
@@ -342,6 +349,38 @@ fn first_of_pattern(pattern: &[u8]) -> Vec<u8> {
             }
         };
     }
+}
+
+/// The file of a pattern of names that is not in a folder although one of a higher number is.
+fn gap(pattern: &OsStr, folder: &Path) -> Option<PathBuf> {
+    let pattern = Path::new(pattern).file_name()?.as_bytes();
+    let name = |number| PathBuf::from(OsStr::from_bytes(&source_of_pattern(pattern, number)));
+    if name(0) == name(1) {
+        return None;
+    }
+    let (before, after) = {
+        let place = pattern.windows(2).position(|pair| pair == b"%b")?;
+        let part = |part| source_of_pattern(part, 0);
+        (part(&pattern[..place]), part(&pattern[place + 2..]))
+    };
+    let number = |name: &OsStr| {
+        let digits = name
+            .as_bytes()
+            .strip_prefix(&before[..])?
+            .strip_suffix(&after[..])?;
+        std::str::from_utf8(digits).ok()?.parse::<usize>().ok()
+    };
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let mut there: Vec<usize> = entries
+        .filter_map(|entry| number(&entry.file_name()))
+        .collect();
+    there.sort_unstable();
+    there.dedup();
+    let lost = there
+        .iter()
+        .enumerate()
+        .find(|(place, number)| *place != **number);
+    lost.map(|(place, _)| name(place))
 }
 
 #[cfg(test)]

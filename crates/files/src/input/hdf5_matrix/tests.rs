@@ -251,6 +251,21 @@ fn rule_2_2_what_are_no_traces_says_what_was_expected_and_found() {
         "{message}"
     );
     assert!(message.contains("--calcium_dataset"), "{message}");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("TimeSeries.h5");
+    let file = File::create(&path).expect("a file");
+    file.create_group("processed/fluo").expect("groups");
+    let dataset = file
+        .new_dataset::<f32>()
+        .shape((3, 4))
+        .create("processed/fluo/CellResp");
+    drop((dataset.expect("a dataset"), file));
+    let message = Matrix::open(&path, "CellResp", Orientation::FramesByNeurons);
+    let message = message.expect_err("missing").to_string();
+    assert!(
+        message.contains("found processed/fluo/CellResp;"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn rule_9_3_file_lost_source_and_its_near_misses() {
     assert!(
         folder
             .message()
-            .contains("plane1.h5, found something that is no file")
+            .contains("plane1.h5, found a named pipe (FIFO)")
     );
 }
 
@@ -284,7 +284,24 @@ fn rule_9_3_raw_files_are_as_long_as_declared() {
 }
 
 #[test]
-fn patterns_of_names_begin_with_source_0() {
-    assert_eq!(first_of_pattern(b"plane%b.h5"), b"plane0.h5");
-    assert_eq!(first_of_pattern(b"100%%/F_%b%"), b"100%/F_0%");
+fn patterns_of_names_number_their_sources() {
+    assert_eq!(source_of_pattern(b"plane%b.h5", 0), b"plane0.h5");
+    assert_eq!(source_of_pattern(b"100%%/F_%b%", 12), b"100%/F_12%");
+    let folder = Folder::new();
+    let lost = |pattern: &str| gap(OsStr::new(pattern), folder.0.path());
+    let write = |name: &str| std::fs::write(folder.path(name), "").expect("a file");
+    for name in [
+        "part_0.h5",
+        "part_1.h5",
+        "part_x.h5",
+        "part_5.txt",
+        "other.h5",
+    ] {
+        write(name);
+    }
+    assert_eq!(lost("part_%b.h5"), None);
+    assert_eq!(lost("/elsewhere/part_%b.h5"), None);
+    write("part_3.h5");
+    assert_eq!(lost("part_%b.h5"), Some("part_2.h5".into()));
+    assert_eq!(lost("part_0.h5"), None, "no pattern");
 }
