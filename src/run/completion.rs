@@ -4,7 +4,7 @@
 use spikegrid_core::findings::{self, Finding};
 use spikegrid_core::grid::Place;
 use spikegrid_core::spikes;
-use spikegrid_files::figures::{self, Collision, NeuronTraces, Summary};
+use spikegrid_files::figures::{self, NeuronTraces, Summary};
 use spikegrid_files::output::neurons::NeuronTable;
 use spikegrid_files::output::{self, OutputError, OutputFile, partial};
 use spikegrid_files::report;
@@ -115,17 +115,6 @@ impl OpenSubject {
         let neurons = self.take_plotted();
         let provenance = &self.provenance;
         let blank_frames: Vec<u32> = self.blank_frames.iter().copied().collect();
-        let places = self.layout.places().into_iter();
-        let places: Vec<_> = places
-            .map(|place| place.map(|place| (place.plane, place.row, place.column)))
-            .collect();
-        let collisions = written.collisions.iter().map(|&(place, lost)| Collision {
-            plane: place.plane,
-            row: place.row,
-            column: place.column,
-            lost,
-        });
-        let collisions: Vec<_> = collisions.collect();
         let summary = Summary {
             subject: &self.plan.name,
             cascade_model: &provenance.cascade_model,
@@ -139,16 +128,14 @@ impl OpenSubject {
             seed: config.seed.into(),
             is_train: &self.metadata.is_train,
             z_values: &self.layout.z_values,
-            neurons_per_plane: &self.layout.neurons_per_plane(),
-            positions: &self.positions.xyz,
-            pixels: &places,
+            places: &self.layout.places(),
             noise_levels: &self.noise_level,
             model_noise_levels: Some(self.model_noise_levels),
             facts: &self.facts,
             padded_frames: self.padded_frames.min(self.plan.frames),
             spikes_per_frame: &written.spikes_per_frame,
             blank_frames: &blank_frames,
-            collisions: &collisions,
+            collisions: &written.collisions,
             marker_spikes: self.marker_spikes(),
             input_files: &[self.plan.location.to_string()],
             software_version: env!("CARGO_PKG_VERSION"),
@@ -162,10 +149,6 @@ impl OpenSubject {
         if self.wanted.has(OutputFile::Page) {
             let path = self.claim.files.path(OutputFile::Page);
             let page = report::subject_page(&summary, &neurons);
-            let page = page.map_err(|source| OutputError::Plot {
-                path: path.clone(),
-                source,
-            })?;
             let path = partial(&path);
             std::fs::write(&path, page).map_err(OutputError::io(&path, "cannot be written"))?;
         }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
 use spikegrid_core::findings::Finding;
-use spikegrid_files::figures::PlotError;
 use spikegrid_files::output::{OutputError, OutputFile, SubjectFiles, lock_folder, write_whole};
 use spikegrid_files::report::{self, RunPage, RunSubject, run_page};
 
@@ -161,12 +160,8 @@ impl Report {
         let json = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
         let path =
             |extension| output_dir.join(file_name(self.configuration.array.as_ref(), extension));
-        let page = self.page(output_dir).map_err(|source| OutputError::Plot {
-            path: path("html"),
-            source,
-        });
-        for (extension, text) in [("json", Ok(json)), ("html", page)] {
-            let (path, text) = (path(extension), text?);
+        for (extension, text) in [("json", json), ("html", self.page(output_dir))] {
+            let path = path(extension);
             write_whole(&path, |partial| {
                 std::fs::write(partial, text).map_err(OutputError::io(&path, "cannot be written"))
             })?;
@@ -175,7 +170,7 @@ impl Report {
     }
 
     /// The page of the run.
-    fn page(&self, output_dir: &Path) -> Result<String, PlotError> {
+    fn page(&self, output_dir: &Path) -> String {
         let config = &self.configuration;
         let facts = [
             ("input", config.input_dir.display().to_string()),

@@ -57,7 +57,7 @@ fn verdict_on(summary: &Summary) -> Markup {
             sorted[0].message.clone(),
         ),
         Some(Severity::Warning) => (
-            format!("{}: read before training.", counted(warnings, "warning")),
+            format!("{}: read the findings before training.", counted(warnings, "warning")),
             "The results may be wrong for some neurons or frames. Each finding below says what to do.".to_owned(),
         ),
         Some(Severity::Note) => (
@@ -150,7 +150,7 @@ fn lost_spikes(summary: &Summary) -> Markup {
                     td { (why) }
                     td.number { (amount(lost)) }
                     td.number { (percent(share)) }
-                    td.share { div.bar style={ "width:" (format!("{:.1}%", 100.0 * share.min(1.0))) } { } }
+                    td.share { @if lost > 0.0 { div.bar style={ "width:" (format!("{:.1}%", 100.0 * share.min(1.0))) } { } } }
                 }
             }
         } }

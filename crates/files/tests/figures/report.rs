@@ -115,7 +115,7 @@ fn before(page: &str, first: &str, second: &str) -> bool {
 fn rule_9_5_a_subject_begins_with_the_verdict_and_the_worst_finding() {
     let warned = Recording::with_warnings();
     let page = checked(&subject_page(&warned.summary(), &[neuron(37, 3000)]));
-    assert!(page.contains("2 warnings: read before training."));
+    assert!(page.contains("2 warnings: read the findings before training."));
     assert!(before(&page, "2 warnings", "frames.blank"));
     assert!(
         before(&page, "frames.blank", "grid.collisions"),
