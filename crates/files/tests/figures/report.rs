@@ -168,6 +168,7 @@ fn rule_9_5_a_run_lists_failures_first() {
         assert!(before(&page, &row(pair[0]), &row(pair[1])), "{pair:?}");
     }
     assert!(page.contains("2 warnings, 1 note") && page.contains("see its page"));
+    assert!(page.contains("1 subject</strong> complete before: see the pages"));
     assert!(page.contains("href=\"subject_2/subject_2_report.html\""));
     assert!(page.contains("expected the dataset CellResp, found &lt;html&gt;"));
     let empty = RunPage {
