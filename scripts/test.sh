@@ -2,7 +2,7 @@
 # Installs, checks formatting, lints and documentation, and runs every test.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-install_packages poppler-utils procps iproute2 slurm-wlm munge
+install_packages chromium poppler-utils procps iproute2 slurm-wlm munge
 python_environment
 
 # What the tests of one program share outlives them: all of it goes with this folder.

@@ -137,11 +137,11 @@ fn round_step(span: f64, ticks: usize) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// Commas between thousands where there are five digits or more before the point.
+/// Commas between thousands where there are four digits or more before the point.
 fn with_commas(text: &str) -> String {
     let start = usize::from(text.starts_with('-'));
     let end = text.find('.').unwrap_or(text.len());
-    if end - start < 5 {
+    if end - start < 4 {
         return text.to_owned();
     }
     let mut grouped = text[..start].to_owned();
@@ -207,7 +207,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_grouped() {
-        assert_eq!(count(1005_usize), "1005");
+        assert_eq!(
+            (count(999_usize), count(1005_usize)),
+            ("999".into(), "1,005".into())
+        );
         assert_eq!(count(100_000_u64), "100,000");
         assert_eq!(significant(0.011_834, 3), "0.0118");
         assert_eq!(significant(30.0, 6), "30");

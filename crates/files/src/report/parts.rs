@@ -5,7 +5,7 @@ use std::fmt::Write;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use spikegrid_core::findings::{Finding, Severity};
 
-use crate::figures::{by_severity, count, counted, significant};
+use crate::figures::{by_severity, counted, significant};
 
 /// A whole page. Characters that no page may hold are replaced.
 pub(super) fn page(title: &str, version: &str, body: &Markup) -> String {
@@ -78,10 +78,19 @@ pub(super) fn findings_list(findings: &[Finding]) -> Markup {
         @for finding in by_severity(findings) {
             article class={ "finding " (finding.severity.name()) } {
                 p { (badge(Some(finding.severity), finding.severity.name())) " " code { (finding.code) } }
-                p.message { (finding.message) }
-                @if !finding.advice.is_empty() { p { strong { "What to do: " } (finding.advice) } }
+                p.message { (unbroken(&finding.message)) }
+                @if !finding.advice.is_empty() { p { strong { "What to do: " } (unbroken(&finding.advice)) } }
                 p.muted { (touched(finding)) }
             }
+        }
+    }
+}
+
+/// `words` whose flags, such as `--missing`, are not cut at the end of a line.
+fn unbroken(words: &str) -> Markup {
+    html! {
+        @for word in words.split_inclusive(' ') {
+            @if word.starts_with("--") { span.flag { (word) } } @else { (word) }
         }
     }
 }
@@ -121,15 +130,6 @@ pub(super) fn percent(share: f64) -> String {
             "{} %",
             significant(percent, if percent < 10.0 { 2 } else { 3 })
         ),
-    }
-}
-
-/// A number of at least 0 that may have a fraction.
-pub(super) fn amount(number: f64) -> String {
-    if number < 100.0 {
-        significant(number, 2)
-    } else {
-        count(number.round() as u64)
     }
 }
 

@@ -49,6 +49,8 @@ pub fn run_page(run: &RunPage) -> String {
 /// What matters most about a subject, the worst last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum State {
+    /// Its findings are on the page that an earlier run made.
+    Unknown,
     Good,
     Noted,
     Warned,
@@ -64,6 +66,7 @@ impl State {
             (Outcome::Stopped, _) => Self::Stopped,
             (_, Some(Severity::Warning)) => Self::Warned,
             (_, Some(Severity::Note)) => Self::Noted,
+            (Outcome::Skipped, None) => Self::Unknown,
             (_, None) => Self::Good,
         }
     }
@@ -73,7 +76,7 @@ impl State {
             Self::Failed => Some(Severity::Failure),
             Self::Stopped | Self::Warned => Some(Severity::Warning),
             Self::Noted => Some(Severity::Note),
-            Self::Good => None,
+            Self::Good | Self::Unknown => None,
         }
     }
 }
@@ -85,20 +88,13 @@ fn verdict_on(run: &RunPage) -> Markup {
     let worst = of_run
         .chain(states.iter().filter_map(State::severity))
         .max();
+    let good = number(State::Good) + number(State::Noted);
     let lines = [
         (number(State::Failed), "failed: do not train on what failed"),
-        (
-            number(State::Stopped),
-            "not done: run the same command again",
-        ),
-        (
-            number(State::Warned),
-            "with warnings: read them before training",
-        ),
-        (
-            number(State::Good) + number(State::Noted),
-            "without a problem",
-        ),
+        (number(State::Stopped), "not done: run the command again"),
+        (number(State::Warned), "with warnings: read before training"),
+        (good, "without a problem"),
+        (number(State::Unknown), "complete before: see the pages"),
     ];
     let headline = match worst {
         Some(Severity::Failure) => format!("{} failed.", counted(lines[0].0, "subject")),
@@ -155,9 +151,7 @@ fn findings_of(subject: &RunSubject) -> Markup {
     match (State::of(subject), subject.findings) {
         (State::Failed, []) => badge(Some(Severity::Failure), "1 failure"),
         (State::Stopped, []) => html! { "–" },
-        (State::Good, []) if subject.outcome == Outcome::Skipped => {
-            html! { span.muted { "see its page" } }
-        }
+        (State::Unknown, _) => html! { span.muted { "see its page" } },
         (state, findings) => badge(state.severity(), &tally(findings)),
     }
 }

@@ -6,7 +6,7 @@ use maud::{Markup, PreEscaped, html};
 use spikegrid_core::findings::Severity;
 
 use super::parts::{
-    address, amount, facts_table, findings_list, number_of, page, percent, section, tally, verdict,
+    address, facts_table, findings_list, number_of, page, percent, section, tally, verdict,
 };
 use crate::figures::{
     COLLISIONS, Canvas, MAP_SIZE, MAPS, NEURONS, NeuronTraces, Pixel, Summary, by_plane,
@@ -57,7 +57,7 @@ fn verdict_on(summary: &Summary) -> Markup {
             sorted[0].message.clone(),
         ),
         Some(Severity::Warning) => (
-            format!("{}: read before training.", counted(warnings, "warning")),
+            format!("{}: read the findings before training.", counted(warnings, "warning")),
             "The results may be wrong for some neurons or frames. Each finding below says what to do.".to_owned(),
         ),
         Some(Severity::Note) => (
@@ -148,9 +148,9 @@ fn lost_spikes(summary: &Summary) -> Markup {
                 @let share = lost / all.max(1.0);
                 tr {
                     td { (why) }
-                    td.number { (amount(lost)) }
+                    td.number { (count(lost.round() as u64)) }
                     td.number { (percent(share)) }
-                    td.share { div.bar style={ "width:" (format!("{:.1}%", 100.0 * share.min(1.0))) } { } }
+                    td.share { @if lost > 0.0 { div.bar style={ "width:" (format!("{:.1}%", 100.0 * share.min(1.0))) } { } } }
                 }
             }
         } }

@@ -115,7 +115,7 @@ fn before(page: &str, first: &str, second: &str) -> bool {
 fn rule_9_5_a_subject_begins_with_the_verdict_and_the_worst_finding() {
     let warned = Recording::with_warnings();
     let page = checked(&subject_page(&warned.summary(), &[neuron(37, 3000)]));
-    assert!(page.contains("2 warnings: read before training."));
+    assert!(page.contains("2 warnings: read the findings before training."));
     assert!(before(&page, "2 warnings", "frames.blank"));
     assert!(
         before(&page, "frames.blank", "grid.collisions"),
@@ -168,6 +168,7 @@ fn rule_9_5_a_run_lists_failures_first() {
         assert!(before(&page, &row(pair[0]), &row(pair[1])), "{pair:?}");
     }
     assert!(page.contains("2 warnings, 1 note") && page.contains("see its page"));
+    assert!(page.contains("1 subject</strong> complete before: see the pages"));
     assert!(page.contains("href=\"subject_2/subject_2_report.html\""));
     assert!(page.contains("expected the dataset CellResp, found &lt;html&gt;"));
     let empty = RunPage {
