@@ -1,6 +1,6 @@
 //! Findings about the sampling rate.
 
-use super::wording::{hertz, percent};
+use super::wording::{hertz, percent, rounded};
 use super::{Code, Finding};
 
 /// Part of the model's rate by which the recording's may differ.
@@ -29,23 +29,29 @@ pub fn of_rate(
         return Some(unknown(model));
     };
     let off = (rate - model.rate_hz).abs() / model.rate_hz;
-    (off > TOLERANCE + ROUNDING).then(|| {
-        let side = if rate > model.rate_hz { "more" } else { "less" };
-        Finding {
-            share: off,
-            ..Finding::new(
-                Code::ModelRate,
-                format!(
-                    "The recording has {}, {} {side} than the {} of the model {}.",
-                    hertz(rate),
-                    percent(off),
-                    hertz(model.rate_hz),
-                    model.name
-                ),
-                advice(rate, model, installed()),
-            )
-        }
+    (off > TOLERANCE + ROUNDING).then(|| Finding {
+        share: off,
+        ..Finding::new(
+            Code::ModelRate,
+            format!(
+                "The recording has {}, {} the {} of the model {}.",
+                hertz(rate),
+                comparison(rate / model.rate_hz),
+                hertz(model.rate_hz),
+                model.name
+            ),
+            advice(rate, model, installed()),
+        )
     })
+}
+
+/// A ratio of rates in words: `50 % less than`, `10 % more than`, `3.9 times`.
+fn comparison(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio >= 2.0 => format!("{} times", rounded(ratio)),
+        ratio if ratio > 1.0 => format!("{} more than", percent(ratio - 1.0)),
+        ratio => format!("{} less than", percent(1.0 - ratio)),
+    }
 }
 
 fn unknown(model: &Rated) -> Finding {

@@ -8,7 +8,7 @@ use crate::unit::NeuronFacts;
 /// Share of neurons beyond the model's noise levels from which it matters, and by how much they are beyond.
 const BEYOND_MODEL: f64 = 0.05;
 const BEYOND_BY: f64 = 1.0;
-/// Spikes per frame that no neuron has.
+/// Spikes per frame that hardly any neuron has.
 const IMPLAUSIBLE: f32 = 5.0;
 /// Share of the expected spikes above one per frame that is worth a warning.
 const CLIPPED: f64 = 0.05;
@@ -65,7 +65,7 @@ pub(super) fn below_model(noise_levels: &[f64], median: f64, model: (i32, i32)) 
     })
 }
 
-/// Neurons with rates that no neuron has.
+/// Neurons with rates that hardly any neuron has.
 pub(super) fn implausible(facts: &[NeuronFacts]) -> Option<Finding> {
     let touched = Touched::of(facts, |facts| facts.largest_rate > IMPLAUSIBLE);
     let largest = facts
@@ -80,8 +80,8 @@ pub(super) fn implausible(facts: &[NeuronFacts]) -> Option<Finding> {
                 touched.verb("has", "have"),
                 rounded(largest.into())
             ),
-            "Look at these neurons in the report: artefacts, lost frames and a baseline close to 0 make such rates. Mark lost samples \
-             with --missing VALUE, and check the unit of ΔF/F.",
+            "Look at these neurons in the report: artefacts, lost frames and a baseline close to 0 make such rates, and a burst at a low \
+             frame rate seldom does. Mark lost samples with --missing VALUE, and check the unit of ΔF/F.",
         )
     })
 }

@@ -50,6 +50,9 @@ fn rule_9_3_a_rate_more_than_5_percent_off_the_model_is_warned_of() {
         found.message,
         "The recording has 1 Hz, 50 % less than the 2 Hz of the model two."
     );
+    let message = |rate| finding(Some(rate)).expect("a warning").message;
+    assert!(message(2.2).starts_with("The recording has 2.2 Hz, 10 % more than the 2 Hz"));
+    assert!(message(500.0).starts_with("The recording has 500 Hz, 250 times the 2 Hz"));
 }
 
 #[test]
