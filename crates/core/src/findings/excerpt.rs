@@ -139,10 +139,10 @@ mod tests {
     #[test]
     fn rule_9_2_the_excerpt_has_16_runs_of_16_frames() {
         for frames in [0, 1, 256] {
-            assert_eq!(
-                Excerpt::of_size(frames, 3).runs,
-                [0..frames],
-                "{frames} frames"
+            let runs = Excerpt::of_size(frames, 3).runs;
+            assert!(
+                matches!(&runs[..], [run] if *run == (0..frames)),
+                "{runs:?}"
             );
         }
         for frames in [257, 1000, 7879] {
@@ -159,17 +159,17 @@ mod tests {
 
     #[test]
     fn rule_9_2_the_excerpt_has_at_most_4096_neurons_evenly_spread() {
-        assert_eq!(Excerpt::of_size(10, 4096).groups, [0..4096]);
+        let groups = Excerpt::of_size(10, 4096).groups;
+        assert!(
+            matches!(&groups[..], [group] if *group == (0..4096)),
+            "{groups:?}"
+        );
         for neurons in [4097, 100_000] {
             let excerpt = Excerpt::of_size(10, neurons);
             assert_eq!(excerpt.neurons(), 4096);
             assert_eq!(excerpt.groups[15].end, neurons);
-            let groups = excerpt.groups.windows(2);
-            assert!(
-                groups
-                    .map(|pair| pair[0].end <= pair[1].start)
-                    .all(|apart| apart)
-            );
+            let mut neighbours = excerpt.groups.windows(2);
+            assert!(neighbours.all(|pair| pair[0].end <= pair[1].start));
         }
     }
 }
