@@ -288,11 +288,10 @@ impl Coordinator {
                 error.to_string()
             });
         report.stage_sec.open = start.elapsed().as_secs_f64();
-        if !matches!(opened, Ok(Opened::Complete)) {
-            let said = |finding: &&Finding| finding.severity != Severity::Failure;
-            for finding in report.findings.iter().filter(said) {
-                self.progress.finding(&report.name, finding);
-            }
+        // A failure is said once, as the reason for which the subject fails.
+        let said = |finding: &&Finding| finding.severity != Severity::Failure;
+        for finding in report.findings.iter().filter(said) {
+            self.progress.finding(&report.name, finding);
         }
         match opened {
             Ok(Opened::Planned { open, stretches }) => {

@@ -67,18 +67,18 @@ impl Progress {
 
     /// A warning, on stderr.
     pub fn warn(&self, text: &str) {
-        self.print(|| eprintln!("warning: {text}"));
+        self.print(|| complain(&format!("warning: {text}")));
     }
 
     /// What was found out about a subject, on stderr.
     pub fn finding(&self, subject: &str, finding: &Finding) {
         let severity = finding.severity.name();
-        self.print(|| eprintln!("{severity}: {subject}: {finding}"));
+        self.print(|| complain(&format!("{severity}: {subject}: {finding}")));
     }
 
     /// An error, on stderr.
     pub fn error(&self, text: &str) {
-        self.print(|| eprintln!("error: {text}"));
+        self.print(|| complain(&format!("error: {text}")));
     }
 
     /// Prints beside the live line.
@@ -176,6 +176,12 @@ impl Default for Progress {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Writes a line to stderr at once: other ranks write there, too.
+fn complain(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 fn clock(time: Duration) -> String {

@@ -9,10 +9,10 @@ pub(super) const NOT_POSITIVE_FRAMES: f64 = 0.01;
 const NEAR_ZERO: f64 = 0.01;
 const DRIFT: f64 = 0.1;
 
-/// Neurons with F0 <= 0 in many frames: `frames` of all of these, at most `most_frames` of one.
-pub(super) fn not_positive(touched: Touched, frames: u64, most_frames: u64) -> Option<Finding> {
+/// Neurons with F0 <= 0 in many frames: at most `most_frames` of one.
+pub(super) fn not_positive(touched: Touched, most_frames: u64) -> Option<Finding> {
     (touched.count > 0).then(|| Finding {
-        frames,
+        frames: most_frames,
         ..touched.finding(
             Code::NotPositive,
             &format!(
@@ -21,7 +21,7 @@ pub(super) fn not_positive(touched: Touched, frames: u64, most_frames: u64) -> O
                 touched.verb("its", "their"),
                 whole(most_frames)
             ),
-            "Subtract less background or neuropil before, as with --neuropil_coefficient. If the traces are ΔF/F already, use \
+            "Give the fluorescence with less background or neuropil subtracted from it. If the traces are ΔF/F already, use \
              --baseline subtract or --baseline none.",
         )
     })
@@ -36,7 +36,7 @@ pub(super) fn near_zero(touched: Touched) -> Option<Finding> {
                 touched.verb("has", "have"),
                 touched.verb("its", "their")
             ),
-            "Subtract less background or neuropil before, as with --neuropil_coefficient, or leave these neurons out. If the traces \
+            "Give the fluorescence with less background or neuropil subtracted from it, or leave these neurons out. If the traces \
              are ΔF/F already, use --baseline subtract or --baseline none.",
         )
     })

@@ -56,7 +56,7 @@ pub(super) fn missing(
     most_frames: u64,
 ) -> Option<Finding> {
     (touched.count > 0).then(|| Finding {
-        frames: samples,
+        frames: most_frames,
         ..touched.finding(
             Code::MissingSamples,
             &format!(
@@ -108,7 +108,7 @@ pub(super) fn no_rate(
     most_frames: u64,
 ) -> Option<Finding> {
     (touched.count > 0).then(|| Finding {
-        frames: samples,
+        frames: most_frames,
         ..touched.finding(
             Code::NoRate,
             &format!(

@@ -187,7 +187,8 @@ pub struct Finding {
     pub severity: Severity,
     /// Neurons that it concerns; 0 where it concerns none in particular.
     pub neurons: u64,
-    /// Frames that it concerns, of any of these neurons; 0 where it concerns none in particular.
+    /// Frames that it concerns; where they differ from neuron to neuron, the most of one neuron. 0 where it concerns none in
+    /// particular.
     pub frames: u64,
     /// The share that rule 9.3 compares with a threshold, 0 to 1: of neurons unless the rule names another whole.
     pub share: f64,

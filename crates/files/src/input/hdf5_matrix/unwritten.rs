@@ -87,7 +87,8 @@ impl Unwritten {
         let share = percent(self.share);
         let what = match self.chunks {
             Some([missing, all]) => format!(
-                "{missing} of {all} chunks of {dataset} were never stored ({share} of the samples)"
+                "{missing} of {all} chunks of {dataset} {} never stored ({share} of the samples)",
+                if missing == 1 { "was" } else { "were" }
             ),
             None => format!("{share} of the samples of {dataset} were never stored"),
         };
