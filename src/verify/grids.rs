@@ -374,7 +374,7 @@ mod tests {
         drop((dataset, file));
         // Planes without neurons, neurons without a place, shared pixels.
         let place = |neuron: usize| {
-            (neuron % 9 != 0).then_some(Place {
+            (!neuron.is_multiple_of(9)).then_some(Place {
                 plane: [0, 2, 2, 3][neuron % 4],
                 row: neuron % 16,
                 column: neuron % 3,

@@ -78,7 +78,7 @@ pub enum InputError {
     },
     /// A file or object that a dataset is put together from, or that a link leads to, is not there (rule 9.3).
     #[error(
-        "{path}: dataset {dataset}: expected its source {source_path}, found {found}; copy the source to its place beside the file",
+        "{path}: dataset {dataset}: expected its source {source_path}, found {found}; put back what it refers to, or store the samples in the file itself",
         path = path.display(),
         source_path = source_path.display()
     )]
