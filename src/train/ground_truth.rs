@@ -3,13 +3,14 @@
 //! `<ground truth>/<dataset>/*.mat` is one neuron each, a MAT-file 5 with the cell array `CAttached`: one struct per trial
 //! with `fluo_mean` (ΔF/F), `fluo_time` (s) and `events_AP` (times of the spikes, in units of 1e-4 s).
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use spikegrid_core::cascade::config::MAX_SAMPLING_RATE;
 use spikegrid_files::input::matlab::{Array, MatError, mat5};
+use spikegrid_files::regular;
 use thiserror::Error;
 
 /// Lowest frame rate of a recording, in Hz.
@@ -116,7 +117,7 @@ pub fn read_dataset(dir: &Path, warnings: &mut Vec<String>) -> Result<Dataset, G
 }
 
 fn read_neuron(path: &Path, warnings: &mut Vec<String>) -> Result<Neuron, GroundTruthError> {
-    let file = File::open(path).map_err(|source| GroundTruthError::Io {
+    let file = regular::open(path).map_err(|source| GroundTruthError::Io {
         path: path.into(),
         source,
     })?;

@@ -1,12 +1,12 @@
 //! All files of one subject.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use spikegrid_files::crash_trial;
 use spikegrid_files::output::written::{NumberKind, WrittenDataset, WrittenFile, regular_file};
 use spikegrid_files::output::{OutputFile, SubjectFiles};
+use spikegrid_files::regular;
 
 use super::grids;
 use super::header::{self, Header};
@@ -291,7 +291,7 @@ pub(super) fn leftovers(folder: &Path) -> Vec<String> {
 /// Checks that the figures are there and whole, as far as a PDF's first and last line say (rule 8.3).
 fn check_pdf(report: &mut Report, path: &Path, name: &str) {
     let read = |path: &PathBuf| -> Result<bool, std::io::Error> {
-        let mut file = File::open(path)?;
+        let mut file = regular::open(path)?;
         let mut start = [0; 5];
         file.read_exact(&mut start)?;
         let end = file.seek(SeekFrom::End(0))?.saturating_sub(32);

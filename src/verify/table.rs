@@ -1,9 +1,10 @@
 //! `neurons.tsv` (rule 9.4): a row per neuron, and what it repeats of other files.
 
 use std::fmt::Display;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+
+use spikegrid_files::regular;
 
 use super::report::{Report, counted, thousands};
 use super::rules::Place;
@@ -93,7 +94,7 @@ fn read(
     name: &str,
     known: &Known,
 ) -> Result<Option<usize>, std::io::Error> {
-    let mut reader = BufReader::new(File::open(path)?);
+    let mut reader = BufReader::new(regular::open(path)?);
     let header = line(&mut reader)?.unwrap_or_default();
     let columns: Vec<&str> = header.split('\t').collect();
     if !columns.starts_with(&COLUMNS) {
@@ -192,7 +193,7 @@ type Lines = (usize, String, String);
 
 /// How many lines of two tables differ; the first of them, counted from 1, in both.
 fn different_rows(here: &Path, other: &Path) -> Result<(u64, Option<Lines>), std::io::Error> {
-    let open = |path| File::open(path).map(BufReader::new);
+    let open = |path| regular::open(path).map(BufReader::new);
     let (mut here, mut other) = (open(here)?, open(other)?);
     let (mut count, mut first) = (0, None);
     for row in 1.. {

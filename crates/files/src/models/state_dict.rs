@@ -5,7 +5,7 @@
 //! position), `dense2.bias`: the names of CASCADE's PyTorch port.
 
 use std::collections::HashMap;
-use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
@@ -16,6 +16,7 @@ use super::error::ModelError;
 use super::folder::write_whole;
 use super::tensor::{self, Header};
 use super::torch::StateDict;
+use crate::regular;
 
 /// Reads one member of an ensemble from a file of `torch.save(network.state_dict())`.
 ///
@@ -42,7 +43,9 @@ pub(super) fn read_safetensors(path: &Path, config: &ModelConfig) -> Result<Weig
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
-    fs::read(path).map_err(|source| ModelError::Io {
+    let mut bytes = Vec::new();
+    let read = regular::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|source| ModelError::Io {
         path: path.into(),
         source,
     })

@@ -78,7 +78,7 @@ impl Provenance {
 /// The kind of baseline by which a grids file was made, if it is one of ours, and whether the program chose it.
 #[must_use]
 pub fn recorded_baseline(path: &Path) -> Option<(Baseline, bool)> {
-    let file = File::open(path).ok()?;
+    let file = regular::open_hdf5(path).ok()?;
     file.attr(CONFIG).ok()?;
     let text: VarLenUnicode = file.attr(BASELINE).ok()?.read_scalar().ok()?;
     let (name, is_auto) = match text.strip_suffix(AUTO) {
@@ -93,7 +93,7 @@ pub fn recorded_baseline(path: &Path) -> Option<(Baseline, bool)> {
 #[must_use]
 pub fn recorded_findings(path: &Path) -> Vec<Finding> {
     let read = || -> Option<Vec<Finding>> {
-        let file = File::open(path).ok()?;
+        let file = regular::open_hdf5(path).ok()?;
         let text: VarLenUnicode = file.attr(FINDINGS).ok()?.read_scalar().ok()?;
         serde_json::from_str(&text).ok()
     };
@@ -102,7 +102,7 @@ pub fn recorded_findings(path: &Path) -> Vec<Finding> {
 
 /// Whether a grids file is from a program that notes findings.
 pub(crate) fn has_findings(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| file.attr(FINDINGS).is_ok())
+    regular::open_hdf5(path).is_ok_and(|file| file.attr(FINDINGS).is_ok())
 }
 
 /// Writes the attributes of a grids file of `T` frames and `Z` planes.
