@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::traces("traces, contiguous", |folder| {
         make_subject(folder, "compressed.mat", Layout::Contiguous)
     }),
@@ -54,6 +54,9 @@ const KINDS: [Kind; 10] = [
     }),
     Kind::traces("traces, deflated chunks", |folder| {
         make_subject(folder, "compressed.mat", Layout::Deflated)
+    }),
+    Kind::traces("traces, virtual", |folder| {
+        make_subject(folder, "compressed.mat", Layout::Virtual)
     }),
     Kind {
         name: "positions, 7.3",
@@ -115,6 +118,7 @@ enum Layout {
     Contiguous,
     Chunked,
     Deflated,
+    Virtual,
 }
 
 fn make_subject(folder: &Path, positions: &str, layout: Layout) {
@@ -124,14 +128,32 @@ fn make_subject(folder: &Path, positions: &str, layout: Layout) {
     std::fs::copy(from, subject.join("data_full.mat")).unwrap();
     let file = File::create(subject.join("TimeSeries.h5")).unwrap();
     let values: Vec<i16> = (0..).take(FRAMES * CELLS).collect();
-    let dataset = file.new_dataset::<i16>().shape((FRAMES, CELLS));
+    let shape = (FRAMES, CELLS);
+    let dataset = file.new_dataset::<i16>().shape(shape);
+    let is_virtual = matches!(layout, Layout::Virtual);
     let dataset = match layout {
         Layout::Contiguous => dataset,
         Layout::Chunked => dataset.chunk((8, 2)),
         Layout::Deflated => dataset.chunk((8, 2)).shuffle().deflate(1),
+        Layout::Virtual => dataset.with_dcpl(|settings| {
+            for plane in 0..2 {
+                let (name, part) = (format!("plane{plane}.h5"), 2 * plane..2 * plane + 2);
+                let source = File::create(subject.join(&name)).unwrap();
+                let source = source.new_dataset::<i16>().shape((FRAMES, 2));
+                source
+                    .create("F")
+                    .unwrap()
+                    .write_raw(&values[..FRAMES * 2])
+                    .unwrap();
+                settings.virtual_map(name, "F", (FRAMES, 2), (.., ..), shape, (.., part));
+            }
+            settings
+        }),
     };
     let dataset = dataset.create("CellResp").unwrap();
-    dataset.write_raw(&values).unwrap();
+    if !is_virtual {
+        dataset.write_raw(&values).unwrap();
+    }
     let rows = file.new_dataset::<f64>().shape((1, CELLS)).create("absIX");
     rows.unwrap().write_raw(&[1.0, 3.0, 4.0, 6.0]).unwrap();
 }
