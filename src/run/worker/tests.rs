@@ -1,3 +1,4 @@
+use spikegrid_files::input::{Location, Orientation};
 use spikegrid_files::output::unit_files::UnitFiles;
 
 use super::*;
@@ -129,6 +130,47 @@ fn a_reader_sends_each_rank_the_samples_of_its_share_and_then_reports() {
     };
     let neurons = |samples: &Samples| samples.piece().neurons.clone();
     assert_eq!((neurons(first), neurons(second)), (0..16, 32..48));
+}
+
+#[test]
+fn a_large_chunk_is_read_and_sent_in_parts_and_reported_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("TimeSeries.h5");
+    let (frames, neurons) = (1100, 2048);
+    let file = hdf5::File::create(&path).expect("a file");
+    let values = ndarray::Array2::from_shape_fn((frames, neurons), |(t, n)| (t + n) as f32);
+    let dataset = file.new_dataset::<f32>().shape((frames, neurons));
+    let dataset = dataset.chunk((frames, neurons)).deflate(1).create("F");
+    dataset
+        .and_then(|dataset| dataset.write(&values))
+        .expect("values");
+    file.close().expect("a whole file");
+    let mut rig = rig(0, 2);
+    let location = Location::hdf5(&path, "F", Orientation::FramesByNeurons).expect("traces");
+    let storage = location.open().expect("traces").storage();
+    rig.plan = SubjectPlan {
+        location,
+        unit_neurons: 512,
+        stretch_units: 4,
+        ..SubjectPlan::made_up(storage)
+    };
+    rig.pieces = storage.pieces(0..neurons);
+    assert_eq!(rig.pieces.len(), 1);
+    let messages = [rig.subject(), rig.read()];
+    rig.handle(messages);
+    let (mut arrived, mut parts, mut reports) = (0, 0, 0);
+    for (rank, message) in rig.sent() {
+        match message {
+            Message::Samples { samples, .. } => {
+                assert_eq!(rank, 1);
+                assert!(samples.piece().samples() <= storage.largest_part());
+                (arrived, parts) = (arrived + samples.piece().samples(), parts + 1);
+            }
+            Message::Reply(Reply::Read { failure: None, .. }) => reports += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((arrived, parts, reports), (frames * neurons / 2, 2, 1));
 }
 
 #[test]
