@@ -176,11 +176,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 #[cfg(test)]
 mod tests {
     use spikegrid_core::baseline::Baseline;
-
-    use crate::settings::flags::BaselineChoice;
     use spikegrid_core::cascade::Threshold;
 
     use super::*;
+    use crate::settings::flags::BaselineChoice;
     use crate::settings::size::MemorySize;
 
     fn cli(arguments: &[&str]) -> Result<Cli, clap::Error> {

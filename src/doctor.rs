@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::findings::{self, Code, Finding, Severity};
+use spikegrid_core::wording::counted;
 use spikegrid_files::input;
 use spikegrid_files::input::discovery::Subject;
 
@@ -206,9 +207,4 @@ fn header(width: usize) -> String {
         "{:<width$} {:>9} {:>9} {:>7} {:>8}  {:<8}  {}",
         "subject", "frames", "neurons", "planes", "Hz", "baseline", "findings"
     )
-}
-
-fn counted(number: usize, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
 }

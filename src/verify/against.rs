@@ -6,10 +6,11 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+use spikegrid_core::wording::counted;
 use spikegrid_files::output::written::regular_file;
 use spikegrid_files::output::{OutputFile, SubjectFiles};
 
-use super::report::{Report, counted};
+use super::report::Report;
 use super::subject::{exists, open, try_out};
 use super::{COMBINED, Found, VerifyError, table};
 use datasets::compare_dataset;

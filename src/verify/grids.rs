@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
+use spikegrid_core::wording::{counted, whole};
 use spikegrid_files::output::written::{Planes, WrittenDataset};
 
-use super::report::{Opened, Report, counted, thousands};
+use super::report::{Opened, Report};
 use super::rules::{COLUMNS, PIXELS, Place, is_marker, marker_start};
 use super::stream::{Judged, NoPixels, Scratch, Tally, judge_planes};
 
@@ -131,11 +132,7 @@ fn tell(report: &mut Report, file: &Opened, wrongs: Wrongs, shape: &[usize]) {
         };
         let (frame, plane) = (first.plane / of_frame, first.plane % of_frame);
         let (row, column) = (first.pixel / COLUMNS, first.pixel % COLUMNS);
-        let of_planes = format!(
-            "{} of {}",
-            thousands(count.planes),
-            counted(planes, "plane")
-        );
+        let of_planes = format!("{} of {}", whole(count.planes), counted(planes, "plane"));
         let (pixel, extent) = match wrong {
             Wrong::Nowhere | Wrong::Unreadable => (String::new(), of_planes),
             _ => (

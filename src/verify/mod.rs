@@ -20,10 +20,11 @@ mod traces;
 use std::path::{Path, PathBuf};
 
 use rayon::ThreadPoolBuilder;
+use spikegrid_core::wording::counted;
 use spikegrid_files::output::written::WrittenFile;
 use spikegrid_files::output::{OutputFile, SubjectFiles, combined, partial};
 
-use report::{Opened, Report, counted};
+use report::{Opened, Report};
 use subject::{exists, leftovers, open, try_out};
 
 /// One thread reads; more than these would wait for it.

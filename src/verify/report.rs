@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 use std::path::PathBuf;
 
+use spikegrid_core::wording::{counted, whole};
 use spikegrid_files::output::written::{NumberKind, Value, WrittenDataset, WrittenFile};
 
 /// Prints differences and counts them.
@@ -42,28 +43,6 @@ impl<'a> Report<'a> {
     pub(super) fn say(&mut self, line: impl Display) {
         (self.print)(&line.to_string());
     }
-}
-
-/// A number with its thousands divided by commas.
-pub(super) fn thousands(number: impl TryInto<u64>) -> String {
-    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A noun after its number.
-pub(super) fn counted(number: impl TryInto<u64> + Copy, noun: &str) -> String {
-    let ending = match number.try_into() {
-        Ok(1) => "",
-        _ => "s",
-    };
-    format!("{} {noun}{ending}", thousands(number))
 }
 
 /// Numbers that are compared bit by bit, except that all NaN are the same.
@@ -190,7 +169,7 @@ impl Opened {
             format_args!("{found_there:?}"),
             format_args!(
                 "{rule}; {} of {} differ",
-                thousands(count),
+                whole(count),
                 counted(found.len(), "value")
             ),
         );
@@ -248,14 +227,6 @@ pub(super) fn shape_text(shape: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_commas() {
-        let texts = [0_u64, 999, 1000, 1_045_200].map(thousands);
-        assert_eq!(texts, ["0", "999", "1,000", "1,045,200"]);
-        assert_eq!(counted(1_usize, "value"), "1 value");
-        assert_eq!(counted(0_usize, "value"), "0 values");
-    }
 
     #[test]
     fn rule_9_6_floats_are_compared_bit_by_bit_and_nan_equals_nan() {

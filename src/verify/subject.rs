@@ -3,6 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use spikegrid_core::wording::counted;
 use spikegrid_files::crash_trial;
 use spikegrid_files::output::written::{NumberKind, WrittenDataset, WrittenFile, regular_file};
 use spikegrid_files::output::{OutputFile, SubjectFiles};
@@ -11,7 +12,7 @@ use spikegrid_files::regular;
 use super::grids;
 use super::header::{self, Header};
 use super::metadata::Metadata;
-use super::report::{Opened, Report, counted, shape_text};
+use super::report::{Opened, Report, shape_text};
 use super::rules::{self, COLUMNS, Cut, Missing, Place, ROWS};
 use super::table::{self, Known};
 use super::traces::{self, Traces};

@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use spikegrid_core::wording::{counted, whole};
 use spikegrid_files::regular;
 
-use super::report::{Report, counted, thousands};
+use super::report::Report;
 use super::rules::Place;
 use super::traces::Traces;
 
@@ -130,19 +131,15 @@ fn read(
                 format_args!("{name}: {column} of neuron {row}"),
                 in_words(&expected),
                 in_words(&found),
-                format_args!(
-                    "{RULE}; {} of {} rows differ",
-                    thousands(count),
-                    thousands(rows)
-                ),
+                format_args!("{RULE}; {} of {} rows differ", whole(count), whole(rows)),
             );
         }
     }
     if let Some(traces) = known.traces
         && traces.neurons != rows
     {
-        let expected = format!("{} rows, as there are neurons", thousands(traces.neurons));
-        report.difference(name, expected, thousands(rows), RULE);
+        let expected = format!("{} rows, as there are neurons", whole(traces.neurons));
+        report.difference(name, expected, whole(rows), RULE);
     }
     Ok(Some(rows))
 }

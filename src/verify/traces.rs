@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use spikegrid_core::wording::{counted, whole};
 use spikegrid_files::output::written::{NumberKind, WrittenDataset};
 
-use super::report::{Opened, Report, counted, thousands};
+use super::report::{Opened, Report};
 use super::rules::Uniform;
 
 /// Bytes of rates that are read at once.
@@ -212,7 +213,7 @@ impl Sampled {
                 odd.found,
                 format_args!(
                     "{rule}; {} of {} differ",
-                    thousands(count),
+                    whole(count),
                     counted(all, "value")
                 ),
             );

@@ -20,3 +20,4 @@ pub mod slab;
 pub mod spikes;
 pub mod split;
 pub mod unit;
+pub mod wording;

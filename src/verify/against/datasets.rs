@@ -1,8 +1,9 @@
 //! Two datasets, value by value.
 
+use spikegrid_core::wording::{counted, whole};
 use spikegrid_files::output::written::{NumberKind, Planes, WrittenDataset};
 
-use crate::verify::report::{Number, Opened, Report, counted, thousands};
+use crate::verify::report::{Number, Opened, Report};
 use crate::verify::rules::{COLUMNS, PIXELS, ROWS};
 use crate::verify::stream::{Judged, NoPixels, Scratch, Tally, judge_planes};
 
@@ -65,7 +66,7 @@ pub(super) fn compare_dataset(
             first.found,
             format_args!(
                 "{rule}; {} of {} differ",
-                thousands(differences.count),
+                whole(differences.count),
                 counted(all, "value")
             ),
         );

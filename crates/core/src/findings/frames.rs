@@ -132,9 +132,9 @@ pub fn of_length(frames: usize, windowsize: usize) -> Option<Finding> {
             Code::Short,
             format!(
                 "{} {} fewer than the model's window of {}: no frame has a spike rate, and there are no spikes.",
-                counted(frames as u64, "frame"),
+                counted(frames, "frame"),
                 if frames == 1 { "is" } else { "are" },
-                whole(windowsize as u64)
+                whole(windowsize)
             ),
             "Record longer, or choose a model with a shorter window with --cascade_model.",
         )

@@ -70,8 +70,8 @@ fn continuous_z(layout: &Layout, rule: PlaneRule) -> Option<Finding> {
             Code::ContinuousZ,
             format!(
                 "{} lie on {}, {} per plane in the median, as if z were a continuous number.",
-                counted(neurons as u64, "neuron"),
-                counted(per_plane.len() as u64, "plane"),
+                counted(neurons, "neuron"),
+                counted(per_plane.len(), "plane"),
                 rounded(median)
             ),
             "Use --planes N to cut z into N slabs of equal height, or --plane_step UNITS for slabs of that height.",

@@ -1,6 +1,6 @@
 //! Findings about noise levels, rates and spikes.
 
-use super::wording::{Touched, counted, percent, rounded, share};
+use super::wording::{Touched, counted, percent, rounded, share, whole};
 use super::{Code, Finding, Severity};
 use crate::baseline::Baseline;
 use crate::unit::NeuronFacts;
@@ -125,8 +125,8 @@ pub(super) fn none(facts: &[NeuronFacts], frames: usize) -> Option<Finding> {
             Code::NoSpikes,
             format!(
                 "No spike was found in {} of {}.",
-                counted(frames as u64, "frame"),
-                counted(facts.len() as u64, "neuron")
+                counted(frames, "frame"),
+                counted(facts.len(), "neuron")
             ),
             "Look at the other findings first. If there are none, check the unit of the traces (--scale), the frame rate \
              (--sampling_rate) and --threshold.",
@@ -155,7 +155,7 @@ pub(super) fn unseen(
             code,
             format!(
                 "{} of {} ({}) {} {why}.",
-                super::wording::whole(lost),
+                whole(lost),
                 counted(spikes, "spike"),
                 percent(share),
                 if lost == 1 { "is" } else { "are" }

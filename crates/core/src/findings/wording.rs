@@ -1,6 +1,7 @@
 //! Numbers and counts of neurons as messages show them.
 
 use super::{Code, Finding};
+pub(super) use crate::wording::{counted, whole};
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,25 +112,6 @@ pub(super) fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
-/// A number of things with their name: `1 frame`, `1,200 frames`.
-pub(super) fn counted(number: u64, name: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {name}{plural}", whole(number))
-}
-
-/// A whole number with commas between its thousands: 71,721.
-pub(super) fn whole(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number with two significant digits, or as a whole number with commas between its thousands: 0.0041, 14, 1,200.
 pub(super) fn rounded(number: f64) -> String {
     if !number.is_finite() {
@@ -181,12 +163,6 @@ pub(super) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whole_numbers_have_commas_between_their_thousands() {
-        let shown = [0, 999, 1_000, 71_721, 1_234_567].map(whole);
-        assert_eq!(shown, ["0", "999", "1,000", "71,721", "1,234,567"]);
-    }
 
     #[test]
     fn numbers_have_two_significant_digits_and_no_more() {

@@ -89,18 +89,6 @@ impl Axis {
     }
 }
 
-/// A whole number with commas between thousands.
-pub(crate) fn count(number: impl TryInto<u64>) -> String {
-    let number = number.try_into().unwrap_or(u64::MAX);
-    with_commas(&number.to_string())
-}
-
-/// A number of things, such as "1 spike" or "12,345 frames".
-pub(crate) fn counted(number: usize, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", count(number))
-}
-
 /// A number with up to `digits` significant digits and no trailing zeros.
 pub(crate) fn significant(number: f64, digits: usize) -> String {
     if number == 0.0 || !number.is_finite() {
@@ -207,11 +195,6 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_grouped() {
-        assert_eq!(
-            (count(999_usize), count(1005_usize)),
-            ("999".into(), "1,005".into())
-        );
-        assert_eq!(count(100_000_u64), "100,000");
         assert_eq!(significant(0.011_834, 3), "0.0118");
         assert_eq!(significant(30.0, 6), "30");
         assert_eq!(significant(-2.5, 3), "−2.5");

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use spikegrid_core::wording::whole;
+
 use super::Summary;
-use super::axis::{Axis, count, significant};
+use super::axis::{Axis, significant};
 use super::canvas::Canvas;
 use super::panel::{BLUE, Band, Chart, MODEL, remark};
 
@@ -48,7 +50,7 @@ fn plot_histogram(canvas: Canvas, mut values: Vec<f64>, name: &str, model: Optio
     let undefined = neurons - values.len();
     for (number, what) in [(beyond, "beyond axis"), (undefined, "undefined")] {
         if number > 0 {
-            remarks.push((None, format!("{} {what}", count(number))));
+            remarks.push((None, format!("{} {what}", whole(number))));
         }
     }
     let canvas = remark(canvas, &remarks);

@@ -27,7 +27,7 @@ use spikegrid_core::findings::Finding;
 use spikegrid_core::grid::Place;
 use spikegrid_core::unit::NeuronFacts;
 
-pub(crate) use axis::{count, counted, significant};
+pub(crate) use axis::significant;
 pub(crate) use canvas::Canvas;
 use document::Document;
 pub(crate) use histogram::{plot_noise, plot_rates};

@@ -1,6 +1,8 @@
 //! The page of one neuron: ΔF/F, inferred spike rate and discrete spikes above one time axis.
 
-use super::axis::{Axis, counted, significant};
+use spikegrid_core::wording::counted;
+
+use super::axis::{Axis, significant};
 use super::canvas::{Canvas, Rgb, text};
 use super::metrics::fitted;
 use super::panel::{BLUE, Chart, INK, MUTED, NO_VALUE, TimeAxis, VERMILION, bold};

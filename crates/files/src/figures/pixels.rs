@@ -1,9 +1,9 @@
 //! What the pixels of the z-planes hold, as maps of 256 x 128 pixels: x to the right, y upwards.
 
 use spikegrid_core::grid::{COLUMNS, Place, ROWS};
+use spikegrid_core::wording::whole;
 
 use super::Summary;
-use super::axis::count;
 use super::canvas::{Canvas, Rgb, text};
 use super::panel::{BLUE, HAIRLINE, INK, ORANGE, VERMILION, remark};
 
@@ -90,7 +90,7 @@ pub(super) fn plot_maps(canvas: Canvas, summary: &Summary) {
         .map(|(color, words)| (Some(color), words))
         .to_vec();
     if planes.len() < all.len() {
-        remarks.push((None, format!("{MAPS} of {} planes", count(all.len()))));
+        remarks.push((None, format!("{MAPS} of {} planes", whole(all.len()))));
     }
     if planes.iter().any(|pixels| pixels.len() > most) {
         remarks.push((None, format!("at most {most} pixels each")));

@@ -1,6 +1,8 @@
 //! The first page: parameters, the population over time, where the cells are, how noisy they are.
 
-use super::axis::{count, significant};
+use spikegrid_core::wording::whole;
+
+use super::axis::significant;
 use super::canvas::{Canvas, Text, text};
 use super::histogram::{plot_noise, plot_rates};
 use super::metrics::fitted;
@@ -75,10 +77,10 @@ pub(crate) fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
         significant(rate * summary.sampling_rate_hz, 3)
     );
     let test = summary.is_train.len() - training;
-    let split = format!("{} training, {} test frames", count(training), count(test));
+    let split = format!("{} training, {} test frames", whole(training), whole(test));
     let sampling = format!("{} Hz", significant(summary.sampling_rate_hz, 6));
     vec![
-        ("Neurons", count(summary.neurons)),
+        ("Neurons", whole(summary.neurons)),
         ("z-planes", planes(summary)),
         ("Frames", recording_length(summary)),
         ("Sampling rate", sampling),
@@ -89,7 +91,7 @@ pub(crate) fn parameters(summary: &Summary) -> Vec<(&'static str, String)> {
         ("Model", summary.cascade_model.to_owned()),
         ("Threshold", threshold(summary.threshold)),
         ("Random seed", summary.seed.to_string()),
-        ("Spikes", count(spikes)),
+        ("Spikes", whole(spikes)),
         ("Mean rate", rate),
     ]
 }
@@ -101,7 +103,7 @@ fn recording_length(summary: &Summary) -> String {
     } else {
         format!("{} s", significant(seconds, 3))
     };
-    format!("{} ({length})", count(summary.frames))
+    format!("{} ({length})", whole(summary.frames))
 }
 
 fn planes(summary: &Summary) -> String {
@@ -110,7 +112,7 @@ fn planes(summary: &Summary) -> String {
         [only] => format!("1, at z = {}", significant(*only, 6)),
         [first, .., last] => format!(
             "{}, from z = {} to {}",
-            count(summary.z_values.len()),
+            whole(summary.z_values.len()),
             significant(*first, 6),
             significant(*last, 6)
         ),
@@ -145,7 +147,7 @@ fn plot_findings(page: Canvas, summary: &Summary) {
     page.write("Findings", &Text { color, ..style }, (LEFT, FINDINGS_TOP));
     let more = match findings.len() - shown {
         0 => None,
-        hidden => Some(format!("and {} more, see the report", count(hidden))),
+        hidden => Some(format!("and {} more, see the report", whole(hidden))),
     };
     let lines = findings[..shown].iter().map(ToString::to_string);
     for (place, finding) in lines.chain(more).enumerate() {

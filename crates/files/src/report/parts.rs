@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use spikegrid_core::findings::{Finding, Severity};
+use spikegrid_core::wording::counted;
 
-use crate::figures::{by_severity, counted, significant};
+use crate::figures::{by_severity, significant};
 
 /// A whole page. Characters that no page may hold are replaced.
 pub(super) fn page(title: &str, version: &str, body: &Markup) -> String {
@@ -102,7 +103,7 @@ pub(super) fn badge(severity: Option<Severity>, words: &str) -> Markup {
 
 /// Which neurons and frames a finding concerns.
 fn touched(finding: &Finding) -> String {
-    let number = |number: u64, thing: &str| (number > 0).then(|| counted(number as usize, thing));
+    let number = |number: u64, thing: &str| (number > 0).then(|| counted(number, thing));
     let first = finding.first_neuron;
     let words = [
         number(finding.neurons, "neuron"),

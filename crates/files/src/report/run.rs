@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 
 use maud::{Markup, PreEscaped, html};
 use spikegrid_core::findings::Severity;
+use spikegrid_core::wording::{counted, whole};
 
 use super::parts::{address, badge, facts_table, findings_list, page, section, tally, verdict};
 use super::{Outcome, RunPage, RunSubject};
-use crate::figures::{count, counted, plot_sparkline, significant, svg};
+use crate::figures::{plot_sparkline, significant, svg};
 
 /// Size of the small figure of a subject, in points.
 const SPARKLINE: (f64, f64) = (90.0, 20.0);
@@ -121,7 +122,7 @@ fn row(subject: &RunSubject) -> Markup {
     let opened = subject.frames > 0;
     let number = |number: u64| {
         if opened {
-            count(number)
+            whole(number)
         } else {
             "–".to_owned()
         }

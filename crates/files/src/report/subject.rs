@@ -4,14 +4,15 @@ use std::cmp::Reverse;
 
 use maud::{Markup, PreEscaped, html};
 use spikegrid_core::findings::Severity;
+use spikegrid_core::wording::{counted, whole};
 
 use super::parts::{
     address, facts_table, findings_list, number_of, page, percent, section, tally, verdict,
 };
 use crate::figures::{
     COLLISIONS, Canvas, MAP_SIZE, MAPS, NEURONS, NeuronTraces, Pixel, Summary, by_plane,
-    by_severity, count, counted, description, legend, occupancy, parameters, plot_noise,
-    plot_panels, plot_pixels, plot_population, plot_rates, significant, svg, thinned, total_spikes,
+    by_severity, description, legend, occupancy, parameters, plot_noise, plot_panels, plot_pixels,
+    plot_population, plot_rates, significant, svg, thinned, total_spikes,
 };
 
 /// Sizes of figures of half the page's width and of the whole width, in points.
@@ -148,13 +149,13 @@ fn lost_spikes(summary: &Summary) -> Markup {
                 @let share = lost / all.max(1.0);
                 tr {
                     td { (why) }
-                    td.number { (count(lost.round() as u64)) }
+                    td.number { (whole(lost.round() as u64)) }
                     td.number { (percent(share)) }
                     td.share { @if lost > 0.0 { div.bar style={ "width:" (format!("{:.1}%", 100.0 * share.min(1.0))) } { } } }
                 }
             }
         } }
-        p.muted { "The subject has " (count(spikes)) " spikes in all." }
+        p.muted { "The subject has " (whole(spikes)) " spikes in all." }
     }
 }
 
@@ -180,7 +181,7 @@ fn collision_maps(summary: &Summary) -> Markup {
         @if let Some((worst, lost)) = summary.collisions.iter().max_by_key(|(_, lost)| lost) {
             p {
                 (counted(summary.collisions.len(), "pixel")) " lost spikes. The worst pixel is in row " (worst.row) ", column "
-                (worst.column) " of plane " (worst.plane) " and lost " (counted(*lost as usize, "spike")) "."
+                (worst.column) " of plane " (worst.plane) " and lost " (counted(*lost, "spike")) "."
             }
         }
         p.muted { "Neurons of a z-plane that share a pixel show one spike where they spike in the same frame." }
@@ -207,8 +208,8 @@ fn maps(
             @for (color, words) in legend(least) {
                 span.key { span.swatch style={ "background:" (color) } { } (words) } " "
             }
-            @if planes.len() < all { "· " (planes.len()) " of " (count(all)) " z-planes " }
-            @if planes.iter().any(|pixels| pixels.len() > most) { "· at most " (count(most)) " pixels of a plane, evenly spread" }
+            @if planes.len() < all { "· " (planes.len()) " of " (whole(all)) " z-planes " }
+            @if planes.iter().any(|pixels| pixels.len() > most) { "· at most " (whole(most)) " pixels of a plane, evenly spread" }
         }
         div.maps { @for pixels in planes {
             @let plane = pixels[0].0.plane;
@@ -218,7 +219,7 @@ fn maps(
                 figcaption {
                     strong { (name) }
                     @if let Some(z) = summary.z_values.get(plane) { ", z = " (significant(*z, 6)) }
-                    br; (counted(total(pixels) as usize, thing))
+                    br; (counted(total(pixels), thing))
                 }
             }
         } }
