@@ -46,6 +46,35 @@ pub(crate) fn filters(dataset: &Dataset) -> Option<Vec<H5Z_filter_t>> {
     })
 }
 
+/// The bytes that the chunk that begins at an element takes in the file; 0 where it was never stored.
+///
+/// # Errors
+/// If the dataset has no chunk that begins there, or the index of chunks cannot be read.
+pub(crate) fn stored_bytes(dataset: &Dataset, start: &[hsize_t]) -> hdf5::Result<usize> {
+    if dataset.ndim() != start.len() {
+        return Err("a place in a dataset of another shape".into());
+    }
+    let mut bytes = 0;
+    // SAFETY: the dataset is open, and has as many axes as `start` has places.
+    let found = hdf5::sync::sync(|| {
+        h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut bytes) })
+    });
+    match found {
+        Ok(_) => Ok(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        Err(error) if says_absent(&error) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that a chunk is not there: HDF5 1.10 has no other answer.
+fn says_absent(error: &hdf5::Error) -> bool {
+    let reason = error
+        .stack()
+        .and_then(|stack| stack.last().map(|last| last.desc().to_owned()));
+    reason
+        .is_some_and(|reason| reason.contains("not allocated") || reason.contains("isn't defined"))
+}
+
 /// Why a chunk was not read as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
@@ -80,21 +109,16 @@ impl<'a, const AXES: usize> RawChunks<'a, AXES> {
     ) -> Result<(), Unread> {
         let before = bytes.len();
         let read = hdf5::sync::sync(|| {
-            let mut size = 0;
-            // SAFETY: the dataset is open, and its chunks have as many axes as `start` (see `of`).
-            let found = h5check(unsafe {
-                H5Dget_chunk_storage_size(self.dataset.id(), start.as_ptr(), &mut size)
-            });
-            if found.is_err() || size == 0 {
+            let size = stored_bytes(self.dataset, start).unwrap_or(0);
+            if size == 0 {
                 return Err(Unread::NotStored);
             }
-            let size = usize::try_from(size).unwrap_or(usize::MAX);
             if size > most {
                 return Err(Unread::OutOfOrdinary);
             }
             bytes.resize(before + size, 0);
             let mut left_out = 0;
-            // SAFETY: as above. HDF5 writes as many bytes as the index says that the chunk takes, which for chunks with filters
+            // SAFETY: the dataset is open, and its chunks have as many axes as `start` (see `of`). HDF5 writes as many bytes as the index says that the chunk takes, which for chunks with filters
             // (see `of`) is what it said before, under the same lock.
             let read = h5check(unsafe {
                 H5Dread_chunk1(

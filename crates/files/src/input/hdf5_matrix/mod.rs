@@ -18,17 +18,18 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, File};
+use hdf5_sys::h5::hsize_t;
 use rustix::fs::{Advice, fadvise};
 
 use super::error::InputError;
 use super::samples::{Block, Number, Samples};
 use super::storage::{BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
 use crate::hdf5_access::{self, NumberKind};
+use crate::raw_chunk::stored_bytes;
 use crate::regular;
 use chunks::{Chunks, Coding};
 pub(super) use header::{Header, existing_dataset, hdf5_error};
 use hyperslab::HyperslabReader;
-use unwritten::stored_bytes;
 
 /// Bytes of chunks that HDF5 keeps, at least.
 const CACHE: usize = 1 << 20;
@@ -225,7 +226,7 @@ impl Matrix {
         };
         for part in rectangles(rows, columns, Some(chunk), ONE_CHUNK) {
             let start = |axis: usize| part[axis].start / chunk[axis] * chunk[axis];
-            match stored_bytes(&self.dataset, &[start(0), start(1)])? {
+            match stored_bytes(&self.dataset, &[start(0) as hsize_t, start(1) as hsize_t])? {
                 0 => missing(parts, &part),
                 _ => self.read_as::<N>(part, parts)?,
             }

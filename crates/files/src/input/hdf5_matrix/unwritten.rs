@@ -1,26 +1,17 @@
 //! Parts of a dataset that its writer declared and never stored. HDF5 gives a fill value for them, mostly 0, which would pass
 //! for samples.
 
+use hdf5::Dataset;
 use hdf5::plist::dataset_create::Layout;
-use hdf5::{Dataset, h5check};
-use hdf5_sys::h5::{herr_t, hsize_t};
-use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5::hsize_t;
 use spikegrid_core::findings::{Code, Finding};
 
 use super::regions::{Region, volume};
 use crate::input::storage::Orientation;
+use crate::raw_chunk::stored_bytes;
 
 /// Chunks of a dataset that are looked at one by one, at most; of larger datasets the share of the samples is that of the chunks.
 const LOOKED_AT: usize = 1 << 16;
-
-unsafe extern "C" {
-    // Of HDF5 1.10.2 and later; hdf5-sys does not have it.
-    fn H5Dget_chunk_storage_size(
-        dataset: hid_t,
-        start: *const hsize_t,
-        bytes: *mut hsize_t,
-    ) -> herr_t;
-}
 
 /// What of a dataset has no samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,9 +138,10 @@ pub(super) fn unwritten_regions(dataset: &Dataset) -> Result<Vec<Region>, hdf5::
     if missing_chunks(dataset)?.is_none_or(|[missing, _]| missing == 0) {
         return Ok(regions);
     }
-    let mut start = vec![0; shape.len()];
+    let mut start = vec![0_usize; shape.len()];
     loop {
-        if stored_bytes(dataset, &start)? == 0 {
+        let place: Vec<hsize_t> = start.iter().map(|&place| place as hsize_t).collect();
+        if stored_bytes(dataset, &place)? == 0 {
             let axes = start.iter().zip(chunk.iter().zip(&shape));
             let region = axes
                 .map(|(&start, (chunk, extent))| start..start.saturating_add(*chunk).min(*extent));
@@ -174,34 +166,4 @@ fn percent(share: f64) -> String {
         1.0.. => format!("{percent:.1} %"),
         _ => format!("{percent:.1e} %"),
     }
-}
-
-/// The bytes that a chunk takes in the file; 0 where it was never stored.
-///
-/// # Errors
-/// If the dataset has no chunk that begins at this place, or the index of chunks cannot be read.
-pub(super) fn stored_bytes(dataset: &Dataset, start: &[usize]) -> Result<usize, hdf5::Error> {
-    let start: Vec<hsize_t> = start.iter().map(|place| *place as hsize_t).collect();
-    if dataset.ndim() != start.len() {
-        return Err("a place in a dataset of another shape".into());
-    }
-    let mut bytes = 0;
-    // SAFETY: the dataset is open, and has as many axes as `start` has places.
-    let found = hdf5::sync::sync(|| {
-        h5check(unsafe { H5Dget_chunk_storage_size(dataset.id(), start.as_ptr(), &mut bytes) })
-    });
-    match found {
-        Ok(_) => Ok(bytes as usize),
-        Err(error) if says_absent(&error) => Ok(0),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether an error says that a chunk is not there: HDF5 1.10 has no other answer.
-fn says_absent(error: &hdf5::Error) -> bool {
-    let reason = error
-        .stack()
-        .and_then(|stack| stack.last().map(|last| last.desc().to_owned()));
-    reason
-        .is_some_and(|reason| reason.contains("not allocated") || reason.contains("isn't defined"))
 }
