@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use std::path::PathBuf;
 
 use spikegrid_core::wording::{counted, whole};
-use spikegrid_files::output::written::{NumberKind, Value, WrittenDataset, WrittenFile};
+use spikegrid_files::output::written::{self, NumberKind, Value, WrittenDataset, WrittenFile};
 
 /// Prints differences and counts them.
 pub(super) struct Report<'a> {
@@ -212,15 +212,7 @@ impl Opened {
 pub(super) fn shape_text(shape: &[usize]) -> String {
     match shape {
         [] => "scalar".into(),
-        [one] => format!("({one},)"),
-        _ => format!(
-            "({})",
-            shape
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        _ => written::shape_text(shape),
     }
 }
 

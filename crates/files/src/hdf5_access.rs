@@ -134,7 +134,7 @@ pub(crate) fn name_list(names: impl Iterator<Item = String>, none: &str) -> Stri
 }
 
 /// A shape as Python and this project's documentation write it: `(5, 3)`, `(5,)`.
-pub(crate) fn shape_text(shape: &[usize]) -> String {
+pub fn shape_text(shape: &[usize]) -> String {
     match shape {
         [one] => format!("({one},)"),
         _ => format!(

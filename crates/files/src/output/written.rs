@@ -14,8 +14,8 @@ use spikegrid_core::grid::{COLUMNS, PLANE_BYTES, ROWS};
 use spikegrid_core::slab::GZIP_LEVEL;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-pub use crate::hdf5_access::NumberKind;
-use crate::hdf5_access::{self, elements, reason, reason_and_locks, shape_text};
+use crate::hdf5_access::{self, elements, reason, reason_and_locks};
+pub use crate::hdf5_access::{NumberKind, shape_text};
 use crate::raw_chunk::{RawChunks, Unread, filters};
 
 /// What deflate saves at most: files that say more are damaged.
