@@ -95,6 +95,12 @@ pub struct NeuronFacts {
 }
 
 impl NeuronFacts {
+    /// Whether it has samples that differ.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        !self.flags.has(NeuronFlags::DEAD) && !self.flags.has(NeuronFlags::MISSING)
+    }
+
     /// Share of its expected spikes that lies above one per frame, which a grid cannot hold.
     #[must_use]
     pub fn clipped_share(&self) -> f32 {

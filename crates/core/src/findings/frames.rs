@@ -48,23 +48,47 @@ fn of_all_neurons(neurons: usize, finding: Finding) -> Finding {
     }
 }
 
-/// Missing samples of neurons that have others: `samples` in all, of `all_samples`, and at most `most_frames` in a neuron.
+/// Frames of single neurons: how many in all, their share in all `frames` of all neurons, and the most of one neuron.
+struct OfNeurons {
+    all: u64,
+    share: f64,
+    most: u64,
+}
+
+impl OfNeurons {
+    /// Of how many frames each neuron has.
+    fn of(frames: usize, of_neurons: impl Iterator<Item = u64>) -> Self {
+        let (mut neurons, mut all, mut most) = (0, 0, 0);
+        for count in of_neurons {
+            neurons += 1;
+            all += count;
+            most = count.max(most);
+        }
+        Self {
+            all,
+            share: share(all, frames as u64 * neurons),
+            most,
+        }
+    }
+}
+
+/// Missing samples of neurons that have others; `missing` is how many each neuron has.
 pub(super) fn missing(
     touched: Touched,
-    samples: u64,
-    all_samples: u64,
-    most_frames: u64,
+    frames: usize,
+    missing: impl Iterator<Item = u64>,
 ) -> Option<Finding> {
+    let missing = OfNeurons::of(frames, missing);
     (touched.count > 0).then(|| Finding {
-        frames: most_frames,
+        frames: missing.most,
         ..touched.finding(
             Code::MissingSamples,
             &format!(
                 "{} missing samples: {} in all, {} of those of all neurons, and up to {} in one neuron.",
                 touched.verb("has", "have"),
-                whole(samples),
-                percent(share(samples, all_samples)),
-                whole(most_frames)
+                whole(missing.all),
+                percent(missing.share),
+                whole(missing.most)
             ),
             "Frames around a missing sample have no rate. Use --bridge_gaps SEC to draw ΔF/F over short gaps.",
         )
@@ -100,22 +124,22 @@ pub(super) fn repeated(
     })
 }
 
-/// Frames without a rate beside the padding: `samples` of all neurons together, of `all_samples`, and at most `most_frames` in one.
+/// Frames without a rate beside the padding; `without` is how many each neuron has.
 pub(super) fn no_rate(
     touched: Touched,
-    samples: u64,
-    all_samples: u64,
-    most_frames: u64,
+    frames: usize,
+    without: impl Iterator<Item = u64>,
 ) -> Option<Finding> {
+    let without = OfNeurons::of(frames, without);
     (touched.count > 0).then(|| Finding {
-        frames: most_frames,
+        frames: without.most,
         ..touched.finding(
             Code::NoRate,
             &format!(
                 "{} frames without a spike rate beside those at the ends: up to {} in one neuron, {} of all frames of all neurons.",
                 touched.verb("has", "have"),
-                whole(most_frames),
-                percent(share(samples, all_samples))
+                whole(without.most),
+                percent(without.share)
             ),
             "These frames have no spikes, which is not the same as silence: spike_rate of --save_traces is NaN there. Use \
              --bridge_gaps SEC to draw ΔF/F over short gaps.",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::wording::{Scope, Touched, rounded};
 use super::{Code, Finding};
-use crate::unit::{NeuronFacts, NeuronFlags};
+use crate::unit::NeuronFacts;
 
 /// Share of neurons from which clipped samples and zeros matter.
 const ONE_PERCENT: f64 = 0.01;
@@ -92,14 +92,11 @@ pub(super) fn repeated(
     if frames < FEWEST_FRAMES {
         return None;
     }
-    let live = |facts: &NeuronFacts| {
-        !facts.flags.has(NeuronFlags::DEAD) && !facts.flags.has(NeuronFlags::MISSING)
-    };
     let mut times: HashMap<u64, u32> = HashMap::new();
-    for (_, facts) in neurons.clone().filter(|(_, facts)| live(facts)) {
+    for (_, facts) in neurons.clone().filter(|(_, facts)| facts.is_live()) {
         *times.entry(facts.hash).or_default() += 1;
     }
-    let shared = |facts: &NeuronFacts| live(facts) && times.get(&facts.hash) > Some(&1);
+    let shared = |facts: &NeuronFacts| facts.is_live() && times.get(&facts.hash) > Some(&1);
     let touched = Touched::among(scope, neurons.map(|(place, facts)| (place, shared(&facts))));
     (touched.count > 0).then(|| {
         touched.finding(

@@ -101,12 +101,8 @@ impl Computed<'_> {
 
     fn no_rate(&self) -> Option<Finding> {
         let without = |facts: &NeuronFacts| u64::from(facts.frames_without_rate);
-        frames::no_rate(
-            Touched::of(self.facts, |facts| without(facts) > 0),
-            self.facts.iter().map(without).sum(),
-            self.frames as u64 * self.facts.len() as u64,
-            self.facts.iter().map(without).max().unwrap_or(0),
-        )
+        let touched = Touched::of(self.facts, |facts| without(facts) > 0);
+        frames::no_rate(touched, self.frames, self.facts.iter().map(without))
     }
 }
 

@@ -28,9 +28,7 @@ impl Survey<'_> {
     pub(super) fn findings(&self) -> Vec<Finding> {
         let flagged = |flag| self.touched(|facts| facts.flags.has(flag));
         let neurons = self.places.iter().copied().zip(self.facts.iter().copied());
-        let live = self.facts.iter().filter(|facts| {
-            !facts.flags.has(NeuronFlags::DEAD) && !facts.flags.has(NeuronFlags::MISSING)
-        });
+        let live = self.facts.iter().filter(|facts| facts.is_live());
         let findings = [
             neurons::clipped(flagged(NeuronFlags::CLIPPED)),
             neurons::zeros(flagged(NeuronFlags::ZEROS)).filter(|_| self.raw),
@@ -62,12 +60,8 @@ impl Survey<'_> {
             true => 0,
             false => u64::from(facts.missing_frames),
         };
-        frames::missing(
-            self.touched(|facts| missing(facts) > 0),
-            self.facts.iter().map(missing).sum(),
-            self.frames as u64 * self.facts.len() as u64,
-            self.facts.iter().map(missing).max().unwrap_or(0),
-        )
+        let touched = self.touched(|facts| missing(facts) > 0);
+        frames::missing(touched, self.frames, self.facts.iter().map(missing))
     }
 }
 
