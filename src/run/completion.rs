@@ -1,6 +1,7 @@
 //! What rank 0 does when the grids of a subject are written: it says what was found out, writes the other files, and gives all of
 //! them their final names.
 
+use spikegrid_core::cascade::config::ModelConfig;
 use spikegrid_core::findings::{self, Finding};
 use spikegrid_core::grid::Place;
 use spikegrid_core::spikes;
@@ -15,6 +16,18 @@ use crate::run::progress::Progress;
 use crate::run::report::SubjectReport;
 use crate::settings::Config;
 
+/// What of a subject's results is not kept neuron by neuron.
+struct Results<'a> {
+    model: &'a ModelConfig,
+    written: &'a Written,
+    /// Where each neuron lies in the grids.
+    places: Vec<Option<Place>>,
+    /// Frames, ascending, in which all neurons are 0.
+    blank_frames: Vec<u32>,
+    /// Spikes of the neurons that lie under the marker.
+    marker_spikes: u64,
+}
+
 impl OpenSubject {
     /// Says what was found out, and completes the wanted files.
     ///
@@ -23,12 +36,14 @@ impl OpenSubject {
     pub(super) fn complete(
         &mut self,
         config: &Config,
+        model: &ModelConfig,
         report: &mut SubjectReport,
         progress: &Progress,
         written: &Written,
     ) -> Result<(), OutputError> {
+        let results = self.results(model, written);
         if self.wanted.needs_neurons() {
-            let found = self.findings(written);
+            let found = self.findings(&results);
             found
                 .iter()
                 .for_each(|finding| progress.finding(&report.name, finding));
@@ -43,7 +58,7 @@ impl OpenSubject {
         if self.wanted.has(OutputFile::Neurons) {
             let table = NeuronTable {
                 positions: &self.positions,
-                places: &self.layout.places(),
+                places: &results.places,
                 noise_level: &self.noise_level,
                 model_noise_level: &self.model_noise_level,
                 facts: &self.facts,
@@ -51,7 +66,7 @@ impl OpenSubject {
             table.write(&files.path(OutputFile::Neurons))?;
         }
         if self.wanted.has(OutputFile::Figures) || self.wanted.has(OutputFile::Page) {
-            self.plot(config, &report.findings, written)?;
+            self.plot(config, &report.findings, &results)?;
         }
         if self.wanted.has(OutputFile::Grids) {
             output::grids::complete(
@@ -67,42 +82,43 @@ impl OpenSubject {
         self.wanted.finish(&self.claim.files)
     }
 
+    /// What findings, table and figures are made of, beside what is known of each neuron.
+    fn results<'a>(&self, model: &'a ModelConfig, written: &'a Written) -> Results<'a> {
+        let places = self.layout.places();
+        let under_marker = places
+            .iter()
+            .zip(&self.facts)
+            .filter(|(place, _)| place.is_some_and(Place::is_under_marker));
+        Results {
+            model,
+            written,
+            marker_spikes: under_marker.map(|(_, facts)| u64::from(facts.spikes)).sum(),
+            blank_frames: self.blank_frames.iter().copied().collect(),
+            places,
+        }
+    }
+
     /// What was found out while the subject was computed and rasterised (rule 9.3).
-    fn findings(&self, written: &Written) -> Vec<Finding> {
-        let blank_frames: Vec<u32> = self.blank_frames.iter().copied().collect();
+    fn findings(&self, results: &Results) -> Vec<Finding> {
         let repeated_frames = self.repeated_frames.iter().flat_map(|all| all.frames());
         let mut found = findings::of_neurons(&findings::Computed {
             facts: &self.facts,
             noise_levels: &self.noise_level,
-            model_noise_levels: self.model_noise_levels,
+            model_noise_levels: results.model.noise_level_range(),
             frames: self.plan.frames,
-            windowsize: self.windowsize,
+            windowsize: results.model.windowsize,
             baseline: self.plan.dff.baseline,
             repeated_frames: repeated_frames.count(),
-            blank_frames: &blank_frames,
+            blank_frames: &results.blank_frames,
         });
+        let spikes = self.facts.iter().map(|facts| u64::from(facts.spikes));
+        let collisions = results.written.collisions.iter();
         found.extend(findings::of_grids(
-            self.all_spikes(),
-            written.collisions.iter().map(|(_, lost)| lost).sum(),
-            self.marker_spikes(),
+            spikes.sum(),
+            collisions.map(|(_, lost)| lost).sum(),
+            results.marker_spikes,
         ));
         found
-    }
-
-    /// Spikes of all neurons.
-    fn all_spikes(&self) -> u64 {
-        let spikes = self.facts.iter().map(|facts| u64::from(facts.spikes));
-        spikes.sum()
-    }
-
-    /// Spikes of the neurons that lie under the marker.
-    fn marker_spikes(&self) -> u64 {
-        let places = self.layout.places();
-        let under = places
-            .iter()
-            .zip(&self.facts)
-            .filter(|(place, _)| place.is_some_and(Place::is_under_marker));
-        under.map(|(_, facts)| u64::from(facts.spikes)).sum()
     }
 
     /// Writes the PDF and the page, as they are wanted.
@@ -110,11 +126,12 @@ impl OpenSubject {
         &mut self,
         config: &Config,
         findings: &[Finding],
-        written: &Written,
+        results: &Results,
     ) -> Result<(), OutputError> {
         let neurons = self.take_plotted();
         let provenance = &self.provenance;
-        let blank_frames: Vec<u32> = self.blank_frames.iter().copied().collect();
+        let Results { model, written, .. } = results;
+        let padded_frames = model.frames_before() + model.frames_after();
         let summary = Summary {
             subject: &self.plan.name,
             cascade_model: &provenance.cascade_model,
@@ -128,15 +145,15 @@ impl OpenSubject {
             seed: config.seed.into(),
             is_train: &self.metadata.is_train,
             z_values: &self.layout.z_values,
-            places: &self.layout.places(),
+            places: &results.places,
             noise_levels: &self.noise_level,
-            model_noise_levels: Some(self.model_noise_levels),
+            model_noise_levels: model.noise_level_range(),
             facts: &self.facts,
-            padded_frames: self.padded_frames.min(self.plan.frames),
+            padded_frames: padded_frames.min(self.plan.frames),
             spikes_per_frame: &written.spikes_per_frame,
-            blank_frames: &blank_frames,
+            blank_frames: &results.blank_frames,
             collisions: &written.collisions,
-            marker_spikes: self.marker_spikes(),
+            marker_spikes: results.marker_spikes,
             input_files: &[self.plan.location.to_string()],
             software_version: env!("CARGO_PKG_VERSION"),
             findings,

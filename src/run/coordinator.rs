@@ -353,8 +353,8 @@ impl Coordinator {
             return;
         };
         let report = &mut self.reports[subject];
-        let config = &self.opener.config;
-        if let Err(error) = open.complete(config, report, &self.progress, written) {
+        let (config, model) = (&self.opener.config, &self.opener.model);
+        if let Err(error) = open.complete(config, model, report, &self.progress, written) {
             self.fail(outbox, subject, error.to_string());
             return;
         }

@@ -53,12 +53,6 @@ pub(super) struct OpenSubject {
     pub repeated_frames: Option<RepeatedFrames>,
     /// Frames in which all neurons are 0.
     pub blank_frames: BTreeSet<u32>,
-    /// Least and greatest noise level of the model.
-    pub model_noise_levels: (i32, i32),
-    /// Frames of the network's window.
-    pub windowsize: usize,
-    /// Frames at both ends together that have no rate (rule 4.6).
-    pub padded_frames: usize,
     /// Neurons that this run has computed, without those from the journal.
     pub computed_neurons: usize,
     /// The neurons of the PDF whose units are done.
@@ -184,9 +178,6 @@ impl Opener {
             facts: vec![NeuronFacts::default(); neurons],
             repeated_frames: None,
             blank_frames: BTreeSet::new(),
-            model_noise_levels: self.model_noise_levels(),
-            windowsize: self.model.windowsize,
-            padded_frames: self.model.frames_before() + self.model.frames_after(),
             computed_neurons: 0,
             plotted: Vec::new(),
             pieces,
@@ -292,13 +283,6 @@ impl Opener {
             is_recorded: recorded.is_some(),
             dff: config.dff_settings(baseline, sampling_rate)?,
         })
-    }
-
-    /// The least and the greatest noise level for which the model has an ensemble.
-    fn model_noise_levels(&self) -> (i32, i32) {
-        let levels = self.model.noise_levels.iter().copied();
-        let (least, greatest) = (levels.clone().min(), levels.max());
-        (least.unwrap_or_default(), greatest.unwrap_or_default())
     }
 
     /// The sampling rate of a recording in Hz: the flag's, else its own, else the model's; and what is to be said of it.

@@ -194,7 +194,6 @@ impl Report {
         run_page(&RunPage {
             software_version: self.software_version,
             facts: &facts,
-            findings: &[],
             subjects: &subjects,
         })
     }

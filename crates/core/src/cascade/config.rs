@@ -229,6 +229,14 @@ impl ModelConfig {
         (frames + 1).saturating_sub(self.windowsize)
     }
 
+    /// The least and the greatest noise level that has an ensemble.
+    #[must_use]
+    pub fn noise_level_range(&self) -> (i32, i32) {
+        let levels = self.noise_levels.iter().copied();
+        let (least, greatest) = (levels.clone().min(), levels.max());
+        (least.unwrap_or_default(), greatest.unwrap_or_default())
+    }
+
     /// Frames at the start of a recording that never have a rate, `int(before_frac * windowsize)` (rule 4.6).
     pub fn frames_before(&self) -> usize {
         (self.before_frac * self.windowsize as f64) as usize

@@ -19,10 +19,10 @@ pub(crate) fn plot_noise(canvas: Canvas, summary: &Summary) {
         "" => "noise level".to_owned(),
         unit => format!("noise level ({})", unit.trim_start()),
     };
-    let band = |(least, greatest)| (f64::from(least)..f64::from(greatest), MODEL);
-    let model = summary.model_noise_levels.map(band);
+    let (least, greatest) = summary.model_noise_levels;
+    let model = (f64::from(least)..f64::from(greatest), MODEL);
     let levels = summary.noise_levels.iter().map(|&level| f64::from(level));
-    plot_histogram(canvas, levels.collect(), &name, model);
+    plot_histogram(canvas, levels.collect(), &name, Some(model));
 }
 
 /// Plots the histogram of the mean rates of the neurons.

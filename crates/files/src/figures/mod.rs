@@ -72,7 +72,7 @@ pub struct Summary<'a> {
     /// (N,) noise level in % / √Hz, NaN where there is none.
     pub noise_levels: &'a [f32],
     /// Least and greatest noise level for which the model has an ensemble.
-    pub model_noise_levels: Option<(i32, i32)>,
+    pub model_noise_levels: (i32, i32),
     /// (N,) what was found out about each neuron; empty where it is not known.
     pub facts: &'a [NeuronFacts],
     /// Frames at both ends together that have no rate in any neuron (rule 4.6).

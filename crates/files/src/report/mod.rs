@@ -19,8 +19,6 @@ pub struct RunPage<'a> {
     pub software_version: &'a str,
     /// What the run was: names and values such as ("model", "Global_EXC_2Hz_smoothing500ms"), in the order to be shown.
     pub facts: &'a [(&'a str, String)],
-    /// What was found out that belongs to no subject.
-    pub findings: &'a [Finding],
     /// The subjects, in any order.
     pub subjects: &'a [RunSubject<'a>],
 }

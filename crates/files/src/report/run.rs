@@ -24,7 +24,6 @@ pub fn run_page(run: &RunPage) -> String {
         h1 { "Spike grids of " (counted(run.subjects.len(), "subject")) }
         p.muted { "spikegrid-mpi " (run.software_version) }
         (verdict_on(run))
-        @if !run.findings.is_empty() { (section("Findings of the run", &findings_list(run.findings))) }
         (section("Subjects", &html! { div.scroll { table.subjects {
             tr {
                 th { "Subject" } th { "Outcome" } th { "Findings" } th.number { "Neurons" } th.number { "Frames" }
@@ -85,10 +84,7 @@ impl State {
 fn verdict_on(run: &RunPage) -> Markup {
     let states: Vec<State> = run.subjects.iter().map(State::of).collect();
     let number = |wanted: State| states.iter().filter(|state| **state == wanted).count();
-    let of_run = run.findings.iter().map(|finding| finding.severity);
-    let worst = of_run
-        .chain(states.iter().filter_map(State::severity))
-        .max();
+    let worst = states.iter().filter_map(State::severity).max();
     let good = number(State::Good) + number(State::Noted);
     let lines = [
         (number(State::Failed), "failed: do not train on what failed"),

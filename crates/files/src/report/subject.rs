@@ -75,9 +75,8 @@ fn verdict_on(summary: &Summary) -> Markup {
 
 fn processing(summary: &Summary) -> Markup {
     let mut facts = parameters(summary);
-    let levels = summary.model_noise_levels;
-    facts
-        .extend(levels.map(|(least, most)| ("Model's noise levels", format!("{least} to {most}"))));
+    let (least, most) = summary.model_noise_levels;
+    facts.push(("Model's noise levels", format!("{least} to {most}")));
     facts.push((
         "Program",
         format!("spikegrid-mpi {}", summary.software_version),

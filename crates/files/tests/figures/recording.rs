@@ -152,7 +152,7 @@ impl Recording {
             z_values: &self.z_values,
             places: &self.places,
             noise_levels: &self.noise_levels,
-            model_noise_levels: Some((2, 9)),
+            model_noise_levels: (2, 9),
             facts: &self.facts,
             padded_frames: 64,
             spikes_per_frame: &self.spikes_per_frame,

@@ -69,7 +69,6 @@ pub(crate) fn run() -> String {
             ("model", "Global_EXC_2Hz_smoothing500ms".to_owned()),
             ("input", "/data/a&b".to_owned()),
         ],
-        findings: &[],
         subjects: &subjects,
     })
 }
@@ -174,7 +173,6 @@ fn rule_9_5_a_run_lists_failures_first() {
     let empty = RunPage {
         software_version: "0.1.0",
         facts: &[],
-        findings: &[],
         subjects: &[],
     };
     assert!(checked(&run_page(&empty)).contains("0 subjects"));
