@@ -208,10 +208,7 @@ fn what_is_there_instead_of_a_file_is_said() {
     std::fs::rename(path("timeseries.h5"), path("TimeSeries.h5")).expect("a file");
     for name in ["data_full.mat", "TimeSeries.h5"] {
         std::fs::remove_file(path(name)).expect("a file");
-        let made = std::process::Command::new("mkfifo")
-            .arg(path(name))
-            .status();
-        assert!(made.is_ok_and(|status| status.success()));
+        crate::regular::make_pipe(&path(name));
         let message = recording.message();
         assert!(
             message.contains(name) && message.contains("a named pipe (FIFO)"),

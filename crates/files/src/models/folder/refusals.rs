@@ -117,8 +117,7 @@ fn what_is_there_instead_of_weights_is_said() {
         let dir = copy(format);
         let path = dir.path().join(file);
         fs::remove_file(&path).unwrap();
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.is_ok_and(|status| status.success()));
+        crate::regular::make_pipe(&path);
         let message = message(&dir);
         assert!(message.contains("found a named pipe (FIFO)"), "{message}");
     }

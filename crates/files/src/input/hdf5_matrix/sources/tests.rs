@@ -145,10 +145,7 @@ fn rule_9_3_file_lost_source_and_its_near_misses() {
     std::fs::write(folder.path("plane1.h5"), "no HDF5").expect("a file");
     assert!(folder.message().contains("plane1.h5, found"));
     std::fs::remove_file(folder.path("plane1.h5")).expect("a file");
-    let fifo = std::process::Command::new("mkfifo")
-        .arg(folder.path("plane1.h5"))
-        .status();
-    assert!(fifo.is_ok_and(|status| status.success()));
+    crate::regular::make_pipe(&folder.path("plane1.h5"));
     assert!(
         folder
             .message()
