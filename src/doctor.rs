@@ -42,6 +42,11 @@ pub struct DoctorArgs {
 #[derive(Debug, Default, Serialize)]
 struct Judged {
     name: String,
+    /// The form of the recording (rule 2.6), and by what it was recognised.
+    format: Option<&'static str>,
+    reason: String,
+    /// The dataset, series or array with the fluorescence.
+    dataset: String,
     frames: usize,
     neurons: usize,
     z_planes: usize,
@@ -135,6 +140,9 @@ impl Judged {
     fn judge(&mut self, subject: &Subject, data: &DataArgs) -> Result<(), Box<dyn Error>> {
         let source = recording::open(subject, data)?;
         (self.frames, self.neurons) = (source.frames(), source.neurons());
+        self.format = Some(source.format);
+        self.reason.clone_from(&source.reason);
+        self.dataset.clone_from(&source.dataset);
         self.findings.clone_from(&source.findings);
         let (layout, findings) = recording::lay_out(&source, data)?;
         self.z_planes = layout.planes();
@@ -149,7 +157,7 @@ impl Judged {
         }
         let rate = self.sampling_rate.unwrap_or(ASSUMED_RATE_HZ);
         let excerpt = recording::excerpt(&source)?;
-        let kind = recording::kind(&excerpt, rate, data);
+        let kind = recording::kind(&source, &excerpt, rate, data);
         self.findings
             .extend(excerpt.findings(&kind, data.missing_sample()));
         let (baseline, finding) = recording::baseline(&kind, data)?;
@@ -174,6 +182,9 @@ impl Judged {
             baseline,
             self.summary()
         );
+        if let Some(format) = self.format {
+            say!("    read as {format}: {}", self.reason);
+        }
         for finding in &self.findings {
             say!("    {}: {finding}", finding.severity.name());
         }

@@ -16,8 +16,9 @@ use crate::settings::flags::{BaselineChoice, DataArgs};
 /// # Errors
 /// What is wrong with the files: as a [`Finding`] where rule 9.3 has a code for it.
 pub(crate) fn open(subject: &Subject, data: &DataArgs) -> Result<Source, Box<dyn Error>> {
-    crash_trial::subject(subject, &data.calcium_dataset)?;
-    let opened = input::open(subject, &data.calcium_dataset);
+    let request = data.request();
+    crash_trial::subject(subject, &request)?;
+    let opened = input::open(subject, &request);
     opened.map_err(|error| match error.code() {
         Some(code) => Finding::new(code, error.to_string(), "").into(),
         None => error.into(),
@@ -53,9 +54,13 @@ pub(crate) fn excerpt(source: &Source) -> Result<Excerpt, InputError> {
     input::excerpt(&source.location.open()?)
 }
 
-/// What a recording holds, by its excerpt (rule 3.5).
-pub(crate) fn kind(excerpt: &Excerpt, rate_hz: f64, data: &DataArgs) -> Kind {
-    Kind::of(excerpt, rate_hz, data.scale, data.missing_sample())
+/// What a recording holds, by its excerpt and by what it says of itself (rule 3.5).
+pub(crate) fn kind(source: &Source, excerpt: &Excerpt, rate_hz: f64, data: &DataArgs) -> Kind {
+    let kind = Kind::of(excerpt, rate_hz, data.scale, data.missing_sample());
+    match source.is_dff {
+        true => kind.stated_as_dff(),
+        false => kind,
+    }
 }
 
 /// What the network gets of a recording of this kind, and what is to be said of it (rule 3.5).

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{PROGRAM, Workbench, alone, copy_subject, mpirun};
 use hdf5::File;
-use spikegrid_files::input::{self, Subject};
+use spikegrid_files::input::{self, Positions, Request, Subject};
 use spikegrid_files::models;
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::traces::TracesFile;
@@ -179,8 +179,11 @@ fn make_outputs(folder: &Path) {
     TracesFile::create(
         &folder.join("traces.h5"),
         FRAMES,
-        &[[0.0; 3]; CELLS],
-        &[0; CELLS],
+        &Positions {
+            xyz: vec![[0.0; 3]; CELLS],
+            source_row: vec![0; CELLS],
+            source_plane: None,
+        },
     )
     .unwrap();
     for name in ["metadata.h5", "traces.h5"] {
@@ -229,7 +232,7 @@ fn read_subject(folder: &Path) -> bool {
         name: "subject_1".into(),
         dir: folder.join("subject_1"),
     };
-    let Ok(found) = input::open(&subject, "CellResp") else {
+    let Ok(found) = input::open(&subject, &Request::default()) else {
         return false;
     };
     let (frames, neurons) = (found.frames(), found.neurons());

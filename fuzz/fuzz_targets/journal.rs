@@ -44,8 +44,11 @@ fn open() -> (Journal, Option<String>) {
         threshold: Threshold::One,
         shift_frames: 0,
         calcium_dataset: "CellResp".into(),
+        cells: None,
+        neuropil_coefficient: None,
         seed: 42,
         split_ratio: 0.95,
+        source_format: None,
         input: None,
     };
     let key = Key::new("subject_1", UNITS, 1, false, &provenance);

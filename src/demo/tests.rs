@@ -1,6 +1,6 @@
 //! Demo subjects are readable by the pipeline's own input, reproducible, and believable.
 
-use spikegrid_files::input::{self, Orientation};
+use spikegrid_files::input::{self, Orientation, Request};
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn written(options: &DemoOptions) -> Vec<input::Source> {
     let subjects = input::subjects(&options.output).expect("subjects");
     subjects
         .iter()
-        .map(|subject| input::open(subject, "CellResp").unwrap_or_else(|e| panic!("{e}")))
+        .map(|subject| input::open(subject, &Request::default()).unwrap_or_else(|e| panic!("{e}")))
         .collect()
 }
 

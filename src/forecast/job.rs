@@ -92,15 +92,15 @@ impl Recording {
     /// # Errors
     /// A recording that cannot be read.
     pub(super) fn open(subject: &input::Subject, data: &DataArgs) -> Result<Self, PlanError> {
-        let dataset = &data.calcium_dataset;
-        crash_trial::subject(subject, dataset)?;
-        let found = input::open(subject, dataset)?;
+        let request = data.request();
+        crash_trial::subject(subject, &request)?;
+        let found = input::open(subject, &request)?;
         Ok(Self {
             neurons: found.neurons(),
             frames: found.frames(),
             planes: Layout::new(&found.positions.xyz, data.plane_rule())?.planes(),
             storage: found.storage(),
-            bytes: input::fluorescence_bytes(subject) as f64,
+            bytes: input::fluorescence_bytes(subject, &request) as f64,
         })
     }
 

@@ -62,7 +62,7 @@ fn zero_frames(samples: &Samples) -> Vec<usize> {
 fn blank_of(recording: &Reader, frames: &[usize]) -> Result<Vec<usize>, InputError> {
     let storage = recording.storage();
     let mut blank = frames.to_vec();
-    for piece in storage.pieces(0..storage.neurons()) {
+    for piece in recording.pieces(&(0..storage.neurons())) {
         let Some(frames) = hull(&blank, &piece.frames) else {
             continue;
         };

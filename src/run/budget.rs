@@ -141,6 +141,7 @@ impl Budget {
         let parts = [
             self.at_start,
             plan.storage.block_bytes() as u64,
+            plan.location.scratch_bytes(),
             2 * ARRIVING as u64,
             plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
             part.saturating_mul(PARTS_HELD),

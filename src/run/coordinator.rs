@@ -8,8 +8,8 @@ use std::time::Instant;
 use spikegrid_core::cascade::trace;
 use spikegrid_core::findings::{Finding, Severity};
 use spikegrid_core::unit::UnitSummary;
-use spikegrid_files::input;
 use spikegrid_files::input::discovery::Subject;
+use spikegrid_files::input::{self, Request};
 use spikegrid_files::output::{OutputError, OutputFile, combined, partial};
 
 use crate::job::STOPPED;
@@ -59,7 +59,7 @@ impl Coordinator {
                 ),
             },
             scheduler: Scheduler::new(
-                largest_first(&sizes(&subjects), ranks),
+                largest_first(&sizes(&subjects, &setup.config.data.request()), ranks),
                 ranks,
                 setup.config.workers,
             ),
@@ -402,8 +402,11 @@ impl Coordinator {
 }
 
 /// Bytes of fluorescence of each subject.
-fn sizes(subjects: &[Subject]) -> Vec<u64> {
-    subjects.iter().map(input::fluorescence_bytes).collect()
+fn sizes(subjects: &[Subject], request: &Request) -> Vec<u64> {
+    let sizes = subjects.iter();
+    sizes
+        .map(|subject| input::fluorescence_bytes(subject, request))
+        .collect()
 }
 
 #[cfg(test)]

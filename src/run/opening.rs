@@ -15,7 +15,7 @@ use spikegrid_core::split;
 use spikegrid_core::unit::{NeuronFacts, PlottedNeuron};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
-use spikegrid_files::input::{Identity, Piece, Positions, Source};
+use spikegrid_files::input::{Piece, Positions, Source};
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::provenance::{self, Provenance};
@@ -30,7 +30,7 @@ use crate::run::report::SubjectReport;
 use crate::run::schedule::Stretch;
 use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
 use crate::settings::Config;
-use crate::settings::flags::BaselineChoice;
+use crate::settings::flags::{BaselineChoice, CellChoice};
 use crate::settings::size::MemorySize;
 
 /// A subject between its plan and its end, as rank 0 keeps it.
@@ -128,7 +128,7 @@ impl Opener {
         report.z_planes = layout.planes();
         let mut claim = self.claim(subject)?;
         let data = self.decide(&source, &claim.files, report)?;
-        let provenance = self.provenance(&data, source.identity.clone());
+        let provenance = self.provenance(&data, &source);
         report.sampling_rate = provenance.sampling_rate;
         report.baseline = provenance.baseline_and_chooser();
         let metadata = self.metadata(frames, &layout);
@@ -149,7 +149,7 @@ impl Opener {
             Ok(cut) => cut,
             Err(needed) => {
                 claim.keep_journal();
-                return Err(self.beyond_memory(&plan, needed).into());
+                return Err(self.beyond_memory(&plan, &source.dataset, needed).into());
             }
         };
         let found = Found {
@@ -190,7 +190,7 @@ impl Opener {
     }
 
     /// What the results of a subject depend on.
-    fn provenance(&self, data: &DataSettings, input: Identity) -> Provenance {
+    fn provenance(&self, data: &DataSettings, source: &Source) -> Provenance {
         let config = &self.config;
         Provenance {
             cascade_model: config.cascade_model.clone(),
@@ -207,10 +207,13 @@ impl Opener {
             plane_step: config.data.plane_step,
             threshold: config.threshold,
             shift_frames: config.shift_frames,
-            calcium_dataset: config.data.calcium_dataset.clone(),
+            calcium_dataset: source.dataset.clone(),
+            cells: (config.data.cells == CellChoice::All).then_some("all"),
+            neuropil_coefficient: config.data.neuropil_coefficient,
             seed: config.seed,
             split_ratio: config.split_ratio,
-            input: Some(input),
+            source_format: Some(source.format),
+            input: Some(source.identity.clone()),
         }
     }
 
@@ -307,7 +310,7 @@ impl Opener {
         rate_hz: f64,
     ) -> Result<(Baseline, Option<Finding>), Box<dyn Error>> {
         let excerpt = recording::excerpt(source)?;
-        let kind = recording::kind(&excerpt, rate_hz, &self.config.data);
+        let kind = recording::kind(source, &excerpt, rate_hz, &self.config.data);
         recording::baseline(&kind, &self.config.data)
     }
 
@@ -339,7 +342,7 @@ impl Opener {
         }
     }
 
-    fn beyond_memory(&self, plan: &SubjectPlan, needed: u64) -> String {
+    fn beyond_memory(&self, plan: &SubjectPlan, dataset: &str, needed: u64) -> String {
         let chunk = plan.storage.chunk_bytes() as u64;
         // What is in use before the first subject differs by a few MiB from run to run.
         const STEP: u64 = 64 << 20;
@@ -357,7 +360,7 @@ impl Opener {
                 "{whole}: the file has chunks of {rows} × {columns} numbers, {} each, of which some are held at a time; give \
                  --memory_limit {enough}MiB, or store the file again in smaller chunks (h5repack -l {}:CHUNK=100x100)",
                 MemorySize(chunk),
-                self.config.data.calcium_dataset
+                dataset
             ),
             _ => format!("{whole}; give --memory_limit {enough}MiB"),
         }

@@ -118,7 +118,7 @@ impl SubjectPlan {
         let neurons = |stretch| self.neurons_of(&self.stretch(stretch));
         let stretches = (0..self.stretches()).map(neurons);
         stretches
-            .map(|neurons| self.storage.pieces(neurons))
+            .map(|neurons| self.location.pieces(&neurons))
             .collect()
     }
 }

@@ -12,6 +12,7 @@ use signal_hook::consts;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
 use spikegrid_core::grid::PlaneRule;
+use spikegrid_files::input::{Cells, Request};
 
 use super::array::ArrayFlag;
 use super::size::MemorySize;
@@ -165,9 +166,18 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Recordings")]
 pub struct DataArgs {
-    /// Dataset of TimeSeries.h5 that holds the fluorescence, (frames, neurons)
-    #[arg(long, value_name = "NAME", default_value = "CellResp")]
-    pub calcium_dataset: String,
+    /// Dataset, series or array that holds the fluorescence [default: the form's own, such as CellResp of TimeSeries.h5]
+    #[arg(long, value_name = "NAME")]
+    pub calcium_dataset: Option<String>,
+    /// File or folder within each subject's folder that holds the recording, where there are several
+    #[arg(long, value_name = "PATH")]
+    pub source: Option<PathBuf>,
+    /// Regions of interest that count as neurons, where a recording classifies them (suite2p's iscell)
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = CellChoice::Iscell)]
+    pub cells: CellChoice,
+    /// Neuropil is multiplied by this and subtracted; 0 for none [default: what suite2p's settings say, else 0.7]
+    #[arg(long, value_name = "C")]
+    pub neuropil_coefficient: Option<f64>,
     /// Sampling rate of the recording in Hz [default: what the recording says (data.fpsec), else the model's]
     #[arg(long, value_name = "HZ")]
     pub sampling_rate: Option<f64>,
@@ -186,12 +196,36 @@ pub struct DataArgs {
     /// Cut the range of z into so many z-planes of equal height [default: a z-plane for each value of z]
     #[arg(long, value_name = "N", conflicts_with = "plane_step")]
     pub planes: Option<usize>,
-    /// Cut the range of z into z-planes of this height, in the unit of the positions
+    /// Cut the range of z into z-planes of this height, in the unit of the positions; the distance of suite2p's imaging planes
     #[arg(long, value_name = "UNITS")]
     pub plane_step: Option<f64>,
 }
 
+/// Which regions of interest count as neurons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellChoice {
+    /// Those that the recording calls cells
+    Iscell,
+    /// All
+    All,
+}
+
 impl DataArgs {
+    /// What these flags say about how recordings lie.
+    pub fn request(&self) -> Request {
+        Request {
+            dataset: self.calcium_dataset.clone(),
+            source: self.source.clone(),
+            cells: match self.cells {
+                CellChoice::Iscell => Cells::Iscell,
+                CellChoice::All => Cells::All,
+            },
+            neuropil_coefficient: self.neuropil_coefficient,
+            plane_step: self.plane_step,
+        }
+    }
+
     /// How z-planes are made (rules 7.1 and 7.4).
     pub fn plane_rule(&self) -> PlaneRule {
         match (self.planes, self.plane_step) {

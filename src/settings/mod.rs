@@ -168,8 +168,19 @@ pub(crate) fn check_data(data: &DataArgs) -> Result<(), ConfigError> {
         let expected = "a positive rate in Hz";
         expect("--sampling_rate", positive(rate), &rate, expected)?;
     }
-    let is_named = !data.calcium_dataset.is_empty();
+    let is_named = data.calcium_dataset.as_deref() != Some("");
     expect("--calcium_dataset", is_named, &"empty", "a dataset's name")?;
+    if let Some(source) = &data.source {
+        let is_within =
+            source.is_relative() && source.to_str().is_some_and(|path| !path.is_empty());
+        let expected = "a path within each subject's folder, in UTF-8";
+        expect("--source", is_within, &source.display(), expected)?;
+    }
+    if let Some(coefficient) = data.neuropil_coefficient {
+        let is_share = (0.0..=2.0).contains(&coefficient);
+        let expected = "a factor from 0 (no correction) to 2";
+        expect("--neuropil_coefficient", is_share, &coefficient, expected)?;
+    }
     let (scale, gap) = (data.scale, data.bridge_gaps);
     expect("--scale", positive(scale), &scale, "a positive factor")?;
     let is_time = gap.is_finite() && gap >= 0.0;

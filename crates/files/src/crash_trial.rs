@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
 use thiserror::Error;
 
-use crate::input::{self, Subject};
+use crate::input::{self, Request, Subject};
 use crate::models::folder::read_weights;
 use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
@@ -59,8 +59,8 @@ type Trial = (PathBuf, Content);
 ///
 /// # Errors
 /// The file that the library does not survive.
-pub fn subject(subject: &Subject, dataset: &str) -> Result<(), CrashingFile> {
-    let files = input::files_to_try(subject, dataset).into_iter();
+pub fn subject(subject: &Subject, request: &Request) -> Result<(), CrashingFile> {
+    let files = input::files_to_try(subject, request).into_iter();
     let trials = files.map(|(path, content)| (path, Content::Recording(content)));
     survive(&trials.collect::<Vec<_>>())
 }

@@ -70,6 +70,8 @@ pub struct Kind {
     pub decision: Decision,
     /// What the decision was made of.
     pub seen: Seen,
+    /// Whether the recording itself says that its traces are ΔF/F.
+    pub is_stated: bool,
 }
 
 impl Kind {
@@ -95,6 +97,22 @@ impl Kind {
         Self {
             decision: decide(&neurons, &seen),
             seen,
+            is_stated: false,
+        }
+    }
+
+    /// The kind of a recording that itself says that its traces are ΔF/F: it is not divided by a baseline, whatever it looks like. A
+    /// recording without a unit stays one.
+    #[must_use]
+    pub fn stated_as_dff(self) -> Self {
+        let decision = match self.decision {
+            Decision::Use(_) => Decision::Use(Baseline::Subtract),
+            refused => refused,
+        };
+        Self {
+            decision,
+            is_stated: true,
+            ..self
         }
     }
 
@@ -129,11 +147,20 @@ impl Kind {
         }
     }
 
+    /// How it is known that the traces are ΔF/F.
+    fn known_by(&self) -> &'static str {
+        match self.is_stated {
+            true => "The recording says that its traces are ΔF/F",
+            false => "The traces look like ΔF/F already",
+        }
+    }
+
     fn already_dff(&self) -> Finding {
         Finding::new(
             Code::AlreadyDff,
             format!(
-                "The traces look like ΔF/F already ({}), so that the baseline is subtracted and nothing is divided by it.",
+                "{} ({}), so that the baseline is subtracted and nothing is divided by it.",
+                self.known_by(),
                 self.seen
             ),
             "Confirm this with --baseline subtract, or take the traces as they are with --baseline none. If the traces are raw \
@@ -145,7 +172,8 @@ impl Kind {
         Finding::new(
             Code::AlreadyDff,
             format!(
-                "The traces look like ΔF/F already ({}), and --baseline dff divides them by a baseline once more.",
+                "{} ({}), and --baseline dff divides them by a baseline once more.",
+                self.known_by(),
                 self.seen
             ),
             "Use --baseline subtract or --baseline none unless the traces are raw fluorescence.",

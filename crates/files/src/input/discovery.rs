@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
+use super::form::{self, entries, file_name};
 use crate::hdf5_access::name_list;
 
 /// With what the name of a subject's folder begins.
@@ -14,20 +15,22 @@ const PREFIX: &str = "subject_";
 /// The file by which a subject's folder is recognised.
 const RECORDING: &str = "TimeSeries.h5";
 
-/// A folder `subject_*`, which holds one recording.
+/// A folder `subject_*`, which holds one recording, or a recording that needs none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// Name of the folder, also that of the output folder. [`open`](super::open) refuses one that is not UTF-8.
+    /// Name of the folder or recording, also that of the output folder. [`open`](super::open) refuses one that is not UTF-8.
     pub name: String,
-    /// The folder.
+    /// The folder, or the recording.
     pub dir: PathBuf,
 }
 
-/// The folders `subject_*` directly in `input_dir`, in natural order: `subject_2` before `subject_10` (rule 2.1). A link of such a
-/// name that leads nowhere is a subject, too, which [`open`](super::open) refuses (rule 9.3).
+/// The subjects of an input folder, in natural order: `subject_2` before `subject_10`. These are the folders `subject_*` directly in it
+/// (rule 2.1); a link of such a name that leads nowhere is a subject, too, which [`open`](super::open) refuses (rule 9.3). Recordings of
+/// an unmistakable form need no such folder: they may lie in the input folder, in DANDI's folders `sub-*`, or be the input folder itself
+/// (rule 2.6).
 ///
 /// # Errors
-/// If the folder cannot be read or holds no subject.
+/// If the folder cannot be read or holds no subject, or if two subjects have one name.
 pub fn subjects(input_dir: &Path) -> Result<Vec<Subject>, InputError> {
     let unreadable = |error: std::io::Error| InputError::Folder {
         path: input_dir.to_owned(),
@@ -42,7 +45,12 @@ pub fn subjects(input_dir: &Path) -> Result<Vec<Subject>, InputError> {
         if is_subject {
             let name = name.to_string_lossy().into_owned();
             found.push(Subject { name, dir });
+        } else if !name.as_encoded_bytes().starts_with(b".") {
+            found.extend(loose(&dir));
         }
+    }
+    if found.is_empty() {
+        found.extend(loose_subject(input_dir));
     }
     if found.is_empty() {
         return Err(InputError::NoSubjects {
@@ -51,7 +59,37 @@ pub fn subjects(input_dir: &Path) -> Result<Vec<Subject>, InputError> {
         });
     }
     found.sort_by(|a, b| natural_order(&a.name, &b.name));
-    Ok(found)
+    let same = |pair: &&[Subject]| pair[0].name == pair[1].name;
+    match found.windows(2).find(same) {
+        Some(pair) => Err(InputError::SameName {
+            name: pair[0].name.clone(),
+            paths: [pair[0].dir.clone(), pair[1].dir.clone()],
+        }),
+        None => Ok(found),
+    }
+}
+
+/// The recordings that a file or folder of the input folder is, or that DANDI's folder `sub-*` has in it or in its folders `ses-*`.
+fn loose(place: &Path) -> Vec<Subject> {
+    let is_folder = |place: &Path, prefix: &str| file_name(place).starts_with(prefix);
+    if !is_folder(place, "sub-") {
+        return loose_subject(place).into_iter().collect();
+    }
+    let inside = entries(place).into_iter();
+    let files = inside.flat_map(|entry| match is_folder(&entry, "ses-") {
+        true => entries(&entry),
+        false => vec![entry],
+    });
+    files.filter_map(|file| loose_subject(&file)).collect()
+}
+
+/// The recording that a file or folder is by itself.
+fn loose_subject(place: &Path) -> Option<Subject> {
+    let dir = place.to_owned();
+    Some(Subject {
+        name: form::name_of_loose(place)?,
+        dir,
+    })
 }
 
 /// Where a link says that it leads, if nothing is there.
@@ -144,7 +182,7 @@ fn subjects_directly_in(folder: &Path) -> Vec<String> {
 }
 
 /// Text order, except that runs of digits compare as the numbers they write, whatever their length.
-fn natural_order(a: &str, b: &str) -> Ordering {
+pub(super) fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
         let (Some(x), Some(y)) = (left.chars().next(), right.chars().next()) else {
@@ -181,6 +219,7 @@ fn split_number(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Request;
 
     fn folder_with(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -264,7 +303,7 @@ mod tests {
         let names: Vec<&str> = found.iter().map(|subject| &subject.name[..]).collect();
         assert_eq!(names, ["subject_1", "subject_2", "subject_3", "subject_4"]);
         let failure = |subject: &Subject| {
-            let error = super::super::open(subject, "CellResp").expect_err("no recording");
+            let error = super::super::open(subject, &Request::default()).expect_err("no recording");
             (error.code().map(|code| code.name()), error.to_string())
         };
         let (code, message) = failure(&found[1]);

@@ -36,6 +36,15 @@ pub enum InputError {
         /// Where it says that it leads.
         target: PathBuf,
     },
+    /// Two recordings that would have one output folder (rule 2.6).
+    #[error("{first} and {second}: expected one recording for each name, found two of the name {name}; rename one of them",
+        first = paths[0].display(), second = paths[1].display())]
+    SameName {
+        /// The name.
+        name: String,
+        /// The two.
+        paths: [PathBuf; 2],
+    },
     /// A subject folder whose name cannot be written into the outputs.
     #[error(
         "{path:?}: expected a subject folder name in UTF-8, found other bytes; rename the folder"
@@ -43,6 +52,28 @@ pub enum InputError {
     SubjectName {
         /// The subject folder.
         path: PathBuf,
+    },
+    /// What `--source` names is no recording (rule 2.6).
+    #[error(
+        "{path}: expected a recording (docs/formats.md lists the forms), found {found}; give --source the path of a file or folder within \
+         the subject's folder",
+        path = path.display()
+    )]
+    NoRecording {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// Several recordings of one form in a subject's folder (rule 2.6).
+    #[error("{path}: expected one recording, found several of the form {form}: {candidates}; choose one with --source", path = path.display())]
+    Candidates {
+        /// The subject's folder.
+        path: PathBuf,
+        /// The form.
+        form: &'static str,
+        /// Their names.
+        candidates: String,
     },
     /// A file of the subject is not there, or not a file.
     #[error("{path}: expected {what}, found {found}", path = path.display())]

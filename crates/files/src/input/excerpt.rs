@@ -5,12 +5,10 @@ use std::ops::Range;
 use spikegrid_core::findings::Excerpt;
 
 use super::error::InputError;
+use super::panel::PAGE;
 use super::samples::Samples;
 use super::source::Reader;
 use super::storage::{Orientation, Piece};
-
-/// Parts of a row that are at most this many bytes apart are read together: the system reads whole pages anyway.
-const PAGE: usize = 4096;
 
 /// Reads the excerpt of a recording. No chunk of the file is read twice; of a dataset stored in one piece nothing is read but the
 /// excerpt, and what lies within a page of it.

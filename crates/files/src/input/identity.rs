@@ -13,7 +13,7 @@ use crate::regular::other_than_file;
 
 /// The files of a recording, each under a name that its form gives it, in a fixed order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity(Vec<(&'static str, FileIdentity)>);
+pub struct Identity(Vec<(String, FileIdentity)>);
 
 /// Size and modification time of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,10 +29,10 @@ impl Identity {
     ///
     /// # Errors
     /// If a file is missing or cannot be read.
-    pub(super) fn of(files: &[(&'static str, &Path, &'static str)]) -> Result<Self, InputError> {
+    pub(super) fn of(files: &[(&str, &Path, &'static str)]) -> Result<Self, InputError> {
         let identities = files
             .iter()
-            .map(|(name, path, what)| Ok((*name, file_identity(path, what)?)));
+            .map(|(name, path, what)| Ok(((*name).to_owned(), file_identity(path, what)?)));
         identities.collect::<Result<_, _>>().map(Self)
     }
 }

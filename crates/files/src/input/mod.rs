@@ -6,19 +6,23 @@
 //! ```
 //!
 //! - [`discovery`]: the subjects of an input folder
-//! - `time_series`: the form `TimeSeries.h5` with `data_full.mat`; each further form is a file or folder beside it, an arm in
-//!   the functions here, and a content in `trial`
-//! - `source`: what all forms have in common; `storage`, `samples`: how fluorescence lies in files and in memory
+//! - `form`: the list of forms, and which of them a folder has; each form is a file or folder beside it, such as `time_series` for
+//!   `TimeSeries.h5` with `data_full.mat`
+//! - `source`: what all forms have in common; `panel`: neurons whose fluorescence lies in one matrix, what is computed of its numbers;
+//!   `place`: the kinds of files in which a matrix lies; `storage`, `samples`: how fluorescence lies in files and in memory
 //! - `excerpt`: the samples by which a recording is judged
 //! - `hdf5_matrix`: reads a dataset with two axes; [`matlab`]: reads MAT-files
 
 pub mod discovery;
 mod error;
 mod excerpt;
+mod form;
 mod hdf5_matrix;
 mod huge_pages;
 mod identity;
 pub mod matlab;
+mod panel;
+mod place;
 mod samples;
 mod source;
 mod storage;
@@ -30,34 +34,22 @@ use std::path::PathBuf;
 pub use discovery::{Subject, subjects};
 pub use error::InputError;
 pub use excerpt::excerpt;
+use form::Found;
+pub use form::{Cells, Request};
 pub use identity::{FileIdentity, Identity};
 pub use samples::Samples;
 pub use source::{Location, Positions, Reader, Source};
 pub use storage::{Orientation, Piece, Storage};
 pub(crate) use trial::Content;
 
-/// The forms in which a recording can lie in its folder.
-enum Form {
-    /// `TimeSeries.h5` with `data_full.mat`.
-    TimeSeries,
-}
-
-impl Form {
-    /// The form of a subject's recording. There is one: what is missing of it is said when it is opened.
-    fn of(_: &Subject) -> Self {
-        Self::TimeSeries
-    }
-}
-
-/// Opens the recording of a subject and finds the position of each neuron (rules 2.2 to 2.5). Rank 0 does this; the others
+/// Opens the recording of a subject and finds the position of each neuron (rules 2.2 to 2.7). Rank 0 does this; the others
 /// open the [`Location`] that it found.
-///
-/// `dataset` is the dataset with the fluorescence.
 ///
 /// # Errors
 /// If a file is missing or damaged, does not have what section 2 asks for, or if the files contradict each other.
-pub fn open(subject: &Subject, dataset: &str) -> Result<Source, InputError> {
-    if subject.dir.file_name() != Some(subject.name.as_ref()) {
+pub fn open(subject: &Subject, request: &Request) -> Result<Source, InputError> {
+    let folder = subject.dir.file_name();
+    if folder.is_some_and(|name| name.to_str().is_none()) {
         let path = subject.dir.clone();
         return Err(InputError::SubjectName { path });
     }
@@ -65,24 +57,33 @@ pub fn open(subject: &Subject, dataset: &str) -> Result<Source, InputError> {
         let path = subject.dir.clone();
         return Err(InputError::UnreadableLink { path, target });
     }
-    match Form::of(subject) {
-        Form::TimeSeries => time_series::open(subject, dataset),
+    let Found { form, place } = form::find(subject, request)?;
+    let source = form.open(&place, request)?;
+    let frames = source.frames();
+    match i32::try_from(frames) {
+        Ok(_) => Ok(source),
+        Err(_) => Err(InputError::Dataset {
+            path: PathBuf::from(source.location.to_string()),
+            dataset: source.dataset,
+            expected: format!("at most {} frames", i32::MAX),
+            found: frames.to_string(),
+        }),
     }
 }
 
-/// Bytes of the files with the fluorescence: what reading a subject takes. 0 for files that are not there.
+/// Bytes of the files with the fluorescence: what reading a subject takes, about. 0 for files that are not there.
 #[must_use]
-pub fn fluorescence_bytes(subject: &Subject) -> u64 {
-    match Form::of(subject) {
-        Form::TimeSeries => time_series::fluorescence_bytes(subject),
-    }
+pub fn fluorescence_bytes(subject: &Subject, request: &Request) -> u64 {
+    let found = form::find(subject, request);
+    found.map_or(0, |Found { form, place }| form.fluorescence_bytes(&place))
 }
 
 /// The files of a subject that the HDF5 library may not survive, and what is read of each.
-pub(crate) fn files_to_try(subject: &Subject, dataset: &str) -> Vec<(PathBuf, Content)> {
-    match Form::of(subject) {
-        Form::TimeSeries => time_series::files_to_try(subject, dataset),
-    }
+pub(crate) fn files_to_try(subject: &Subject, request: &Request) -> Vec<(PathBuf, Content)> {
+    let Ok(Found { form, place }) = form::find(subject, request) else {
+        return Vec::new();
+    };
+    form.files_to_try(&place, request)
 }
 
 #[cfg(test)]

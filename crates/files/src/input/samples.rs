@@ -81,6 +81,30 @@ impl Samples {
         }
     }
 
+    /// Makes these the samples of another piece, of any value, in memory that is there if there is enough.
+    pub(super) fn renew(&mut self, storage: &Storage, piece: Piece) {
+        let samples = piece.samples();
+        if self.values.len() == samples {
+            (self.orientation, self.tile) = (storage.orientation, storage.tile());
+            self.piece = piece;
+        } else {
+            *self = Self::new(storage, piece);
+        }
+    }
+
+    /// Computes each sample anew.
+    pub(super) fn compute(&mut self, of: impl Fn(f32) -> f32) {
+        self.values
+            .iter_mut()
+            .for_each(|sample| *sample = of(*sample));
+    }
+
+    /// Computes each sample anew from its value and that of `other`, which are samples of the same piece in the same order.
+    pub(super) fn combine(&mut self, other: &Self, of: impl Fn(f32, f32) -> f32) {
+        let pairs = self.values.iter_mut().zip(other.values.iter());
+        pairs.for_each(|(sample, other)| *sample = of(*sample, *other));
+    }
+
     /// What these are samples of.
     #[must_use]
     pub fn piece(&self) -> &Piece {
@@ -150,6 +174,55 @@ impl Samples {
                 values: &other.values[first..],
             };
             self.put(&block);
+        }
+    }
+
+    /// Copies what `other` has of some of its neurons, the first of which is neuron `first` here, where its frames count from `skipped`.
+    ///
+    /// # Panics
+    /// If `other` has not all of the neurons.
+    pub(super) fn take_moved(
+        &mut self,
+        other: &Samples,
+        neurons: &Range<usize>,
+        first: usize,
+        skipped: usize,
+    ) {
+        let piece = other.part(neurons);
+        let moved = |piece: Piece| Piece {
+            neurons: piece.neurons.start - neurons.start + first
+                ..piece.neurons.end - neurons.start + first,
+            frames: piece.frames.start - skipped..piece.frames.end - skipped,
+        };
+        if self.orientation != other.orientation {
+            let frames = piece.frames.len();
+            for neuron in neurons.clone() {
+                let trace = Piece {
+                    neurons: neuron..neuron + 1,
+                    frames: piece.frames.clone(),
+                };
+                let values = other.traces(&trace.neurons);
+                let [rows, columns] = self.orientation.axes(&moved(trace));
+                let stride = if columns.len() == 1 { 1 } else { frames };
+                self.put(&Block {
+                    rows,
+                    columns,
+                    stride,
+                    values: &values,
+                });
+            }
+            return;
+        }
+        let [rows, columns] = other.orientation.axes(&piece);
+        for part in tiles(rows, columns, other.tile, 0) {
+            let (place, stride) = other.place_of(part[0].start, part[1].start);
+            let [rows, columns] = self.orientation.axes(&moved(self.orientation.piece(part)));
+            self.put(&Block {
+                rows,
+                columns,
+                stride,
+                values: &other.values[place..],
+            });
         }
     }
 

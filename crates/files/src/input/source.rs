@@ -1,5 +1,6 @@
 //! What a recording is for the rest of the program, whatever files it lies in.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use spikegrid_core::findings::Finding;
 
 use super::error::InputError;
-use super::hdf5_matrix::{Header, Matrix};
+use super::hdf5_matrix::Header;
 use super::identity::Identity;
+use super::panel::{OpenPanel, Panel, Scratch};
+use super::place::Place;
 use super::samples::Samples;
-use super::storage::{Missing, Orientation, Piece, Storage};
+use super::storage::{Orientation, Piece, Storage, within};
 
 /// A recording of `N` neurons in `T` frames that is ready to be processed.
 #[derive(Debug)]
@@ -22,8 +25,16 @@ pub struct Source {
     pub positions: Positions,
     /// Which files these are (rule 8.7).
     pub identity: Identity,
+    /// The name of its form (rule 2.6).
+    pub format: &'static str,
+    /// By what the form was recognised, for the user: a clause without full stop.
+    pub reason: String,
+    /// The dataset, series or array with the fluorescence.
+    pub dataset: String,
     /// Its sampling rate in Hz, if it states one (rule 2.7).
     pub rate: Option<f64>,
+    /// Whether the form says that its traces are ΔF/F (rule 2.6).
+    pub is_dff: bool,
     /// What the user should know of its files.
     pub findings: Vec<Finding>,
 }
@@ -32,7 +43,7 @@ impl Source {
     /// How the fluorescence lies in its file.
     #[must_use]
     pub fn storage(&self) -> Storage {
-        self.location.storage
+        self.location.storage()
     }
 
     /// Number of frames, T.
@@ -53,24 +64,19 @@ impl Source {
 pub struct Positions {
     /// x, y, z of each neuron in the units of the recording, NaN kept (rule 2.5 counts it as 0 in the grid).
     pub xyz: Vec<[f64; 3]>,
-    /// 0-based place of each neuron among all cells of the recording (`CellXYZ`).
+    /// 0-based place of each neuron among all cells of the recording (`CellXYZ`), or of its imaging plane.
     pub source_row: Vec<i64>,
+    /// The imaging plane of each neuron, where the recording has a table of cells for each.
+    pub source_plane: Option<Vec<i64>>,
 }
 
 /// Where the fluorescence of a recording lies and how: what a rank needs to open it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Location {
-    place: Place,
+    /// How its samples are held in memory: as they lie in its matrix, or as if its panels were one matrix.
     storage: Storage,
-    /// What of the fluorescence has no samples.
-    missing: Missing,
-}
-
-/// The kinds of places that have a [`Reader`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Place {
-    /// A dataset of an HDF5 file.
-    Hdf5 { path: PathBuf, dataset: String },
+    /// Its neurons, panel after panel.
+    panels: Vec<Panel>,
 }
 
 impl Location {
@@ -82,26 +88,70 @@ impl Location {
         let (header, file) = Header::read(path, dataset)?;
         let storage = header.storage(orientation);
         let (missing, _) = header.missing(&file, path, dataset)?;
-        Ok(Self::in_hdf5(path, dataset, storage, missing))
+        Ok(Panel::new(Place::hdf5(path, dataset), storage)
+            .without(missing)
+            .into())
     }
 
-    /// A dataset of an HDF5 file that was found to lie like this and to lack this.
-    pub(super) fn in_hdf5(path: &Path, dataset: &str, storage: Storage, missing: Missing) -> Self {
-        let place = Place::Hdf5 {
-            path: path.to_owned(),
-            dataset: dataset.to_owned(),
+    /// Panels side by side, cut to the frames of the shortest. Without panels it has no neurons.
+    pub(super) fn of_panels(panels: Vec<Panel>) -> Self {
+        let frames = panels.iter().map(Panel::frames).min().unwrap_or(0);
+        let mut first = 0;
+        let mut placed = Vec::new();
+        for panel in panels {
+            let neurons = panel.neurons();
+            placed.push(panel.from_neuron(first));
+            first += neurons;
+        }
+        let storage = match &placed[..] {
+            [] => Storage::contiguous(0, 0),
+            [panel] if panel.is_plain() => panel.stored,
+            [panel, ..] => {
+                let storage = panel.stored.with_extents(frames, first);
+                let chunk = largest_chunk(&placed, storage);
+                Storage { chunk, ..storage }
+            }
         };
         Self {
-            place,
             storage,
-            missing,
+            panels: placed,
         }
     }
 
     /// A recording without files, for forecasts and tests: it cannot be opened.
     #[must_use]
     pub fn made_up(storage: Storage) -> Self {
-        Self::in_hdf5(Path::new(""), "", storage, Missing::Nothing)
+        Panel::new(Place::hdf5(Path::new(""), ""), storage).into()
+    }
+
+    /// How the samples are held in memory.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        self.storage
+    }
+
+    /// Cuts all frames of some neurons into pieces, as [`Storage::pieces`] does, so that no chunk is read twice.
+    #[must_use]
+    pub fn pieces(&self, neurons: &Range<usize>) -> Vec<Piece> {
+        let frames = self.storage.frames();
+        let pieces = self.panels.iter();
+        pieces
+            .flat_map(|panel| panel.pieces(neurons, frames))
+            .collect()
+    }
+
+    /// Bytes that a rank takes to read, at most, beside the samples and a block of each matrix.
+    #[must_use]
+    pub fn scratch_bytes(&self) -> u64 {
+        let panels = self.panels.iter().map(Panel::scratch_bytes);
+        panels.max().unwrap_or(0)
+    }
+
+    /// Reads the first and last samples of its matrices, for a crash trial: errors do not matter.
+    pub(super) fn read_corners(&self) {
+        for panel in &self.panels {
+            panel.read_corners();
+        }
     }
 
     /// Opens the fluorescence for reading (read-only, without MPI).
@@ -109,59 +159,64 @@ impl Location {
     /// # Errors
     /// If it cannot be read, or lies otherwise than when the recording was opened.
     pub fn open(&self) -> Result<Reader, InputError> {
-        let (path, reader) = match &self.place {
-            Place::Hdf5 { path, dataset } => {
-                let matrix = Matrix::open(path, dataset, self.storage.orientation)?;
-                let matrix = matrix.without(self.missing.clone());
-                (path, Reader(Kind::Hdf5(matrix)))
-            }
-        };
-        let (before, now) = (self.storage, reader.storage());
-        if now != before {
-            return Err(InputError::Changed {
-                path: path.clone(),
-                frames: before.frames(),
-                neurons: before.neurons(),
-                frames_now: now.frames(),
-                neurons_now: now.neurons(),
-            });
-        }
-        Ok(reader)
+        let panels = self.panels.iter().map(Panel::open);
+        Ok(Reader {
+            location: self.clone(),
+            panels: panels.collect::<Result<_, _>>()?,
+            scratch: RefCell::default(),
+        })
     }
 }
 
-/// For messages: the file with the fluorescence.
+/// Extents of the largest chunk of any panel, as far as the recording reaches.
+fn largest_chunk(panels: &[Panel], storage: Storage) -> Option<[usize; 2]> {
+    let chunks = panels.iter().filter_map(|panel| panel.stored.chunk);
+    let largest = chunks.max_by_key(|[rows, columns]| rows.saturating_mul(*columns))?;
+    let [rows, columns] = storage.shape;
+    Some([largest[0].min(rows).max(1), largest[1].min(columns).max(1)])
+}
+
+impl From<Panel> for Location {
+    fn from(panel: Panel) -> Self {
+        Self::of_panels(vec![panel])
+    }
+}
+
+/// For messages: the file with the fluorescence, or the first of them.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match &self.place {
-            Place::Hdf5 { path, .. } => path.display().fmt(f),
-        }
+        let first = self.panels.first();
+        first.map_or(Ok(()), |panel| panel.place.path().display().fmt(f))
     }
 }
 
 /// Open fluorescence, of which pieces are read.
 #[derive(Debug)]
-pub struct Reader(Kind);
-
-#[derive(Debug)]
-enum Kind {
-    Hdf5(Matrix),
+pub struct Reader {
+    location: Location,
+    panels: Vec<OpenPanel>,
+    scratch: RefCell<Scratch>,
 }
 
 impl Reader {
-    /// How the fluorescence lies in its file.
+    /// How the samples are held in memory.
     #[must_use]
     pub fn storage(&self) -> Storage {
-        match &self.0 {
-            Kind::Hdf5(matrix) => matrix.storage(),
-        }
+        self.location.storage
+    }
+
+    /// As [`Location::pieces`].
+    #[must_use]
+    pub fn pieces(&self, neurons: &Range<usize>) -> Vec<Piece> {
+        self.location.pieces(neurons)
     }
 
     /// Rows and columns of a chunk of the file, where a part of a chunk takes as long to read as all of it.
     pub(super) fn whole_chunk(&self) -> Option<[usize; 2]> {
-        match &self.0 {
-            Kind::Hdf5(matrix) => matrix.whole_chunk(),
-        }
+        let chunks = self.panels.iter();
+        chunks
+            .filter_map(|panel| panel.matrix.whole_chunk())
+            .max_by_key(|[rows, columns]| rows.saturating_mul(*columns))
     }
 
     /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the file's units,
@@ -170,9 +225,24 @@ impl Reader {
     /// # Errors
     /// If the recording does not have the piece, or the file cannot be read.
     pub fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
-        match &self.0 {
-            Kind::Hdf5(matrix) => matrix.read(piece, parts),
+        if let [only] = &self.panels[..]
+            && only.panel.is_plain()
+        {
+            return only.matrix.read(piece, parts);
         }
+        let (neurons, frames) = (self.storage().neurons(), self.storage().frames());
+        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
+            return Err(InputError::Range {
+                path: PathBuf::from(self.location.to_string()),
+                dataset: "fluorescence".to_owned(),
+                neurons,
+                frames,
+                piece: piece.clone(),
+            });
+        }
+        let mut scratch = self.scratch.borrow_mut();
+        let mut panels = self.panels.iter();
+        panels.try_for_each(|panel| panel.read(piece, parts, &mut scratch))
     }
 
     /// The samples of all frames of some neurons.

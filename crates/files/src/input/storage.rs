@@ -10,7 +10,7 @@ pub(super) const BLOCK: usize = 1 << 18;
 /// As the size of a rectangle or block: one chunk in each.
 pub(super) const ONE_CHUNK: usize = 1;
 /// Numbers that one rank reads at a time for all ranks: 8 MiB of f32.
-const PIECE: usize = 2 << 20;
+pub(super) const PIECE: usize = 2 << 20;
 
 /// What the rows and columns of the stored matrix are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ impl Orientation {
     }
 
     /// The piece that these rows and columns of the matrix are.
-    fn piece(self, [rows, columns]: [Range<usize>; 2]) -> Piece {
+    pub(super) fn piece(self, [rows, columns]: [Range<usize>; 2]) -> Piece {
         let (neurons, frames) = match self {
             Orientation::FramesByNeurons => (columns, rows),
             Orientation::NeuronsByFrames => (rows, columns),
@@ -139,13 +139,25 @@ impl Storage {
         self.shape[1 - self.frame_axis()]
     }
 
+    /// The same kind of matrix with other extents.
+    pub(super) fn with_extents(self, frames: usize, neurons: usize) -> Self {
+        let shape = match self.orientation {
+            Orientation::FramesByNeurons => [frames, neurons],
+            Orientation::NeuronsByFrames => [neurons, frames],
+        };
+        Self { shape, ..self }
+    }
+
     /// Bytes of one chunk of the file, 0 if it is not stored in chunks.
     #[must_use]
     pub fn chunk_bytes(&self) -> usize {
-        self.chunk.map_or(0, |[rows, columns]| {
-            rows.saturating_mul(columns)
-                .saturating_mul(self.value_bytes)
-        })
+        self.chunk_samples().saturating_mul(self.value_bytes)
+    }
+
+    /// Samples of one chunk of the file, 0 if it is not stored in chunks.
+    pub(super) fn chunk_samples(&self) -> usize {
+        self.chunk
+            .map_or(0, |[rows, columns]| rows.saturating_mul(columns))
     }
 
     /// Neurons that a chunk of the file reaches over, 0 if it is not stored in chunks.
@@ -313,6 +325,11 @@ fn cuts(range: Range<usize>, step: usize, origin: usize) -> impl Iterator<Item =
         start = end;
         Some(cut)
     })
+}
+
+/// Whether a range is one of the places of an axis of this extent.
+pub(super) fn within(range: &Range<usize>, extent: usize) -> bool {
+    range.start <= range.end && range.end <= extent
 }
 
 /// What two ranges have in common, if they have anything.

@@ -46,7 +46,7 @@ impl Recording {
     }
 
     fn open(&self) -> Result<Source, InputError> {
-        open(&self.subject, "CellResp")
+        open(&self.subject, &Request::default())
     }
 
     fn message(&self) -> String {
@@ -214,7 +214,7 @@ fn what_is_there_instead_of_a_file_is_said() {
             message.contains(name) && message.contains("a named pipe (FIFO)"),
             "{message}"
         );
-        assert!(crate::crash_trial::subject(&recording.subject, "CellResp").is_ok());
+        assert!(crate::crash_trial::subject(&recording.subject, &Request::default()).is_ok());
     }
 }
 
@@ -222,7 +222,7 @@ fn what_is_there_instead_of_a_file_is_said() {
 fn rule_8_7_the_identity_changes_with_the_files() {
     let recording = Recording::new("compressed.mat", [9, 4], None);
     let before = recording.open().expect("input").identity;
-    assert_eq!(before, identity(&recording.subject).expect("identity"));
+    assert_eq!(before, identity(&recording.subject.dir).expect("identity"));
     let path = recording.subject.dir.join("data_full.mat");
     let file = std::fs::File::options()
         .append(true)
@@ -230,7 +230,7 @@ fn rule_8_7_the_identity_changes_with_the_files() {
         .expect("a file");
     file.set_modified(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(7))
         .expect("a time");
-    let after = identity(&recording.subject).expect("identity");
+    let after = identity(&recording.subject.dir).expect("identity");
     assert_ne!(after, before);
     let [before, after] = [before, after].map(|identity| serde_json::json!(identity));
     assert_eq!(after["data_full"]["size"], before["data_full"]["size"]);
@@ -249,7 +249,7 @@ fn rule_8_7_the_identity_is_written_as_in_earlier_versions() {
         file.set_modified(time).expect("a time");
         file.metadata().expect("metadata").len()
     });
-    let identity = identity(&recording.subject).expect("identity");
+    let identity = identity(&recording.subject.dir).expect("identity");
     let expected = format!(
         r#"{{"time_series":{{"size":{},"modified_ns":5}},"data_full":{{"size":{},"modified_ns":5}}}}"#,
         sizes[0], sizes[1]
@@ -291,7 +291,7 @@ fn rules_2_3_and_2_4_reference_subjects_have_the_positions_of_the_golden_file() 
     let found = subjects(&reference.join("subjects")).expect("subjects");
     assert_eq!(found.len(), 5);
     for subject in found {
-        let input = open(&subject, "CellResp").unwrap_or_else(|e| panic!("{e}"));
+        let input = open(&subject, &Request::default()).unwrap_or_else(|e| panic!("{e}"));
         let group = golden.group(&subject.name).expect("a golden subject");
         let expected = group
             .dataset("cell_xyz")

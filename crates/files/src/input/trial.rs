@@ -1,9 +1,10 @@
 //! What a crash trial reads of the files of a recording.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::form::{self, Request};
 use super::hdf5_matrix::Matrix;
 use super::matlab;
 use super::time_series::abs_ix;
@@ -15,6 +16,8 @@ pub(crate) enum Content {
     TimeSeries { dataset: String },
     /// `data_full.mat`.
     DataFull,
+    /// A recording of a form that lies in HDF5 files: the file or folder that was recognised, and how it is read.
+    Recording { place: PathBuf, request: Request },
 }
 
 impl Content {
@@ -28,6 +31,11 @@ impl Content {
                 }
             }
             Content::DataFull => drop(matlab::read_anatomy(path)),
+            Content::Recording { place, request } => {
+                if let Some(Ok(source)) = form::open(place, request) {
+                    source.location.read_corners();
+                }
+            }
         }
     }
 }

@@ -404,8 +404,11 @@ mod tests {
             threshold: Threshold::One,
             shift_frames: 0,
             calcium_dataset: "CellResp".into(),
+            cells: None,
+            neuropil_coefficient: None,
             seed,
             split_ratio: 0.95,
+            source_format: None,
             input: None,
         }
     }

@@ -17,7 +17,7 @@ const HEADER: &str = "index\tsource_row\tx\ty\tz\tplane\trow\tcolumn\tnoise_leve
 /// What the table says of all neurons; each slice has (N,) entries.
 #[derive(Debug, Clone, Copy)]
 pub struct NeuronTable<'a> {
-    /// Position of each neuron and its row in `CellXYZ`.
+    /// Position of each neuron and where it comes from.
     pub positions: &'a Positions,
     /// z-plane, row and column of each neuron that has a position.
     pub places: &'a [Option<Place>],
@@ -42,7 +42,10 @@ impl NeuronTable<'_> {
 
     fn write_to(&self, path: &Path) -> io::Result<()> {
         let mut file = BufWriter::new(File::create(path)?);
-        writeln!(file, "{HEADER}")?;
+        match self.positions.source_plane {
+            Some(_) => writeln!(file, "{HEADER}\tsource_plane")?,
+            None => writeln!(file, "{HEADER}")?,
+        }
         for neuron in 0..self.facts.len() {
             self.write_row(&mut file, neuron)?;
         }
@@ -50,7 +53,11 @@ impl NeuronTable<'_> {
     }
 
     fn write_row(&self, file: &mut impl Write, neuron: usize) -> io::Result<()> {
-        let Positions { xyz, source_row } = self.positions;
+        let Positions {
+            xyz,
+            source_row,
+            source_plane,
+        } = self.positions;
         let facts = &self.facts[neuron];
         write!(file, "{neuron}\t{}\t", source_row[neuron])?;
         for coordinate in xyz[neuron] {
@@ -67,7 +74,11 @@ impl NeuronTable<'_> {
         write_number(file, facts.expected_spikes)?;
         write!(file, "{}\t", facts.spikes)?;
         write_number(file, facts.clipped_share())?;
-        writeln!(file, "{}", self.flags(neuron).join(","))
+        write!(file, "{}", self.flags(neuron).join(","))?;
+        match source_plane {
+            Some(planes) => writeln!(file, "\t{}", planes[neuron]),
+            None => writeln!(file),
+        }
     }
 
     /// The names of what is odd about a neuron.
@@ -125,6 +136,7 @@ mod tests {
             positions: &Positions {
                 xyz: vec![[1.0, 2.5, -3.0], [f64::NAN, 1.0, 1.0]],
                 source_row: vec![4, 9],
+                source_plane: None,
             },
             places: &[
                 Some(Place {

@@ -55,10 +55,17 @@ pub struct Provenance {
     pub shift_frames: i64,
     /// Dataset with the fluorescence.
     pub calcium_dataset: String,
+    /// `all` where all regions of interest of a recording that classifies them are neurons.
+    pub cells: Option<&'static str>,
+    /// By which neuropil is multiplied before it is subtracted, if not by the recording's own settings.
+    pub neuropil_coefficient: Option<f64>,
     /// `--seed`.
     pub seed: u32,
     /// `--split_ratio`.
     pub split_ratio: f64,
+    /// The form of the recording (rule 2.6), which its files tell; none before a subject is opened.
+    #[serde(skip)]
+    pub source_format: Option<&'static str>,
     /// Which input files; none before a subject is opened.
     pub input: Option<Identity>,
 }
@@ -143,6 +150,9 @@ pub(crate) fn write(
     string("threshold", &provenance.threshold.to_string())?;
     string("model_sha256", &provenance.model_sha256)?;
     string("software_version", env!("CARGO_PKG_VERSION"))?;
+    if let Some(format) = provenance.source_format {
+        string("source_format", format)?;
+    }
     let findings = serde_json::to_string(findings).unwrap_or_default();
     string(FINDINGS, &findings)?;
     string(CONFIG, &configuration(provenance, config))

@@ -16,6 +16,7 @@ use spikegrid_core::spikes;
 use spikegrid_core::unit::UnitOutput;
 
 use super::error::OutputError;
+use crate::input::Positions;
 use crate::names::partial;
 use crate::regular;
 
@@ -32,18 +33,13 @@ pub struct TracesFile {
 
 impl TracesFile {
     /// Lays the file out for `N` neurons of `T` frames and writes what is known beforehand: positions, (N, 3), as read,
-    /// and the row of `CellXYZ` of each neuron.
+    /// the place of each neuron in the recording's table of cells, (N,), and, where each imaging plane has such a table, its plane, (N,).
     ///
     /// # Errors
     /// The reason of HDF5 or the system.
-    pub fn create(
-        path: &Path,
-        frames: usize,
-        xyz: &[[f64; 3]],
-        source_row: &[i64],
-    ) -> Result<Self, OutputError> {
+    pub fn create(path: &Path, frames: usize, positions: &Positions) -> Result<Self, OutputError> {
         let path = partial(path);
-        let traces = Self::lay_out(path.clone(), frames, xyz, source_row)
+        let traces = Self::lay_out(path.clone(), frames, positions)
             .map_err(OutputError::hdf5(&path, "cannot be created"))?;
         // If this run is interrupted, the next one fills in the neurons that are missing, in this layout.
         let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
@@ -51,12 +47,7 @@ impl TracesFile {
         Ok(traces)
     }
 
-    fn lay_out(
-        path: PathBuf,
-        frames: usize,
-        xyz: &[[f64; 3]],
-        source_row: &[i64],
-    ) -> hdf5::Result<Self> {
+    fn lay_out(path: PathBuf, frames: usize, positions: &Positions) -> hdf5::Result<Self> {
         fn allocate<T: H5Type>(file: &File, name: &str, shape: &[usize]) -> hdf5::Result<u64> {
             let dataset = file
                 .new_dataset::<T>()
@@ -69,7 +60,7 @@ impl TracesFile {
                 .offset()
                 .ok_or_else(|| hdf5::Error::from(format!("{name} has no place in the file")))
         }
-        let neurons = xyz.len();
+        let neurons = positions.xyz.len();
         let file = File::create(&path)?;
         let traces = Self {
             dff: allocate::<f32>(&file, "dff", &[neurons, frames])?,
@@ -79,13 +70,17 @@ impl TracesFile {
             model_noise_level: allocate::<i32>(&file, "model_noise_level", &[neurons])?,
             path,
         };
-        let positions = ndarray::ArrayView2::from(xyz);
         file.new_dataset_builder()
-            .with_data(positions)
+            .with_data(ndarray::ArrayView2::from(&positions.xyz[..]))
             .create("cell_xyz")?;
         file.new_dataset_builder()
-            .with_data(source_row)
+            .with_data(&positions.source_row)
             .create("source_row")?;
+        if let Some(planes) = &positions.source_plane {
+            file.new_dataset_builder()
+                .with_data(planes)
+                .create("source_plane")?;
+        }
         file.close()?;
         Ok(traces)
     }

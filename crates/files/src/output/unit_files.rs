@@ -30,17 +30,16 @@ impl UnitFiles {
         frames: usize,
         positions: &Positions,
     ) -> Result<Self, OutputError> {
-        let Positions { xyz, source_row } = positions;
         let mut unit_files = Self::default();
         if wanted.has(OutputFile::Traces) {
             let path = files.path(OutputFile::Traces);
             let left = match resumes {
-                true => TracesFile::open(&partial(&path), frames, xyz.len()),
+                true => TracesFile::open(&partial(&path), frames, positions.xyz.len()),
                 false => None,
             };
             unit_files.traces = Some(match left {
                 Some(file) => file,
-                None => TracesFile::create(&path, frames, xyz, source_row)?,
+                None => TracesFile::create(&path, frames, positions)?,
             });
         }
         Ok(unit_files)

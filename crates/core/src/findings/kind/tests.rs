@@ -189,6 +189,7 @@ fn rule_3_5_steps_from_run_to_run_do_not_count_as_noise() {
 #[test]
 fn rule_3_5_what_was_seen_is_said_with_the_flags_that_answer_it() {
     let kind = Kind {
+        is_stated: false,
         decision: Decision::Refuse(Code::Percent),
         seen: Seen {
             neurons: 3,
@@ -236,6 +237,7 @@ fn rule_9_3_a_flag_makes_warnings_of_failures() {
     };
     for code in [Code::ZScored, Code::Percent, Code::Scale] {
         let kind = Kind {
+            is_stated: false,
             decision: Decision::Refuse(code),
             seen,
         };
@@ -261,6 +263,7 @@ fn rule_9_3_dff_is_said_where_auto_subtracts_and_where_a_flag_divides_it() {
         relative_noise_level: f64::NAN,
     };
     let kind = Kind {
+        is_stated: false,
         decision: SUBTRACT,
         seen,
     };

@@ -23,7 +23,9 @@ use rustix::fs::{Advice, fadvise};
 
 use super::error::InputError;
 use super::samples::{Block, Number, Samples};
-use super::storage::{BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
+use super::storage::{
+    BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles, within,
+};
 use crate::hdf5_access::{self, NumberKind};
 use crate::raw_chunk::stored_bytes;
 use crate::regular;
@@ -155,7 +157,6 @@ impl Matrix {
     /// If the dataset does not have the piece, or the file cannot be read.
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
         let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        let within = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
         if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
             return Err(InputError::Range {
                 path: self.path.clone(),

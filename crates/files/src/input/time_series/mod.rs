@@ -9,43 +9,66 @@
 pub(super) mod abs_ix;
 mod positions;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use spikegrid_core::findings::{Code, Finding};
 
-use super::discovery::Subject;
 use super::error::InputError;
+use super::form::{Form, Request};
 use super::hdf5_matrix::Header;
 use super::identity::Identity;
 use super::matlab;
-use super::source::{Location, Source};
+use super::panel::Panel;
+use super::place::Place;
+use super::source::Source;
 use super::storage::Orientation;
 use super::trial::Content;
 use abs_ix::AbsIx;
 use positions::Sources;
 
+/// The dataset with the fluorescence, unless `--calcium_dataset` names another.
+const DATASET: &str = "CellResp";
+
+/// `TimeSeries.h5` with `data_full.mat`.
+pub(super) struct TimeSeries;
+
+impl Form for TimeSeries {
+    fn name(&self) -> &'static str {
+        "TimeSeries"
+    }
+
+    fn recognises(&self, place: &Path) -> bool {
+        // A link that leads nowhere is one, too: opening it says where it leads.
+        fs::symlink_metadata(time_series(place)).is_ok()
+    }
+
+    fn open(&self, place: &Path, request: &Request) -> Result<Source, InputError> {
+        open(place, request.dataset.as_deref().unwrap_or(DATASET))
+    }
+
+    /// Bytes of `TimeSeries.h5`. `data_full.mat` does not count: hundreds of MB of it are passed over.
+    fn fluorescence_bytes(&self, place: &Path) -> u64 {
+        fs::metadata(time_series(place)).map_or(0, |metadata| metadata.len())
+    }
+
+    fn files_to_try(&self, place: &Path, request: &Request) -> Vec<(PathBuf, Content)> {
+        let dataset = request.dataset.as_deref().unwrap_or(DATASET).to_owned();
+        vec![
+            (time_series(place), Content::TimeSeries { dataset }),
+            (data_full(place), Content::DataFull),
+        ]
+    }
+}
+
 /// The file with the fluorescence (rule 2.2).
-fn time_series(subject: &Subject) -> PathBuf {
-    subject.dir.join("TimeSeries.h5")
+fn time_series(folder: &Path) -> PathBuf {
+    folder.join("TimeSeries.h5")
 }
 
 /// The file with the cell positions (rule 2.3).
-fn data_full(subject: &Subject) -> PathBuf {
-    subject.dir.join("data_full.mat")
-}
-
-/// Bytes of `TimeSeries.h5`, 0 if it is not there. `data_full.mat` does not count: hundreds of MB of it are passed over.
-pub(super) fn fluorescence_bytes(subject: &Subject) -> u64 {
-    std::fs::metadata(time_series(subject)).map_or(0, |metadata| metadata.len())
-}
-
-/// Both files.
-pub(super) fn files_to_try(subject: &Subject, dataset: &str) -> Vec<(PathBuf, Content)> {
-    let dataset = dataset.to_owned();
-    vec![
-        (time_series(subject), Content::TimeSeries { dataset }),
-        (data_full(subject), Content::DataFull),
-    ]
+fn data_full(folder: &Path) -> PathBuf {
+    folder.join("data_full.mat")
 }
 
 /// Opens a recording, with its fluorescence in `dataset` of `TimeSeries.h5`.
@@ -53,9 +76,9 @@ pub(super) fn files_to_try(subject: &Subject, dataset: &str) -> Vec<(PathBuf, Co
 /// # Errors
 /// If a file is missing or damaged, does not have what section 2 asks for, or if the two files describe different numbers
 /// of cells.
-pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputError> {
-    let (time_series, data_full) = (time_series(subject), data_full(subject));
-    let identity = identity(subject)?;
+fn open(folder: &Path, dataset: &str) -> Result<Source, InputError> {
+    let (time_series, data_full) = (time_series(folder), data_full(folder));
+    let identity = identity(folder)?;
     let (header, file) = Header::read(&time_series, dataset)?;
     let abs_ix = abs_ix::read(&file, &time_series, header.shape)?;
     let anatomy = matlab::read_anatomy(&data_full).map_err(|error| InputError::Mat {
@@ -94,22 +117,20 @@ pub(super) fn open(subject: &Subject, dataset: &str) -> Result<Source, InputErro
         return Err(mismatch(counted, cells));
     };
     let storage = header.storage(orientation);
-    if storage.frames() > i32::MAX as usize {
-        return Err(InputError::Dataset {
-            path: time_series,
-            dataset: dataset.to_owned(),
-            expected: format!("at most {} frames", i32::MAX),
-            found: storage.frames().to_string(),
-        });
-    }
     findings.extend(ambiguity(dataset, header.shape));
     let (missing, unwritten) = header.missing(&file, &time_series, dataset)?;
     findings.extend(unwritten.map(|unwritten| unwritten.finding(dataset, orientation)));
     Ok(Source {
-        location: Location::in_hdf5(&time_series, dataset, storage, missing),
+        location: Panel::new(Place::hdf5(&time_series, dataset), storage)
+            .without(missing)
+            .into(),
         positions,
         identity,
+        format: TimeSeries.name(),
+        reason: "TimeSeries.h5 is there".to_owned(),
+        dataset: dataset.to_owned(),
         rate: anatomy.rate,
+        is_dff: false,
         findings,
     })
 }
@@ -128,16 +149,16 @@ fn ambiguity(dataset: &str, [rows, columns]: [usize; 2]) -> Option<Finding> {
 ///
 /// # Errors
 /// If a file is missing or cannot be read.
-pub(super) fn identity(subject: &Subject) -> Result<Identity, InputError> {
+pub(super) fn identity(folder: &Path) -> Result<Identity, InputError> {
     Identity::of(&[
         (
             "time_series",
-            &time_series(subject),
+            &time_series(folder),
             "the HDF5 file with the traces, CellResp (frames, neurons)",
         ),
         (
             "data_full",
-            &data_full(subject),
+            &data_full(folder),
             "the MATLAB file with the cell positions, data.CellXYZ",
         ),
     ])

@@ -38,7 +38,12 @@ pub(super) fn positions(
     };
     let xyz = finite_or_nan(anatomy, &rows, sources.data_full)?;
     let source_row = rows.into_iter().map(|row| row as i64).collect();
-    Ok((Positions { xyz, source_row }, findings))
+    let positions = Positions {
+        xyz,
+        source_row,
+        source_plane: None,
+    };
+    Ok((positions, findings))
 }
 
 /// The rows that `IX_inval_anat` leaves, if the field is there.

@@ -1,0 +1,181 @@
+//! The forms in which a recording can lie in its folder, and which of them a folder has (rule 2.6).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::discovery::{Subject, natural_order};
+use super::error::InputError;
+use super::source::Source;
+use super::time_series::TimeSeries;
+use super::trial::Content;
+use crate::hdf5_access::name_list;
+
+/// The forms, the first that fits first.
+const FORMS: [&dyn Form; 1] = [&TimeSeries];
+
+/// A form in which a recording can lie: one file or folder of this module for each.
+pub(super) trait Form: Sync {
+    /// Its name, as outputs and messages have it.
+    fn name(&self) -> &'static str;
+
+    /// Whether a file or folder is a recording of this form, by what is there: its name and, where the name does not tell, its first
+    /// bytes. What is damaged is recognised, too, and refused when it is opened.
+    fn recognises(&self, place: &Path) -> bool;
+
+    /// Opens a recording that was recognised.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or does not have what the form asks for.
+    fn open(&self, place: &Path, request: &Request) -> Result<Source, InputError>;
+
+    /// Bytes of the files with the fluorescence: what reading takes, about. 0 for files that are not there.
+    fn fluorescence_bytes(&self, place: &Path) -> u64 {
+        bytes_below(place)
+    }
+
+    /// The files that the HDF5 library may not survive, and what a crash trial reads of each.
+    fn files_to_try(&self, place: &Path, request: &Request) -> Vec<(PathBuf, Content)>;
+
+    /// Whether a recording of this form needs no folder `subject_*` around it, and if so, the name of its subject (rule 2.6).
+    fn name_of_loose(&self, _place: &Path) -> Option<String> {
+        None
+    }
+}
+
+/// What the user says about how recordings lie.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The dataset, series or array with the fluorescence, if the form's own choice is not the right one.
+    pub dataset: Option<String>,
+    /// The file or folder of a subject's folder that holds its recording, if there are several.
+    pub source: Option<PathBuf>,
+    /// Which cells are taken, where the form classifies them.
+    pub cells: Cells,
+    /// By which neuropil is multiplied before it is subtracted, if not by the recording's own settings.
+    pub neuropil_coefficient: Option<f64>,
+    /// Distance of imaging planes, where the form numbers them without a distance.
+    pub plane_step: Option<f64>,
+}
+
+/// Which regions of interest are taken as neurons, where the recording says which of them are cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cells {
+    /// Those that the recording calls cells.
+    #[default]
+    Iscell,
+    /// All.
+    All,
+}
+
+/// A recording that was found: its form and the file or folder that was recognised.
+pub(super) struct Found {
+    pub(super) form: &'static dyn Form,
+    pub(super) place: PathBuf,
+}
+
+/// Finds the recording of a subject: that of the first form that the folder, or something directly in it, has.
+///
+/// # Errors
+/// If `--source` is no recording, or there are several of one form. A folder without any is one of the form `TimeSeries.h5`, which says
+/// what is missing when it is opened.
+pub(super) fn find(subject: &Subject, request: &Request) -> Result<Found, InputError> {
+    let found = |form, place: &Path| Found {
+        form,
+        place: place.to_owned(),
+    };
+    if let Some(source) = &request.source {
+        let place = subject.dir.join(source);
+        let form = FORMS.into_iter().find(|form| form.recognises(&place));
+        return match form {
+            Some(form) => Ok(found(form, &place)),
+            None => Err(InputError::NoRecording {
+                found: what_is_there(&place),
+                path: place,
+            }),
+        };
+    }
+    let entries = entries(&subject.dir);
+    for form in FORMS {
+        if form.recognises(&subject.dir) {
+            return Ok(found(form, &subject.dir));
+        }
+        let inside = entries.iter().filter(|entry| form.recognises(entry));
+        match inside.collect::<Vec<_>>()[..] {
+            [] => {}
+            [place] => return Ok(found(form, place)),
+            ref several => {
+                return Err(InputError::Candidates {
+                    path: subject.dir.clone(),
+                    form: form.name(),
+                    candidates: name_list(several.iter().map(|path| file_name(path)), ""),
+                });
+            }
+        }
+    }
+    Ok(found(&TimeSeries, &subject.dir))
+}
+
+/// Opens a file or folder as a recording of the first form that recognises it; nothing where none does.
+pub(super) fn open(place: &Path, request: &Request) -> Option<Result<Source, InputError>> {
+    let form = FORMS.into_iter().find(|form| form.recognises(place))?;
+    Some(form.open(place, request))
+}
+
+/// The name of the subject that a file or folder of an input folder is by itself, without a folder `subject_*`.
+pub(super) fn name_of_loose(place: &Path) -> Option<String> {
+    let mut forms = FORMS.into_iter();
+    forms.find_map(|form| form.name_of_loose(place).filter(|_| form.recognises(place)))
+}
+
+/// What is directly in a folder, in natural order, without hidden files.
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| !file_name(path).starts_with('.'))
+        .collect();
+    paths.sort_by(|a, b| natural_order(&file_name(a), &file_name(b)));
+    paths
+}
+
+/// The last part of a path, for messages and comparisons.
+pub(super) fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// What is at a path that is no recording, for messages.
+fn what_is_there(place: &Path) -> String {
+    match fs::metadata(place) {
+        Err(error) => error.to_string(),
+        Ok(metadata) if metadata.is_dir() => {
+            let names = entries(place);
+            let names = name_list(names.iter().map(|path| file_name(path)), "nothing");
+            format!("a folder with {names}")
+        }
+        Ok(_) => "a file of another kind".to_owned(),
+    }
+}
+
+/// Bytes of a file, or of all files below a folder; links to folders are not followed.
+fn bytes_below(place: &Path) -> u64 {
+    let Ok(metadata) = fs::metadata(place) else {
+        return 0;
+    };
+    if !metadata.is_dir() {
+        return metadata.len();
+    }
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_symlink() => fs::metadata(entry.path())
+            .ok()
+            .filter(|target| !target.is_dir())
+            .map_or(0, |target| target.len()),
+        Ok(_) => bytes_below(&entry.path()),
+        Err(_) => 0,
+    });
+    bytes.sum()
+}

@@ -1,0 +1,91 @@
+//! The kinds of files in which a matrix of fluorescence can lie. A further kind is a file beside this one and an arm in each match.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::InputError;
+use super::hdf5_matrix;
+use super::samples::Samples;
+use super::storage::{Missing, Orientation, Piece, Storage};
+
+/// Where a matrix lies: what a rank needs to open it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Place {
+    /// A dataset of an HDF5 file.
+    Hdf5 { path: PathBuf, dataset: String },
+}
+
+impl Place {
+    /// A dataset of an HDF5 file.
+    pub(super) fn hdf5(path: &Path, dataset: &str) -> Self {
+        Self::Hdf5 {
+            path: path.to_owned(),
+            dataset: dataset.to_owned(),
+        }
+    }
+
+    /// The file, or the folder of a Zarr array.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Hdf5 { path, .. } => path,
+        }
+    }
+
+    /// Opens the matrix for reading (read-only, without MPI). Samples that were never stored are missing.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn open(
+        &self,
+        orientation: Orientation,
+        missing: &Missing,
+    ) -> Result<Matrix, InputError> {
+        match self {
+            Self::Hdf5 { path, dataset } => {
+                let matrix = hdf5_matrix::Matrix::open(path, dataset, orientation)?;
+                Ok(Matrix::Hdf5(matrix.without(missing.clone())))
+            }
+        }
+    }
+
+    /// Reads the first and last samples, for a crash trial: errors do not matter.
+    pub(super) fn read_corners(&self) {
+        match self {
+            Self::Hdf5 { path, dataset } => hdf5_matrix::Matrix::read_corners(path, dataset),
+        }
+    }
+}
+
+/// An open matrix, of which pieces are read.
+#[derive(Debug)]
+pub(super) enum Matrix {
+    Hdf5(hdf5_matrix::Matrix),
+}
+
+impl Matrix {
+    /// How it lies in its file.
+    pub(super) fn storage(&self) -> Storage {
+        match self {
+            Self::Hdf5(matrix) => matrix.storage(),
+        }
+    }
+
+    /// Rows and columns of a chunk, where a part of a chunk takes as long to read as all of it.
+    pub(super) fn whole_chunk(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Hdf5(matrix) => matrix.whole_chunk(),
+        }
+    }
+
+    /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the file's units,
+    /// rounded to f32.
+    ///
+    /// # Errors
+    /// If the matrix does not have the piece, or the file cannot be read.
+    pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
+        match self {
+            Self::Hdf5(matrix) => matrix.read(piece, parts),
+        }
+    }
+}
