@@ -18,6 +18,7 @@ mod error;
 mod excerpt;
 mod form;
 mod hdf5_matrix;
+mod hdf5_values;
 mod huge_pages;
 mod identity;
 pub mod matlab;
