@@ -60,9 +60,13 @@ type Trial = (PathBuf, Content);
 /// # Errors
 /// The file that the library does not survive.
 pub fn subject(subject: &Subject, request: &Request) -> Result<(), CrashingFile> {
-    let files = input::files_to_try(subject, request).into_iter();
-    let trials = files.map(|(path, content)| (path, Content::Recording(content)));
-    survive(&trials.collect::<Vec<_>>())
+    let survive_all = |files: Vec<(PathBuf, input::Content)>| {
+        let files = files.into_iter();
+        let trials = files.map(|(path, content)| (path, Content::Recording(content)));
+        survive(&trials.collect::<Vec<_>>())
+    };
+    survive_all(input::files_to_recognise(subject, request))?;
+    survive_all(input::files_to_try(subject, request))
 }
 
 /// Tries what an earlier run left of a subject.

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::caiman::Caiman;
 use super::discovery::{Subject, natural_order};
 use super::error::InputError;
 use super::source::Source;
 use super::time_series::TimeSeries;
 use super::trial::Content;
+use super::voluseg::Voluseg;
 use crate::hdf5_access::name_list;
 
 /// The forms, the first that fits first.
-const FORMS: [&dyn Form; 1] = [&TimeSeries];
+const FORMS: [&dyn Form; 3] = [&TimeSeries, &Caiman, &Voluseg];
 
 /// A form in which a recording can lie: one file or folder of this module for each.
 pub(super) trait Form: Sync {
@@ -23,6 +25,11 @@ pub(super) trait Form: Sync {
     /// Whether a file or folder is a recording of this form, by what is there: its name and, where the name does not tell, its first
     /// bytes. What is damaged is recognised, too, and refused when it is opened.
     fn recognises(&self, place: &Path) -> bool;
+
+    /// Whether recognising looks into HDF5 files, which the library may not survive.
+    fn looks_into_files(&self) -> bool {
+        false
+    }
 
     /// Opens a recording that was recognised.
     ///
@@ -82,13 +89,41 @@ pub(super) struct Found {
 /// If `--source` is no recording, or there are several of one form. A folder without any is one of the form `TimeSeries.h5`, which says
 /// what is missing when it is opened.
 pub(super) fn find(subject: &Subject, request: &Request) -> Result<Found, InputError> {
+    find_among(subject, request, |_| true)
+}
+
+/// The files that the HDF5 library may not survive when it is asked which form a subject's recording has: none where names tell.
+pub(super) fn files_to_recognise(subject: &Subject, request: &Request) -> Vec<PathBuf> {
+    let by_name = find_among(subject, request, |form| !form.looks_into_files());
+    match by_name {
+        Ok(found) if !found.form.recognises(&found.place) => {}
+        Err(InputError::NoRecording { .. }) => {}
+        _ => return Vec::new(),
+    }
+    let place = match &request.source {
+        Some(source) => subject.dir.join(source),
+        None => subject.dir.clone(),
+    };
+    match place.is_dir() {
+        true => entries(&place),
+        false => vec![place],
+    }
+}
+
+/// As [`find`], among some of the forms.
+fn find_among(
+    subject: &Subject,
+    request: &Request,
+    is_asked: fn(&dyn Form) -> bool,
+) -> Result<Found, InputError> {
+    let forms = || FORMS.into_iter().filter(|form| is_asked(*form));
     let found = |form, place: &Path| Found {
         form,
         place: place.to_owned(),
     };
     if let Some(source) = &request.source {
         let place = subject.dir.join(source);
-        let form = FORMS.into_iter().find(|form| form.recognises(&place));
+        let form = forms().find(|form| form.recognises(&place));
         return match form {
             Some(form) => Ok(found(form, &place)),
             None => Err(InputError::NoRecording {
@@ -98,7 +133,7 @@ pub(super) fn find(subject: &Subject, request: &Request) -> Result<Found, InputE
         };
     }
     let entries = entries(&subject.dir);
-    for form in FORMS {
+    for form in forms() {
         if form.recognises(&subject.dir) {
             return Ok(found(form, &subject.dir));
         }
@@ -116,6 +151,11 @@ pub(super) fn find(subject: &Subject, request: &Request) -> Result<Found, InputE
         }
     }
     Ok(found(&TimeSeries, &subject.dir))
+}
+
+/// Whether a file or folder is a recording of any form.
+pub(super) fn recognises(place: &Path) -> bool {
+    FORMS.into_iter().any(|form| form.recognises(place))
 }
 
 /// Opens a file or folder as a recording of the first form that recognises it; nothing where none does.

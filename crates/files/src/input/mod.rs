@@ -13,6 +13,7 @@
 //! - `excerpt`: the samples by which a recording is judged
 //! - `hdf5_matrix`: reads a dataset with two axes; [`matlab`]: reads MAT-files
 
+mod caiman;
 pub mod discovery;
 mod error;
 mod excerpt;
@@ -29,6 +30,7 @@ mod source;
 mod storage;
 mod time_series;
 mod trial;
+mod voluseg;
 
 use std::path::PathBuf;
 
@@ -79,6 +81,12 @@ pub fn fluorescence_bytes(subject: &Subject, request: &Request) -> u64 {
     found.map_or(0, |Found { form, place }| form.fluorescence_bytes(&place))
 }
 
+/// The files of a subject that the HDF5 library may not survive when it is asked which form they have.
+pub(crate) fn files_to_recognise(subject: &Subject, request: &Request) -> Vec<(PathBuf, Content)> {
+    let files = form::files_to_recognise(subject, request).into_iter();
+    files.map(|path| (path, Content::Unknown)).collect()
+}
+
 /// The files of a subject that the HDF5 library may not survive, and what is read of each.
 pub(crate) fn files_to_try(subject: &Subject, request: &Request) -> Vec<(PathBuf, Content)> {
     let Ok(Found { form, place }) = form::find(subject, request) else {
@@ -87,5 +95,7 @@ pub(crate) fn files_to_try(subject: &Subject, request: &Request) -> Vec<(PathBuf
     form.files_to_try(&place, request)
 }
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,14 @@
 //! matrix; those of several imaging planes have a panel for each.
 
 use std::ops::Range;
+use std::path::Path;
 
+use hdf5::File;
 use serde::{Deserialize, Serialize};
+use spikegrid_core::findings::Finding;
 
 use super::error::InputError;
+use super::hdf5_matrix::Header;
 use super::place::{Matrix, Place};
 use super::samples::Samples;
 use super::storage::{BLOCK, Missing, Orientation, PIECE, Piece, Storage, overlap, rectangles};
@@ -78,6 +82,23 @@ impl Panel {
             offset: 0.0,
             other: None,
         }
+    }
+
+    /// All neurons of a dataset of an HDF5 file, and what is to be said of samples that were never stored.
+    ///
+    /// # Errors
+    /// If a file that the dataset refers to is lost, or the index of its chunks cannot be read.
+    pub(super) fn hdf5(
+        path: &Path,
+        (header, file): (&Header, &File),
+        dataset: &str,
+        orientation: Orientation,
+    ) -> Result<(Self, Option<Finding>), InputError> {
+        let (missing, unwritten) = header.missing(file, path, dataset)?;
+        let place = Place::hdf5(path, dataset);
+        let panel = Self::new(place, header.storage(orientation)).without(missing);
+        let finding = unwritten.map(|unwritten| unwritten.finding(dataset, orientation));
+        Ok((panel, finding))
     }
 
     /// Makes samples missing ones that were never stored.

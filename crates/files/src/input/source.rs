@@ -86,11 +86,8 @@ impl Location {
     /// If the file or dataset is missing or damaged, or is not a non-empty dataset of numbers with two axes.
     pub fn hdf5(path: &Path, dataset: &str, orientation: Orientation) -> Result<Self, InputError> {
         let (header, file) = Header::read(path, dataset)?;
-        let storage = header.storage(orientation);
-        let (missing, _) = header.missing(&file, path, dataset)?;
-        Ok(Panel::new(Place::hdf5(path, dataset), storage)
-            .without(missing)
-            .into())
+        let (panel, _) = Panel::hdf5(path, (&header, &file), dataset, orientation)?;
+        Ok(panel.into())
     }
 
     /// Panels side by side, cut to the frames of the shortest. Without panels it has no neurons.

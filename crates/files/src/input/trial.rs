@@ -16,6 +16,8 @@ pub(crate) enum Content {
     TimeSeries { dataset: String },
     /// `data_full.mat`.
     DataFull,
+    /// A file of which the form is asked.
+    Unknown,
     /// A recording of a form that lies in HDF5 files: the file or folder that was recognised, and how it is read.
     Recording { place: PathBuf, request: Request },
 }
@@ -31,6 +33,7 @@ impl Content {
                 }
             }
             Content::DataFull => drop(matlab::read_anatomy(path)),
+            Content::Unknown => drop(form::recognises(path)),
             Content::Recording { place, request } => {
                 if let Some(Ok(source)) = form::open(place, request) {
                     source.location.read_corners();

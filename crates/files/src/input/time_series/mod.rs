@@ -20,7 +20,6 @@ use super::hdf5_matrix::Header;
 use super::identity::Identity;
 use super::matlab;
 use super::panel::Panel;
-use super::place::Place;
 use super::source::Source;
 use super::storage::Orientation;
 use super::trial::Content;
@@ -116,14 +115,11 @@ fn open(folder: &Path, dataset: &str) -> Result<Source, InputError> {
         );
         return Err(mismatch(counted, cells));
     };
-    let storage = header.storage(orientation);
     findings.extend(ambiguity(dataset, header.shape));
-    let (missing, unwritten) = header.missing(&file, &time_series, dataset)?;
-    findings.extend(unwritten.map(|unwritten| unwritten.finding(dataset, orientation)));
+    let (panel, unwritten) = Panel::hdf5(&time_series, (&header, &file), dataset, orientation)?;
+    findings.extend(unwritten);
     Ok(Source {
-        location: Panel::new(Place::hdf5(&time_series, dataset), storage)
-            .without(missing)
-            .into(),
+        location: panel.into(),
         positions,
         identity,
         format: TimeSeries.name(),
