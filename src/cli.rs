@@ -17,9 +17,10 @@ use crate::verify::VerifyArgs;
 
 /// From raw calcium traces to training-ready spike grids: ΔF/F, CASCADE spike inference and rasterising over MPI ranks.
 ///
-/// Every folder `subject_*` of the input folder that holds `TimeSeries.h5` and `data_full.mat` becomes a folder of the
-/// output folder with `preaugmented_grids.h5`, `metadata.h5` and a PDF to look at. Run it again after an interruption:
-/// complete subjects are skipped.
+/// Every folder `subject_*` of the input folder holds a recording: `TimeSeries.h5` with `data_full.mat`, suite2p's folders, NWB,
+/// Zarr, or what CaImAn or voluseg wrote, or a plain matrix with positions. It becomes a folder of the output folder with
+/// `preaugmented_grids.h5`, `metadata.h5`, pages and figures to look at. Run it again after an interruption: complete subjects are
+/// skipped. `spikegrid-mpi doctor` says beforehand what each recording is.
 #[derive(Debug, Parser)]
 #[command(
     name = "spikegrid-mpi",

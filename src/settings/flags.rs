@@ -20,7 +20,7 @@ use super::size::MemorySize;
 /// What to process and how.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct RunArgs {
-    /// Folder with the subjects, each a folder `subject_*` with TimeSeries.h5 and data_full.mat
+    /// Folder with the subjects: folders `subject_*` with a recording each, NWB files, or Zarr or suite2p folders
     #[arg(
         long,
         value_name = "DIR",
@@ -178,7 +178,7 @@ pub struct DataArgs {
     /// Neuropil is multiplied by this and subtracted; 0 for none [default: what suite2p's settings say, else 0.7]
     #[arg(long, value_name = "C")]
     pub neuropil_coefficient: Option<f64>,
-    /// Sampling rate of the recording in Hz [default: what the recording says (data.fpsec), else the model's]
+    /// Sampling rate of the recording in Hz [default: what the recording says, else the model's]
     #[arg(long, value_name = "HZ")]
     pub sampling_rate: Option<f64>,
     /// What the network gets: ΔF/F of raw fluorescence, F - F0, or the input as it is
