@@ -20,7 +20,7 @@ pub(super) struct Traces {
     pub counts: Option<Vec<u64>>,
     /// Positions, (N, 3).
     pub xyz: Option<Vec<[f64; 3]>>,
-    /// Row of `CellXYZ` of each neuron, (N,).
+    /// Place of each neuron in the recording's table of cells, (N,).
     pub source_row: Option<Vec<i64>>,
     /// Noise level of each neuron, (N,).
     pub noise_level: Option<Vec<f32>>,

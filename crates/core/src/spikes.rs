@@ -10,7 +10,7 @@
 //! 1. `digest` = SHA-256 of these bytes, one after the other:
 //!    - the 23 bytes `spikegrid-mpi spikes 1\0` (ASCII, ended by a zero byte),
 //!    - `--seed` as an unsigned 64-bit number, little endian,
-//!    - the neuron's 0-based place in `CellResp`, likewise,
+//!    - the neuron's 0-based place among the neurons of the recording, likewise,
 //!    - the name of the subject's folder, such as `subject_1`, in UTF-8, to the end.
 //! 2. The state of a xoshiro256++ generator (Blackman and Vigna 2021, doi:10.1145/3460772) is `s[0]..s[3]`: bytes 0 to 7
 //!    of `digest` as a little-endian number, then bytes 8 to 15, 16 to 23 and 24 to 31. One step, modulo 2^64:
@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 /// Begins what is hashed into a generator's state. Its number changes whenever the same seed gives other spikes.
 const DOMAIN: &[u8] = b"spikegrid-mpi spikes 1\0";
 
-/// The random generator of one neuron: `neuron` is its 0-based place in `CellResp` of the `subject`.
+/// The random generator of one neuron: `neuron` is its 0-based place among the neurons of the `subject`, after the selection of cells.
 pub fn generator(seed: u64, subject: &str, neuron: u64) -> Xoshiro256PlusPlus {
     let digest = Sha256::new()
         .chain_update(DOMAIN)

@@ -134,7 +134,7 @@ impl Summary<'_> {
 /// One neuron's page: three traces of `T` frames.
 #[derive(Debug, Clone)]
 pub struct NeuronTraces {
-    /// 0-based place in `CellResp`.
+    /// 0-based place among the neurons.
     pub neuron: usize,
     /// Noise level in % / √Hz; NaN where there is none.
     pub noise_level: f32,

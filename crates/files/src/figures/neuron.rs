@@ -19,7 +19,7 @@ pub(super) fn plot(page: Canvas, summary: &Summary, traces: &NeuronTraces) {
     let heading = fitted(&heading, true, 14.0, WIDTH);
     page.write(&heading, &bold(14.0), (MARGIN, 30.0));
     let words = format!(
-        "column {} of CellResp (counted from 0)    •    {}",
+        "index {} of neurons.tsv (counted from 0)    •    {}",
         traces.neuron,
         description(summary, traces).join("    •    ")
     );
