@@ -219,3 +219,6 @@ fn bytes_below(place: &Path) -> u64 {
     });
     bytes.sum()
 }
+
+#[cfg(test)]
+mod tests;
