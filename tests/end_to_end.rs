@@ -185,6 +185,13 @@ fn rule_1_5_the_report_says_what_the_last_lines_say() {
         "{}",
         run.stdout
     );
+    let line = "subject_2: 90 neurons, 700 frames, ";
+    let line = run.stdout.lines().find(|said| said.starts_with(line));
+    let line = line.expect("a line of the subject");
+    assert!(
+        line.contains(" z-planes, at 2 Hz, baseline dff (auto); writing preaugmented_grids.h5"),
+        "{line}"
+    );
     let report = common::report(out.path());
     assert_eq!(report["subjects"][0]["outcome"], "processed");
     assert_eq!(report["subjects"][0]["neurons"], 90);

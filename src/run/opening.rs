@@ -13,6 +13,7 @@ use spikegrid_core::findings::{self, Finding, Rated};
 use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
 use spikegrid_core::split;
 use spikegrid_core::unit::{NeuronFacts, PlottedNeuron};
+use spikegrid_core::wording::{counted, hertz};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
 use spikegrid_files::input::{Piece, Positions, Source};
@@ -83,6 +84,22 @@ struct Found<'a> {
     provenance: &'a Provenance,
     planes: usize,
     wanted: Wanted,
+}
+
+impl Found<'_> {
+    /// What the subject is and what the run makes of it, as one line.
+    fn line(&self, plan: &SubjectPlan, files: &[String]) -> String {
+        format!(
+            "{}: {}, {}, {}, at {}, baseline {}; writing {}",
+            plan.name,
+            counted(plan.neurons, "neuron"),
+            counted(plan.frames, "frame"),
+            counted(self.planes, "z-plane"),
+            hertz(self.provenance.sampling_rate),
+            self.provenance.baseline_and_chooser(),
+            files.join(", ")
+        )
+    }
 }
 
 /// What a run knows of a recording beside its files.
@@ -374,7 +391,6 @@ fn open_earlier(
     report: &SubjectReport,
     progress: &Progress,
 ) -> Result<(), OutputError> {
-    let (frames, neurons) = (plan.frames, plan.neurons);
     let traces = found.wanted.has(OutputFile::Traces);
     let key = Key::new(
         &plan.name,
@@ -391,13 +407,8 @@ fn open_earlier(
         ));
     }
     let (resumes, positions) = (journal.units() > 0, &found.source.positions);
-    plan.unit_files = UnitFiles::open(found.files, found.wanted, resumes, frames, positions)?;
-    progress.line(&format!(
-        "{}: {neurons} neurons, {frames} frames, {} z-planes; writing {}",
-        plan.name,
-        found.planes,
-        report.files_written.join(", ")
-    ));
+    plan.unit_files = UnitFiles::open(found.files, found.wanted, resumes, plan.frames, positions)?;
+    progress.line(&found.line(plan, &report.files_written));
     if journal.units() > 0 {
         progress.line(&format!(
             "{}: goes on from {} of {} work units that an interrupted run finished",

@@ -1,4 +1,4 @@
-//! Whole numbers as messages, pages and figures show them.
+//! Numbers as messages, pages and figures show them.
 
 /// A whole number with commas between its thousands: 71,721.
 pub fn whole(number: impl TryInto<u64>) -> String {
@@ -18,6 +18,12 @@ pub fn counted(number: impl TryInto<u64>, name: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {name}{plural}", whole(number))
+}
+
+/// A sampling rate: 2 Hz, 7.5 Hz, 2.564 Hz.
+pub fn hertz(rate_hz: f64) -> String {
+    let text = format!("{rate_hz:.3}");
+    format!("{} Hz", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -45,5 +51,13 @@ mod tests {
         let shown = [0, 1, 2, 1_200].map(|number| counted(number, "frame"));
         assert_eq!(shown, ["0 frames", "1 frame", "2 frames", "1,200 frames"]);
         assert_eq!(counted(1_usize, "value"), "1 value");
+    }
+
+    #[test]
+    fn rates_are_shown_as_they_are_to_a_thousandth() {
+        assert_eq!(
+            [2.0, 7.5, 2.5641, 30.0].map(hertz),
+            ["2 Hz", "7.5 Hz", "2.564 Hz", "30 Hz"]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers and counts of neurons as messages show them.
 
 use super::{Code, Finding};
-pub(super) use crate::wording::{counted, whole};
+pub(super) use crate::wording::{counted, hertz, whole};
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,12 +140,6 @@ pub(super) fn rounded(number: f64) -> String {
     format!("{sign}{}", whole(((size / step).round() * step) as u64))
 }
 
-/// A sampling rate: 2 Hz, 7.5 Hz, 2.564 Hz.
-pub(super) fn hertz(rate_hz: f64) -> String {
-    let text = format!("{rate_hz:.3}");
-    format!("{} Hz", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
 /// A share, 0 to 1, in per cent: 1.7 %, 0.04 %, below 0.01 %, over 99 %.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -206,14 +200,6 @@ mod tests {
         );
         let none = Touched::of([], |holds| holds);
         assert_eq!((none.share(), none.first), (0.0, None));
-    }
-
-    #[test]
-    fn rates_are_shown_as_they_are_to_a_thousandth() {
-        assert_eq!(
-            [2.0, 7.5, 2.5641, 30.0].map(hertz),
-            ["2 Hz", "7.5 Hz", "2.564 Hz", "30 Hz"]
-        );
     }
 
     #[test]
