@@ -223,16 +223,17 @@ pub(crate) fn differences(
     differences
 }
 
-/// Differences in words: `seed 42 (now 7), percentile 8.0 (now 10.5)`. Times are told as dates.
+/// Differences in words: `seed 42 (now 7), percentile 8.0 (now 10.5)`. Times are told as dates, and what is not there as none.
 pub(crate) fn describe(differences: &[(String, String, String)]) -> String {
     let each = differences.iter().map(|(name, there, here)| {
-        let (name, there, here) = match name.strip_suffix("modified_ns") {
-            Some(stem) => {
-                let [there, here] = dates(there, here);
-                (format!("{stem}modified"), there, here)
-            }
-            None => (name.clone(), there.clone(), here.clone()),
+        let (name, values) = match name.strip_suffix("modified_ns") {
+            Some(stem) => (format!("{stem}modified"), dates(there, here)),
+            None => (name.clone(), [there.clone(), here.clone()]),
         };
+        let [there, here] = values.map(|value| match value.as_str() {
+            "null" => "none".to_owned(),
+            _ => value,
+        });
         format!("{name} {there} (now {here})")
     });
     each.collect::<Vec<_>>().join(", ")
@@ -318,9 +319,17 @@ mod tests {
         );
         assert_eq!(
             difference("null", "1795851612000000000"),
-            "input.time_series.modified null (now 2026-11-28 07:40:12 UTC)"
+            "input.time_series.modified none (now 2026-11-28 07:40:12 UTC)"
         );
         let seed = ("seed".to_owned(), "42".to_owned(), "7".to_owned());
         assert_eq!(describe(&[seed]), "seed 42 (now 7)");
+    }
+
+    #[test]
+    fn rule_8_7_what_is_not_there_is_told_as_none() {
+        let planes =
+            |there: &str, here: &str| [("planes".to_owned(), there.to_owned(), here.to_owned())];
+        assert_eq!(describe(&planes("null", "5")), "planes none (now 5)");
+        assert_eq!(describe(&planes("5", "null")), "planes 5 (now none)");
     }
 }
