@@ -160,7 +160,7 @@ impl Judged {
         let kind = recording::kind(&source, &excerpt, rate, data);
         self.findings
             .extend(excerpt.findings(&kind, data.missing_sample()));
-        let (baseline, finding) = recording::baseline(&kind, data)?;
+        let (baseline, finding) = recording::baseline(&kind, data.baseline.given())?;
         self.findings.extend(finding);
         self.baseline = Some(baseline);
         Ok(())

@@ -9,7 +9,7 @@ use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
 use spikegrid_files::input::{self, InputError, Source};
 
-use crate::settings::flags::{BaselineChoice, DataArgs};
+use crate::settings::flags::DataArgs;
 
 /// Opens the recording of a subject, after a crash trial of its files.
 ///
@@ -63,20 +63,16 @@ pub(crate) fn kind(source: &Source, excerpt: &Excerpt, rate_hz: f64, data: &Data
     }
 }
 
-/// What the network gets of a recording of this kind, and what is to be said of it (rule 3.5).
+/// What the network gets of a recording of this kind unless the user has `given` it, and what is to be said of it (rule 3.5).
 ///
 /// # Errors
-/// A recording without a unit, where no flag says what it is.
+/// A recording without a unit, where nobody says what it is.
 pub(crate) fn baseline(
     kind: &Kind,
-    data: &DataArgs,
+    given: Option<Baseline>,
 ) -> Result<(Baseline, Option<Finding>), Box<dyn Error>> {
-    let explicit = match data.baseline {
-        BaselineChoice::Auto => None,
-        BaselineChoice::Given(baseline) => Some(baseline),
-    };
-    let finding = kind.finding(explicit);
-    match (explicit.or(kind.baseline()), finding) {
+    let finding = kind.finding(given);
+    match (given.or(kind.baseline()), finding) {
         (Some(baseline), finding) => Ok((baseline, finding)),
         (None, Some(finding)) => Err(finding.into()),
         (None, None) => Err("the recording's kind is not known; say it with --baseline".into()),

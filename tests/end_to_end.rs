@@ -61,7 +61,13 @@ fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let run = |more: &[&str]| bench.run(2, &bench.raw(), &out, more);
-    run(&[]).expect(0);
+    let first = run(&[]).expect(0);
+    let findings = |stderr: &str| -> Vec<String> {
+        let lines = stderr.lines().filter(|line| line.contains(": subject_1: "));
+        lines.map(str::to_owned).collect()
+    };
+    let found = common::report(&out)["subjects"][0]["findings"].clone();
+    assert_ne!(found, serde_json::json!([]), "demo data have findings");
     let before = datasets(&out);
     let grids = out.join("subject_1/preaugmented_grids.h5");
     let written = std::fs::metadata(&grids).unwrap().modified().unwrap();
@@ -82,6 +88,14 @@ fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
             added.stdout
         );
         assert!(out.join("subject_1").join(name).is_file());
+        // What was found out stays so, be it found again or read from the grids.
+        assert_eq!(common::report(&out)["subjects"][0]["findings"], found);
+        let said = [&first, &added].map(|run| {
+            let mut said = findings(&run.stderr);
+            said.sort();
+            said
+        });
+        assert_eq!(said[0], said[1]);
     }
     run(&["--save_traces"]).expect(0);
     assert!(out.join("subject_2/traces.h5").is_file());

@@ -107,9 +107,16 @@ struct DataSettings {
     sampling_rate: f64,
     /// Whether the program chose the kind of baseline, now or when it wrote the grids that are there.
     baseline_is_auto: bool,
-    /// Whether the kind of baseline is that of grids that are there.
-    is_recorded: bool,
+    /// Whether the excerpt decided it.
+    is_judged: bool,
     dff: DffSettings,
+}
+
+impl DataSettings {
+    /// The kind of baseline, if the user chose it.
+    fn given_baseline(&self) -> Option<Baseline> {
+        (!self.baseline_is_auto).then_some(self.dff.baseline)
+    }
 }
 
 /// What rank 0 needs to open any subject of the run.
@@ -152,12 +159,14 @@ impl Opener {
         let files = &claim.files;
         let wanted = self.wanted(files, neurons, &provenance, &metadata)?;
         report.files_written = wanted.names(files);
-        if report.files_written.is_empty() {
+        if !wanted.needs_neurons() {
+            // The grids stay, and with them what was found out when they were made.
             report.findings = provenance::recorded_findings(&files.path(OutputFile::Grids));
-            return Ok(Opened::Complete);
-        }
-        if data.is_recorded {
-            let (_, finding) = self.judge(&source, data.sampling_rate)?;
+            if report.files_written.is_empty() {
+                return Ok(Opened::Complete);
+            }
+        } else if !data.is_judged {
+            let (_, finding) = self.judge(&source, data.sampling_rate, data.given_baseline())?;
             report.findings.extend(finding);
         }
         let mut plan = self.plan(index, subject, writer, &source, &data);
@@ -285,22 +294,23 @@ impl Opener {
             .findings
             .extend(findings::of_length(source.frames(), self.model.windowsize));
         let grids = files.path(OutputFile::Grids);
-        let recorded = match config.data.baseline {
-            BaselineChoice::Auto if !config.overwrite => provenance::recorded_baseline(&grids),
-            _ => None,
+        let known = match config.data.baseline {
+            BaselineChoice::Given(baseline) => Some((baseline, false)),
+            BaselineChoice::Auto if config.overwrite => None,
+            BaselineChoice::Auto => provenance::recorded_baseline(&grids),
         };
-        let (baseline, baseline_is_auto) = match recorded {
-            Some(recorded) => recorded,
+        let (baseline, baseline_is_auto) = match known {
+            Some(known) => known,
             None => {
-                let (baseline, finding) = self.judge(source, sampling_rate)?;
+                let (baseline, finding) = self.judge(source, sampling_rate, None)?;
                 report.findings.extend(finding);
-                (baseline, config.data.baseline == BaselineChoice::Auto)
+                (baseline, true)
             }
         };
         Ok(DataSettings {
             sampling_rate,
             baseline_is_auto,
-            is_recorded: recorded.is_some(),
+            is_judged: known.is_none(),
             dff: config.dff_settings(baseline, sampling_rate)?,
         })
     }
@@ -320,15 +330,16 @@ impl Opener {
         )
     }
 
-    /// What the network gets of a recording, by its excerpt unless a flag says it, and what is to be said of it.
+    /// What the network gets of a recording, by its excerpt unless the user has `given` it, and what is to be said of it.
     fn judge(
         &self,
         source: &Source,
         rate_hz: f64,
+        given: Option<Baseline>,
     ) -> Result<(Baseline, Option<Finding>), Box<dyn Error>> {
         let excerpt = recording::excerpt(source)?;
         let kind = recording::kind(source, &excerpt, rate_hz, &self.config.data);
-        recording::baseline(&kind, &self.config.data)
+        recording::baseline(&kind, given)
     }
 
     /// The plan of a subject that is not yet cut into stretches, without journal and traces file.

@@ -259,6 +259,14 @@ impl BaselineChoice {
         Self::Given(Baseline::None),
     ];
 
+    /// The kind that the user chose.
+    pub const fn given(self) -> Option<Baseline> {
+        match self {
+            Self::Auto => None,
+            Self::Given(baseline) => Some(baseline),
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
