@@ -148,6 +148,8 @@ impl Judged {
         self.z_planes = layout.planes();
         self.findings.extend(findings);
         self.sampling_rate = data.sampling_rate.or(source.rate);
+        self.findings
+            .extend(recording::flags(&source, self.sampling_rate, data));
         if self.sampling_rate.is_none() {
             self.findings.push(Finding::new(
                 Code::UnknownRate,

@@ -46,6 +46,18 @@ pub(crate) fn lay_out(
     }
 }
 
+/// What is to be said of the flags that contradict a recording, or do nothing in one with this rate in Hz, if that is known (rules 2.7
+/// and 3.6).
+pub(crate) fn flags(
+    source: &Source,
+    rate_hz: Option<f64>,
+    data: &DataArgs,
+) -> impl Iterator<Item = Finding> {
+    let contradiction = findings::of_contradiction(data.sampling_rate, source.rate);
+    let bridge = rate_hz.and_then(|rate_hz| findings::of_bridge(data.bridge_gaps, rate_hz));
+    contradiction.into_iter().chain(bridge)
+}
+
 /// Reads the excerpt of a recording (rule 9.2).
 ///
 /// # Errors

@@ -149,8 +149,10 @@ def frames():
     write("missing_all_but_one", changed(f, put(np.nan, slice(1, None), 4)), codes=["frames.missing"], near=["neurons.missing"])
     write("bridged", changed(f, put(np.nan, slice(200, 202), 4)), folder="bridged", flags=["--bridge_gaps", "1"], codes=["frames.missing"], near=["frames.no_rate"])
     write("bridged_not", changed(f, put(np.nan, slice(200, 203), 4)), folder="bridged", codes=["frames.missing", "frames.no_rate"])
-    write("valued", changed(f, put(-1, slice(200, 202), 4)), folder="valued", flags=["--missing", "-1"], codes=["frames.missing"])
-    write("valued_not", f, folder="valued", near=["frames.missing"])
+    write("valued", changed(f, put(-1, slice(200, 202), 4)), folder="valued", flags=["--missing", "-1"], codes=["frames.missing"], near=["frames.value_absent"])
+    write("valued_not", f, folder="valued", codes=["frames.value_absent"], near=["frames.missing"])
+    write("unbridged", f, folder="unbridged", flags=["--bridge_gaps", "0.45"], codes=["frames.not_bridged"])
+    write("unbridged_not", f, folder="unbridged", rate=2.25, near=["frames.not_bridged"])
     repeat = lambda f: f.__setitem__(100, f[99])
     write("repeated", changed(f, repeat), codes=["frames.repeated"])
     write("repeated_not", changed(recording(frames=2100), repeat), near=["frames.repeated"])
@@ -210,6 +212,9 @@ def rates():
     write("rateless", f, rate=None, codes=["rate.unknown"], near=["rate.model"])
     write("rate_off", f, rate=2.2, codes=["rate.model"], near=["rate.unknown"])
     write("rate_off_not", f, rate=2.09, near=["rate.model", "rate.unknown"])
+    write("contradicted", f, rate=1.9, folder="stated", flags=["--sampling_rate", "2"], codes=["rate.contradicted"], near=["rate.model"])
+    write("contradicted_not", f, rate=2.1, folder="stated", near=["rate.contradicted"])
+    write("unstated", f, rate=None, folder="stated", near=["rate.contradicted", "rate.unknown"])
     write("rate_bad", f, rate=np.nan, codes=["rate.unknown"])
 
 

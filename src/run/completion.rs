@@ -108,6 +108,7 @@ impl OpenSubject {
             frames: self.plan.frames,
             windowsize: results.model.windowsize,
             baseline: self.plan.dff.baseline,
+            missing: self.plan.dff.missing,
             repeated_frames: repeated_frames.count(),
             blank_frames: &results.blank_frames,
         });

@@ -292,6 +292,9 @@ impl Opener {
         report.findings.extend(finding);
         report
             .findings
+            .extend(recording::flags(source, Some(sampling_rate), &config.data));
+        report
+            .findings
             .extend(findings::of_length(source.frames(), self.model.windowsize));
         let grids = files.path(OutputFile::Grids);
         let known = match config.data.baseline {

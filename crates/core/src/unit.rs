@@ -76,6 +76,8 @@ pub struct NeuronFacts {
     pub hash: u64,
     /// Samples that are missing, blank frames apart.
     pub missing_frames: u32,
+    /// Samples of the value that the user says missing samples have, in blank frames too.
+    pub marked_frames: u32,
     /// Median of F0 in the unit of the scaled samples; NaN where there is no F0.
     pub f0_median: f32,
     /// Frames with F0 <= 0, where the baseline divides.

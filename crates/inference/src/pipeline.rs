@@ -150,7 +150,7 @@ impl WorkerScratch {
             hash: facts::hash(trace),
             ..NeuronFacts::default()
         };
-        settings.leave_out_missing(trace, blank_frames);
+        facts.marked_frames = settings.leave_out_missing(trace, blank_frames);
         let blank = blank_frames.partition_point(|&frame| (frame as usize) < trace.len());
         facts.note_samples(trace, blank);
         let f0 = settings.dff(trace, &mut self.baseline);

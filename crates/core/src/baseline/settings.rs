@@ -59,11 +59,13 @@ impl DffSettings {
     }
 
     /// The first half of [`Self::apply`]: makes NaN of the samples that `missing` names and of those of blank frames. What is not
-    /// finite is missing in any case.
-    pub fn leave_out_missing(&self, trace: &mut [f32], blank_frames: &[u32]) {
+    /// finite is missing in any case. Returns how many samples had the value `missing`.
+    pub fn leave_out_missing(&self, trace: &mut [f32], blank_frames: &[u32]) -> u32 {
+        let mut marked = 0;
         if let Some(missing) = self.missing {
             for sample in trace.iter_mut().filter(|sample| **sample == missing) {
                 *sample = f32::NAN;
+                marked += 1;
             }
         }
         for &frame in blank_frames {
@@ -71,6 +73,7 @@ impl DffSettings {
                 *sample = f32::NAN;
             }
         }
+        marked
     }
 }
 
@@ -142,6 +145,14 @@ mod tests {
             ..settings(Baseline::None)
         };
         assert_applied(zero, &[0.0, -0.0, 1.0], &[], &[NAN, NAN, 1.0]);
+        // Those of blank frames are counted as well.
+        let count = |settings: DffSettings| {
+            settings.leave_out_missing(&mut [0.0, 5.0, 0.0, NAN, -1.0], &[2])
+        };
+        assert_eq!(
+            [zero, missing, settings(Baseline::Dff)].map(count),
+            [2, 1, 0]
+        );
     }
 
     #[test]

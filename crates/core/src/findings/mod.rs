@@ -2,6 +2,7 @@
 
 mod baselines;
 mod excerpt;
+mod flags;
 mod frames;
 mod grids;
 mod kind;
@@ -22,11 +23,12 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use excerpt::Excerpt;
+pub use flags::of_bridge;
 pub use frames::of_length;
 pub use grids::of_grids;
 pub use kind::{Decision, Kind, Seen};
 pub use positions::of_positions;
-pub use rate::{Rated, of_rate};
+pub use rate::{Rated, of_contradiction, of_rate};
 pub use recording::{Computed, of_neurons};
 
 /// How much a finding matters.
@@ -97,6 +99,8 @@ codes! {
     UnknownRate = "rate.unknown", Note;
     /// The recording's rate differs from the model's.
     ModelRate = "rate.model", Warning;
+    /// The rate that the user states differs from the recording's own.
+    ContradictedRate = "rate.contradicted", Warning;
     /// z-scored traces, which have no unit.
     ZScored = "input.zscored", Failure;
     /// ΔF/F in per cent.
@@ -121,6 +125,10 @@ codes! {
     BlankFrames = "frames.blank", Warning;
     /// Missing samples.
     MissingSamples = "frames.missing", Warning;
+    /// The value that the user says missing samples have, which no sample has.
+    AbsentValue = "frames.value_absent", Note;
+    /// Gaps that the user wants bridged are shorter than a frame.
+    NotBridged = "frames.not_bridged", Warning;
     /// Neighbouring frames that are equal.
     RepeatedFrames = "frames.repeated", Warning;
     /// Frames without a rate.

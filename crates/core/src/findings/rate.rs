@@ -45,6 +45,27 @@ pub fn of_rate(
     })
 }
 
+/// What is to be said of a rate in Hz that the user states for a recording which states another one itself (rule 2.7).
+#[must_use]
+pub fn of_contradiction(stated_hz: Option<f64>, own_hz: Option<f64>) -> Option<Finding> {
+    let (stated, own) = (stated_hz?, own_hz?);
+    let off = (stated - own).abs() / own;
+    (off > TOLERANCE + ROUNDING).then(|| Finding {
+        share: off,
+        ..Finding::new(
+            Code::ContradictedRate,
+            format!(
+                "--sampling_rate is {}, {} the {} that the recording itself states.",
+                hertz(stated),
+                comparison(stated / own),
+                hertz(own)
+            ),
+            "The flag is used. Leave it out unless the recording is wrong; if recordings have different rates, process them in runs of \
+             their own with --only.",
+        )
+    })
+}
+
 /// A ratio of rates in words: `50 % less than`, `10 % more than`, `3.9 times`.
 fn comparison(ratio: f64) -> String {
     match ratio {

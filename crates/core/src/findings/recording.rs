@@ -2,7 +2,7 @@
 
 use super::survey::Survey;
 use super::wording::{Scope, Touched};
-use super::{Finding, baselines, frames, neurons, numbers, results};
+use super::{Finding, baselines, flags, frames, neurons, numbers, results};
 use crate::baseline::Baseline;
 use crate::unit::{NeuronFacts, NeuronFlags};
 
@@ -21,6 +21,8 @@ pub struct Computed<'a> {
     pub windowsize: usize,
     /// What was taken from the fluorescence.
     pub baseline: Baseline,
+    /// The value that the user says missing samples have.
+    pub missing: Option<f32>,
     /// Number of frames that equal the frame before in all neurons.
     pub repeated_frames: usize,
     /// Frames in which all neurons are 0, ascending.
@@ -31,6 +33,7 @@ pub struct Computed<'a> {
 #[must_use]
 pub fn of_neurons(computed: &Computed) -> Vec<Finding> {
     let mut findings = computed.survey();
+    findings.extend(computed.absent_value());
     findings.extend(computed.baselines());
     findings.extend(computed.noise_levels());
     findings.extend(computed.no_rate());
@@ -53,6 +56,13 @@ impl Computed<'_> {
             raw: self.baseline == Baseline::Dff,
         };
         survey.findings()
+    }
+
+    fn absent_value(&self) -> Option<Finding> {
+        let any = self.facts.iter().any(|facts| facts.marked_frames > 0);
+        let missing = self.missing.filter(|_| !any)?;
+        let neurons = self.facts.len();
+        Some(flags::absent_value(Scope::Recording, missing, neurons))
     }
 
     fn baselines(&self) -> impl Iterator<Item = Finding> + use<> {

@@ -1,7 +1,7 @@
 //! What is to be said of samples as they are, be it all of them or those of an excerpt.
 
 use super::wording::{Scope, Touched};
-use super::{Decision, Excerpt, Finding, Kind, frames, neurons, sort};
+use super::{Decision, Excerpt, Finding, Kind, flags, frames, neurons, sort};
 use crate::baseline::Baseline;
 use crate::facts::{RepeatedFrames, hash};
 use crate::unit::{NeuronFacts, NeuronFlags};
@@ -115,6 +115,10 @@ impl Excerpt {
             kind.dff_noise_level(),
             frames,
         ));
+        let absent = missing.filter(|missing| !self.samples.contains(missing));
+        findings.extend(
+            absent.map(|missing| flags::absent_value(Scope::Excerpt, missing, facts.len())),
+        );
         sort(&mut findings);
         findings
     }

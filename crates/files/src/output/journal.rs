@@ -28,7 +28,7 @@ use spikegrid_core::unit::{UnitSummary, Units};
 use super::provenance::{Provenance, describe, differences};
 use crate::regular;
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const PREFIX: &str = ".journal-";
 /// The unit of the record that holds the key.
 const KEY: u64 = u64::MAX;

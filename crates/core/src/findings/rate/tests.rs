@@ -65,3 +65,30 @@ fn rule_4_9_the_nearest_model_is_named_if_it_is_another_one() {
         "{found}"
     );
 }
+
+#[test]
+fn rule_2_7_a_rate_that_contradicts_the_recordings_own_is_warned_of() {
+    for (stated, own) in [
+        (None, None),
+        (None, Some(2.0)),
+        (Some(2.0), None),
+        (Some(2.1), Some(2.0)),
+        (Some(1.9), Some(2.0)),
+    ] {
+        assert_eq!(of_contradiction(stated, own), None, "{stated:?} {own:?}");
+    }
+    let found = of_contradiction(Some(3.0), Some(1.973)).expect("a warning");
+    assert_eq!(
+        (found.code, found.severity),
+        (Code::ContradictedRate, Severity::Warning)
+    );
+    assert_eq!(
+        found.message,
+        "--sampling_rate is 3 Hz, 52 % more than the 1.973 Hz that the recording itself states."
+    );
+    let found = of_contradiction(Some(1.89), Some(2.0)).expect("a warning");
+    assert!(
+        found.message.contains("5.5 % less than the 2 Hz"),
+        "{found}"
+    );
+}

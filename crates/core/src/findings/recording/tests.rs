@@ -11,6 +11,7 @@ struct Fine {
     blank_frames: Vec<u32>,
     repeated_frames: usize,
     baseline: Baseline,
+    missing: Option<f32>,
 }
 
 impl Fine {
@@ -30,6 +31,7 @@ impl Fine {
             blank_frames: Vec::new(),
             repeated_frames: 0,
             baseline: Baseline::Dff,
+            missing: None,
         }
     }
 
@@ -58,6 +60,7 @@ impl Fine {
             frames: self.frames,
             windowsize: 64,
             baseline: self.baseline,
+            missing: self.missing,
             repeated_frames: self.repeated_frames,
             blank_frames: &self.blank_frames,
         });
@@ -219,6 +222,18 @@ fn rule_9_3_frames_without_a_rate_are_counted() {
         found.message.contains("up to 74 in one neuron, 0.07 %"),
         "{found}"
     );
+}
+
+#[test]
+fn rule_3_6_a_value_of_missing_samples_that_no_sample_has_is_noted() {
+    let mut fine = Fine {
+        missing: Some(-1.0),
+        ..Fine::new()
+    };
+    let found = fine.only(Code::AbsentValue);
+    assert_eq!(found.severity, Severity::Note);
+    fine.facts[7].marked_frames = 1;
+    assert_eq!(fine.codes(), []);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::findings::{Code, Decision};
 fn findings(made: Made, sample: impl Fn(usize, usize) -> f32) -> Vec<Finding> {
     let excerpt = excerpt_of(made.frames, made.neurons, sample);
     let kind = Kind::of(&excerpt, 2.0, 1.0, Some(-9.0));
-    excerpt.findings(&kind, Some(-9.0))
+    let missing = excerpt.samples.contains(&-9.0).then_some(-9.0);
+    excerpt.findings(&kind, missing)
 }
 
 fn codes(made: Made, sample: impl Fn(usize, usize) -> f32) -> Vec<Code> {
@@ -290,4 +291,28 @@ fn rule_9_2_an_excerpt_of_zeros_is_blank_and_dead() {
         Excerpt::of_size(0, 0).findings(&Kind::of(&Excerpt::of_size(0, 0), 2.0, 1.0, None), None),
         []
     );
+}
+
+#[test]
+fn rule_3_6_a_value_of_missing_samples_is_looked_for_in_the_sample() {
+    let made = Made::default();
+    let usual = excerpt_of(
+        made.frames,
+        made.neurons,
+        made.samples(|_, x| 400.0 * (1.0 + x)),
+    );
+    let kind = Kind::of(&usual, 2.0, 1.0, None);
+    let found = usual.findings(&kind, Some(-1.0));
+    assert!(
+        matches!(&found[..], [only] if only.code == Code::AbsentValue && only.message.contains("in the sample")),
+        "{found:?}"
+    );
+    let mut marked = usual;
+    marked.samples[5] = -1.0;
+    let codes: Vec<_> = marked
+        .findings(&kind, Some(-1.0))
+        .iter()
+        .map(|found| found.code)
+        .collect();
+    assert_eq!(codes, [Code::MissingSamples]);
 }
