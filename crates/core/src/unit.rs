@@ -82,6 +82,8 @@ pub struct NeuronFacts {
     pub f0_median: f32,
     /// Frames with F0 <= 0, where the baseline divides.
     pub f0_not_positive: u32,
+    /// Frames without ΔF/F between two that have one, those with F0 <= 0 apart: what a longer bridge over gaps would give ΔF/F.
+    pub gap_frames: u32,
     /// Frames without a rate, beside those at the ends; 0 where the recording is shorter than the network's window.
     pub frames_without_rate: u32,
     /// Sum of its spike probabilities.

@@ -41,6 +41,7 @@ impl NeuronFacts {
             median(scratch).unwrap_or(f32::NAN)
         };
         self.f0_median = median_of(f0);
+        self.gap_frames = gap_frames(dff, f0);
         if baseline != Baseline::Dff {
             return;
         }
@@ -72,6 +73,20 @@ impl NeuronFacts {
         let any = largest != f32::NEG_INFINITY;
         self.largest_rate = if any { largest } else { 0.0 };
     }
+}
+
+/// The frames without ΔF/F between two that have one, (T,), where F0, (T,) or empty, is not 0 or below.
+fn gap_frames(dff: &[f32], f0: &[f32]) -> u32 {
+    let is_there = |dff: &f32| !dff.is_nan();
+    let first = dff.iter().position(is_there).unwrap_or(0);
+    let last = dff.iter().rposition(is_there).unwrap_or(0);
+    let between = &dff[first..last.max(first)];
+    let gaps = count(between, f32::is_nan);
+    if gaps == 0 || f0.is_empty() {
+        return gaps;
+    }
+    let both = between.iter().zip(&f0[first..]);
+    gaps - both.filter(|(dff, f0)| dff.is_nan() && **f0 <= 0.0).count() as u32
 }
 
 /// The number of values of which something holds.

@@ -197,6 +197,26 @@ fn rule_9_3_frames_with_f0_that_is_not_positive_count_where_it_divides() {
 }
 
 #[test]
+fn rule_9_3_gaps_lie_between_frames_that_have_dff() {
+    let gaps = |baseline, trace: &[f32]| of_baseline(baseline, trace).gap_frames;
+    let none = |trace: &[f32]| gaps(Baseline::None, trace);
+    assert_eq!(none(&[NAN, 1.0, NAN, NAN, 2.0, NAN, 3.0, NAN]), 3);
+    for whole in [
+        &[][..],
+        &[NAN; 3],
+        &[1.0],
+        &[NAN, NAN, 1.0, 2.0],
+        &[1.0, NAN],
+    ] {
+        assert_eq!(none(whole), 0, "{whole:?}");
+    }
+    // F0 is 3, -1, -1, -1, 3, 3, 3, 3: where it divides, frames 1 to 3 have no ΔF/F, and no bridge is advised over them.
+    let negative = [3.0, 3.0, -1.0, 3.0, 3.0, NAN, 3.0, 3.0];
+    assert_eq!(gaps(Baseline::Dff, &negative), 1);
+    assert_eq!(gaps(Baseline::Subtract, &negative), 1);
+}
+
+#[test]
 fn rule_9_3_near_zero_is_a_ratio_beyond_20_on_either_side() {
     let flags = |baseline, trace: &[f32]| names(of_baseline(baseline, trace).flags);
     assert!(flags(Baseline::Dff, &[1.0, 21.0, 1.0]).is_empty());

@@ -124,11 +124,38 @@ pub(super) fn repeated(
     })
 }
 
+/// Why frames have no rate beside the padding.
+#[derive(Clone, Copy)]
+pub(super) enum Cause {
+    /// In some neurons samples are missing between two that are there, which can be bridged.
+    Gaps,
+    /// Only F0 of 0 or below.
+    NotPositive,
+    /// Only samples that are missing up to an end.
+    Ends,
+}
+
+impl Cause {
+    /// What can be done about it.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Gaps => "Use --bridge_gaps SEC to draw ΔF/F over short gaps.",
+            Self::NotPositive => {
+                "Their baseline is 0 or below: give the fluorescence with less background or neuropil subtracted."
+            }
+            Self::Ends => {
+                "Nothing can be bridged, because samples are missing up to an end of the recording: leave these frames or neurons out of training."
+            }
+        }
+    }
+}
+
 /// Frames without a rate beside the padding; `without` is how many each neuron has.
 pub(super) fn no_rate(
     touched: Touched,
     frames: usize,
     without: impl Iterator<Item = u64>,
+    cause: Cause,
 ) -> Option<Finding> {
     let without = OfNeurons::of(frames, without);
     (touched.count > 0).then(|| Finding {
@@ -141,8 +168,10 @@ pub(super) fn no_rate(
                 whole(without.most),
                 percent(without.share)
             ),
-            "These frames have no spikes, which is not the same as silence: spike_rate of --save_traces is NaN there. Use \
-             --bridge_gaps SEC to draw ΔF/F over short gaps.",
+            format!(
+                "These frames have no spikes, which is not the same as silence: spike_rate of --save_traces is NaN there. {}",
+                cause.advice()
+            ),
         )
     })
 }

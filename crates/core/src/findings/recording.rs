@@ -1,5 +1,6 @@
 //! What is to be said of a recording once all of its neurons were computed (rule 9.3).
 
+use super::frames::Cause;
 use super::survey::Survey;
 use super::wording::{Scope, Touched};
 use super::{Finding, baselines, flags, frames, neurons, numbers, results};
@@ -112,7 +113,17 @@ impl Computed<'_> {
     fn no_rate(&self) -> Option<Finding> {
         let without = |facts: &NeuronFacts| u64::from(facts.frames_without_rate);
         let touched = Touched::of(self.facts, |facts| without(facts) > 0);
-        frames::no_rate(touched, self.frames, self.facts.iter().map(without))
+        let any =
+            |frames: fn(&NeuronFacts) -> u32| self.facts.iter().any(|facts| frames(facts) > 0);
+        let cause = if any(|facts| facts.gap_frames) {
+            Cause::Gaps
+        } else if any(|facts| facts.f0_not_positive) {
+            Cause::NotPositive
+        } else {
+            Cause::Ends
+        };
+        let without = self.facts.iter().map(without);
+        frames::no_rate(touched, self.frames, without, cause)
     }
 }
 

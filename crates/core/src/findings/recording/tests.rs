@@ -219,9 +219,31 @@ fn rule_9_3_frames_without_a_rate_are_counted() {
     let found = Fine::with(2, |facts| facts.frames_without_rate = 74).only(Code::NoRate);
     assert_eq!((found.neurons, found.frames), (2, 74));
     assert!(
+        found.advice.contains("up to an end of the recording"),
+        "{found}"
+    );
+    assert!(
         found.message.contains("up to 74 in one neuron, 0.07 %"),
         "{found}"
     );
+}
+
+#[test]
+fn rule_9_3_gaps_are_to_be_bridged_only_where_something_can_be_bridged() {
+    let advice = |change: fn(&mut NeuronFacts)| {
+        let with = Fine::with(1, |facts| {
+            facts.frames_without_rate = 74;
+            change(facts);
+        });
+        with.only(Code::NoRate).advice
+    };
+    assert!(!advice(|_| ()).contains("--bridge_gaps"));
+    let not_positive = advice(|facts| facts.f0_not_positive = 9);
+    assert!(
+        not_positive.contains("baseline is 0 or below") && !not_positive.contains("--bridge_gaps")
+    );
+    let gaps = advice(|facts| (facts.f0_not_positive, facts.gap_frames) = (9, 1));
+    assert!(gaps.contains("--bridge_gaps"), "{gaps}");
 }
 
 #[test]
