@@ -109,17 +109,16 @@ pub enum InputError {
     },
     /// A file or object that a dataset is put together from, or that a link leads to, is not there (rule 9.3).
     #[error(
-        "{path}: dataset {dataset}: expected its source {source_path}, found {found}; put back what it refers to, or store the samples in the file itself",
-        path = path.display(),
-        source_path = source_path.display()
+        "{path}: dataset {dataset}: expected its source {lost}, found {found}; put back what it refers to, or store the samples in the file itself",
+        path = path.display()
     )]
     LostSource {
         /// The file.
         path: PathBuf,
         /// The dataset.
         dataset: String,
-        /// The file that it refers to.
-        source_path: PathBuf,
+        /// The file or object that it refers to.
+        lost: String,
         /// What is there instead.
         found: String,
     },

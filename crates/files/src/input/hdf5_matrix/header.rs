@@ -7,6 +7,7 @@ use hdf5::{Dataset, File, LocationType};
 
 use super::chunks;
 use super::links::target;
+use super::raw_files::{RawFiles, open_dataset};
 use super::sources::Sources;
 use super::unwritten::Unwritten;
 use crate::hdf5_access::{self, NumberKind, reason, shape_text};
@@ -68,11 +69,12 @@ impl Header {
         dataset: &str,
     ) -> Result<(Missing, Option<Unwritten>), InputError> {
         let failed = |error: hdf5::Error| hdf5_error(path, dataset, &error);
-        let open = file.dataset(dataset).map_err(failed)?;
+        let open = open_dataset(file, dataset).map_err(failed)?;
         let settings = open.dcpl().map_err(failed)?;
         let mut sources = Sources::new(path, dataset);
         if settings.get_layout().map_err(failed)? != Layout::Virtual {
-            sources.check_raw_files(path, &open)?;
+            let raw_files = RawFiles::of(&open).map_err(failed)?;
+            sources.check_raw_files(&open, &raw_files)?;
             let unwritten = Unwritten::of(&open, self.shape).map_err(failed)?;
             return Ok((Missing::unstored(unwritten.is_some()), unwritten));
         }
@@ -218,7 +220,7 @@ pub(in crate::input) fn existing_dataset(
             found: found.to_owned(),
         });
     }
-    file.dataset(name)
+    open_dataset(file, name)
         .map(Some)
         .map_err(|error| hdf5_error(path, name, &error))
 }

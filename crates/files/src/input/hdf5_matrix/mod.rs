@@ -1,13 +1,14 @@
 //! Reads a dataset with two axes of an HDF5 file, in any layout and of any number type (rule 2.2).
 //!
-//! `header` says what the dataset is, `sources` whether the files behind it are there (`links` asks HDF5 which these are), and
-//! `unwritten` what of it was never stored; `hyperslab` reads parts of it through HDF5, and
+//! `header` says what the dataset is, `sources` whether the files behind it are there (`links` and `raw_files` ask HDF5 which
+//! these are), and `unwritten` what of it was never stored; `hyperslab` reads parts of it through HDF5, and
 //! `chunks` decompresses ordinary chunks itself.
 
 mod chunks;
 mod header;
 mod hyperslab;
 mod links;
+mod raw_files;
 mod regions;
 mod sources;
 mod unwritten;
@@ -32,6 +33,7 @@ use crate::regular;
 use chunks::{Chunks, Coding};
 pub(super) use header::{Header, existing_dataset, hdf5_error};
 use hyperslab::HyperslabReader;
+use raw_files::open_dataset;
 
 /// Bytes of chunks that HDF5 keeps, at least.
 const CACHE: usize = 1 << 20;
@@ -93,7 +95,7 @@ impl Matrix {
             storage.chunk_bytes().max(CACHE)
         };
         let file = hdf5_access::open_tuned(path, row_bytes, cached).map_err(failed)?;
-        let open = file.dataset(dataset).map_err(failed)?;
+        let open = open_dataset(&file, dataset).map_err(failed)?;
         Ok(Matrix {
             path: path.to_owned(),
             name: dataset.to_owned(),

@@ -12,11 +12,13 @@ use hdf5::{Dataset, File};
 
 use super::header::hdf5_error;
 use super::links::{Mapping, Target, mappings, target};
+use super::raw_files::RawFiles;
 use super::regions::{Region, clipped, outside, translate, volume};
 use super::unwritten::unwritten_regions;
 use crate::hdf5_access::{self, elements, shape_text};
 use crate::input::error::InputError;
 use crate::regular::other_than_file;
+use crate::signature::{instead_at, is_hdf5};
 
 /// Deepest nesting of virtual datasets and links that is followed.
 const DEEPEST: usize = 8;
@@ -58,7 +60,7 @@ impl<'a> Sources<'a> {
         match settings.get_layout().map_err(failed)? {
             Layout::Virtual => self.missing_of_virtual(path, dataset, depth),
             _ => {
-                self.check_raw_files(path, dataset)?;
+                self.check_raw_files(dataset, &RawFiles::of_source(dataset).map_err(failed)?)?;
                 unwritten_regions(dataset).map_err(failed)
             }
         }
@@ -132,14 +134,26 @@ impl<'a> Sources<'a> {
         if depth > DEEPEST {
             return Err(self.lost(path, "virtual datasets nested too deeply".to_owned()));
         }
-        let file = hdf5_access::open(path);
-        let file = file.map_err(|error| self.lost(path, hdf5_access::reason(&error)))?;
+        let file = self.open(path)?;
         self.check_link(path, &file, name, depth)?;
         let open = file.dataset(name);
         let open = open.map_err(|_| self.lost(path, format!("no dataset {name} in it")))?;
         let found = (open.shape(), self.missing_of(path, &open, depth)?);
         self.known.insert(key, found.clone());
         Ok(found)
+    }
+
+    /// Opens the file of a source.
+    ///
+    /// # Errors
+    /// If it is not an HDF5 file, or cannot be read.
+    fn open(&self, path: &Path) -> Result<File, InputError> {
+        let instead = (!is_hdf5(path)).then(|| instead_at(path)).flatten();
+        if let Some(instead) = instead {
+            return Err(self.lost(path, instead));
+        }
+        let file = hdf5_access::open(path);
+        file.map_err(|error| self.lost(path, hdf5_access::reason(&error)))
     }
 
     /// Checks that what a name of a file links to is there.
@@ -159,15 +173,22 @@ impl<'a> Sources<'a> {
             }
             Some(Target::Soft(object)) => {
                 if !file.link_exists(&object) {
-                    return Err(self.lost(path, format!("no object {object} in it")));
+                    return Err(InputError::LostSource {
+                        path: self.path.to_owned(),
+                        dataset: self.dataset.to_owned(),
+                        lost: format!("{object}, to which the soft link {name} leads"),
+                        found: match path == self.path {
+                            true => "no such object in the file".to_owned(),
+                            false => format!("no such object in {}", path.display()),
+                        },
+                    });
                 }
                 self.check_link(path, file, &object, depth + 1)
             }
             Some(Target::External { file, object }) => {
                 let source =
                     self.resolve_among(&file, candidates(path, &file, "HDF5_EXT_PREFIX"))?;
-                let open = hdf5_access::open(&source);
-                let open = open.map_err(|error| self.lost(&source, hdf5_access::reason(&error)))?;
+                let open = self.open(&source)?;
                 if !open.link_exists(&object) {
                     return Err(self.lost(&source, format!("no object {object} in it")));
                 }
@@ -181,15 +202,16 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// If they are not.
-    pub(super) fn check_raw_files(&self, path: &Path, dataset: &Dataset) -> Result<(), InputError> {
+    pub(super) fn check_raw_files(
+        &self,
+        dataset: &Dataset,
+        raw_files: &RawFiles,
+    ) -> Result<(), InputError> {
         let failed = |error| hdf5_error(self.path, self.dataset, &error);
-        let files = dataset.dcpl().and_then(|settings| settings.get_external());
         let size = dataset.dtype().map_err(failed)?.size();
         let mut left = elements(dataset).saturating_mul(size) as u64;
-        for file in files.map_err(failed)? {
-            let name = OsStr::new(&file.name);
-            let folder = prefixes(path, "HDF5_EXTFILE_PREFIX").next();
-            let source = folder.map_or_else(|| name.into(), |folder| folder.join(name));
+        for file in &raw_files.files {
+            let source = raw_files.place(&file.name);
             // An unlimited file is told as one of no bytes.
             let used = match file.size as u64 {
                 0 => left,
@@ -205,7 +227,7 @@ impl<'a> Sources<'a> {
                     None => None,
                 },
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Some("no such file".to_owned())
+                    Some(format!("no such file{}", raw_files.looked_for(&file.name)))
                 }
                 Err(error) => Some(error.to_string()),
             };
@@ -215,14 +237,9 @@ impl<'a> Sources<'a> {
             left -= used;
         }
         match left {
-            _ if dataset
-                .dcpl()
-                .is_ok_and(|settings| settings.external().is_empty()) =>
-            {
-                Ok(())
-            }
+            _ if raw_files.files.is_empty() => Ok(()),
             0 => Ok(()),
-            left => Err(self.lost(path, format!("raw files that lack {left} bytes"))),
+            left => Err(self.lost(&raw_files.path, format!("raw files that lack {left} bytes"))),
         }
     }
 
@@ -287,7 +304,7 @@ impl<'a> Sources<'a> {
         InputError::LostSource {
             path: self.path.to_owned(),
             dataset: self.dataset.to_owned(),
-            source_path: source.to_owned(),
+            lost: source.display().to_string(),
             found,
         }
     }

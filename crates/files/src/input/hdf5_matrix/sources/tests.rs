@@ -142,8 +142,18 @@ fn rule_9_3_file_lost_source_and_its_near_misses() {
         message.contains("its dataset F in shape (49, 4) only"),
         "{message}"
     );
-    std::fs::write(folder.path("plane1.h5"), "no HDF5").expect("a file");
-    assert!(folder.message().contains("plane1.h5, found"));
+    for (bytes, told) in [
+        ("no HDF5", "a text that begins with \"no HDF5\""),
+        ("", "an empty file"),
+        ("<html>Sign in</html>", "an HTML page"),
+    ] {
+        std::fs::write(folder.path("plane1.h5"), bytes).expect("a file");
+        let message = folder.message();
+        assert!(
+            message.contains(&format!("plane1.h5, found {told}")),
+            "{message}"
+        );
+    }
     std::fs::remove_file(folder.path("plane1.h5")).expect("a file");
     crate::regular::make_pipe(&folder.path("plane1.h5"));
     assert!(
@@ -242,7 +252,28 @@ fn rule_9_3_links_that_lead_nowhere_name_their_target() {
     link(&|file| file.link_soft("/store/raw", "CellResp").expect("a link"));
     let message = folder.message();
     assert!(
-        message.contains("TimeSeries.h5, found no object /store/raw in it"),
+        message.contains(
+            "expected its source /store/raw, to which the soft link CellResp leads, found no such object in the file;"
+        ),
+        "{message}"
+    );
+    std::fs::write(folder.path("page.h5"), "<!DOCTYPE html>").expect("a file");
+    link(&|file| {
+        file.link_external("page.h5", "/F", "CellResp")
+            .expect("a link")
+    });
+    assert!(folder.message().contains("page.h5, found an HTML page"));
+    let elsewhere = folder.create("elsewhere.h5");
+    elsewhere.link_soft("/G", "F").expect("a link");
+    elsewhere.close().expect("a file");
+    link(&|file| {
+        file.link_external("elsewhere.h5", "/F", "CellResp")
+            .expect("a link")
+    });
+    let message = folder.message();
+    assert!(
+        message.contains("/G, to which the soft link /F leads, found no such object in")
+            && message.contains("elsewhere.h5;"),
         "{message}"
     );
     link(&|file| file.link_soft("/CellResp", "CellResp").expect("a link"));
@@ -278,6 +309,92 @@ fn rule_9_3_raw_files_are_as_long_as_declared() {
     );
     std::fs::write(&raw, &bytes).expect("a file");
     folder.lacks(|_, _| false);
+}
+
+/// A file with a dataset CellResp whose numbers are in raw files, a half in each.
+fn of_raw_files(folder: &Folder, name: &str, raw: [&str; 2]) {
+    let file = folder.create(name);
+    let builder = file.new_dataset::<f32>().shape((FRAMES, 10));
+    let builder = builder.with_dcpl(|settings| {
+        raw.iter().for_each(|raw| {
+            settings.external(raw, 0, FRAMES * 20);
+        });
+        settings
+    });
+    builder.create("CellResp").expect("a dataset");
+}
+
+#[test]
+fn rule_9_3_raw_files_beside_the_file_are_found_wherever_the_program_runs() {
+    let folder = Folder::new();
+    of_raw_files(&folder, "TimeSeries.h5", ["raw_0.bin", "raw_1.bin"]);
+    let message = folder.message();
+    assert!(
+        message.contains("expected its source raw_0.bin, found no such file beside")
+            && message.contains("TimeSeries.h5, or in the folder in which the program runs;"),
+        "{message}"
+    );
+    let values: Vec<u8> = (0..FRAMES)
+        .flat_map(|t| (0..10).flat_map(move |n| ((100 * t + n) as f32).to_le_bytes()))
+        .collect();
+    let (first, second) = values.split_at(FRAMES * 20);
+    std::fs::write(folder.path("raw_0.bin"), first).expect("a file");
+    let message = folder.message();
+    let lost = folder.path("raw_1.bin");
+    assert!(
+        message.contains(&format!(
+            "expected its source {}, found no such file",
+            lost.display()
+        )),
+        "{message}"
+    );
+    std::fs::write(lost, second).expect("a file");
+    folder.lacks(|_, _| false);
+    // Twice at once.
+    let path = folder.path("TimeSeries.h5");
+    let open = || {
+        Location::hdf5(&path, "CellResp", Orientation::FramesByNeurons)
+            .and_then(|location| location.open())
+    };
+    let (one, other) = (open().expect("a reader"), open().expect("a reader"));
+    let samples = [one, other].map(|reader| {
+        reader
+            .read_neurons(0..10)
+            .expect("samples")
+            .traces(&(0..10))
+    });
+    assert_eq!(samples[0], samples[1]);
+    // By way of links.
+    let away = tempfile::tempdir().expect("a folder");
+    let link = away.path().join("TimeSeries.h5");
+    std::os::unix::fs::symlink(&path, &link).expect("a link");
+    let location = Location::hdf5(&link, "CellResp", Orientation::FramesByNeurons);
+    let reader = location
+        .and_then(|location| location.open())
+        .expect("a reader");
+    assert_eq!(
+        reader
+            .read_neurons(0..10)
+            .expect("samples")
+            .traces(&(0..10)),
+        samples[0]
+    );
+    drop(reader);
+    std::fs::rename(&path, folder.path("raw.h5")).expect("a file");
+    let file = folder.create("TimeSeries.h5");
+    file.link_external("raw.h5", "/CellResp", "CellResp")
+        .expect("a link");
+    file.close().expect("a file");
+    folder.lacks(|_, _| false);
+    // HDF5 opens the sources of a virtual dataset by itself.
+    folder.stack("TimeSeries.h5", &[("raw.h5", "CellResp", FRAMES, 0..10)]);
+    let message = folder.message();
+    assert!(
+        message.contains(
+            "found no such file in the folder in which the program runs (if it is beside"
+        ) && message.contains("raw.h5, set HDF5_EXTFILE_PREFIX='${ORIGIN}')"),
+        "{message}"
+    );
 }
 
 #[test]
