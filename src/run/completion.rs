@@ -132,7 +132,6 @@ impl OpenSubject {
         let neurons = self.take_plotted();
         let provenance = &self.provenance;
         let Results { model, written, .. } = results;
-        let padded_frames = model.frames_before() + model.frames_after();
         let summary = Summary {
             subject: &self.plan.name,
             cascade_model: &provenance.cascade_model,
@@ -150,7 +149,7 @@ impl OpenSubject {
             noise_levels: &self.noise_level,
             model_noise_levels: model.noise_level_range(),
             facts: &self.facts,
-            padded_frames: padded_frames.min(self.plan.frames),
+            padding: model.padding(self.plan.frames, config.shift_frames),
             spikes_per_frame: &written.spikes_per_frame,
             blank_frames: &results.blank_frames,
             collisions: &written.collisions,

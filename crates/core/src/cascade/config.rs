@@ -246,4 +246,18 @@ impl ModelConfig {
     pub fn frames_after(&self) -> usize {
         ((1.0 - self.before_frac) * self.windowsize as f64) as usize
     }
+
+    /// How many frames at the start and at the end of a recording of so many `frames` have no rate in any neuron, because their windows
+    /// leave it or by rule 4.6, where rates are moved `shift_frames` later (rule 4.8).
+    pub fn padding(&self, frames: usize, shift_frames: i64) -> [usize; 2] {
+        if self.windows(frames) == 0 {
+            return [frames, 0];
+        }
+        let (before, after) = (self.frames_before() as i64, self.frames_after() as i64);
+        let without_window = [before - 1, self.windowsize as i64 - before];
+        let start = before.max(without_window[0].saturating_add(shift_frames));
+        let end = after.max(without_window[1].saturating_sub(shift_frames));
+        let start = (start as usize).min(frames);
+        [start, (end as usize).min(frames - start)]
+    }
 }

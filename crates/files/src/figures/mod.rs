@@ -21,6 +21,7 @@ mod trace;
 use std::cmp::Reverse;
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use spikegrid_core::findings::Finding;
@@ -75,8 +76,8 @@ pub struct Summary<'a> {
     pub model_noise_levels: (i32, i32),
     /// (N,) what was found out about each neuron; empty where it is not known.
     pub facts: &'a [NeuronFacts],
-    /// Frames at both ends together that have no rate in any neuron (rule 4.6).
-    pub padded_frames: usize,
+    /// Frames at the start and at the end that have no rate in any neuron (rule 4.6).
+    pub padding: [usize; 2],
     /// (T,) spikes of all neurons in each frame.
     pub spikes_per_frame: &'a [u32],
     /// Frames, ascending, in which all neurons of the recording are 0.
@@ -109,9 +110,15 @@ impl Summary<'_> {
         self.baseline.trim_end_matches(" (auto)")
     }
 
+    /// The frames between the padding.
+    fn rated_frames(&self) -> Range<usize> {
+        let [start, end] = self.padding;
+        start.min(self.frames)..self.frames.saturating_sub(end).max(start.min(self.frames))
+    }
+
     /// (N,) spikes per second of each neuron, expected from its rates; NaN where it has no rate.
     pub(crate) fn rates_hz(&self) -> impl Iterator<Item = f64> {
-        let frames = self.frames.saturating_sub(self.padded_frames);
+        let frames = self.rated_frames().len();
         self.facts.iter().map(move |facts| {
             let frames = frames.saturating_sub(facts.frames_without_rate as usize);
             let per_frame = match frames {

@@ -1,15 +1,17 @@
 //! The activity of all neurons together, over time.
 
+use std::ops::Range;
+
 use super::Summary;
 use super::axis::Axis;
 use super::canvas::Canvas;
 use super::panel::{BLANK, BLUE, Chart, LINE_WIDTH, TEST, TimeAxis, remark};
 use super::trace::runs_where;
 
-/// Plots the spikes of all neurons in each frame, with test frames and blank frames shaded.
+/// Plots the spikes of all neurons in each frame that can have some, with test frames and blank frames shaded.
 pub(crate) fn plot_population(canvas: Canvas, summary: &Summary) {
     let time = TimeAxis::on(canvas, summary);
-    let spikes: Vec<f32> = summary.spikes_per_frame.iter().map(|&n| n as f32).collect();
+    let spikes = only(summary.rated_frames(), summary.spikes_per_frame);
     let most = summary.spikes_per_frame.iter().max().copied().unwrap_or(0);
     let mut bands = time.bands(runs_where(summary.is_train, |&train| train != 1), TEST);
     let mut remarks = match bands.is_empty() {
@@ -34,6 +36,17 @@ pub(crate) fn plot_population(canvas: Canvas, summary: &Summary) {
     }
 }
 
+/// The `values` of some frames, NaN for all others.
+fn only(frames: Range<usize>, values: &[u32]) -> Vec<f32> {
+    let values = (0..).zip(values);
+    values
+        .map(|(frame, &value)| match frames.contains(&frame) {
+            true => value as f32,
+            false => f32::NAN,
+        })
+        .collect()
+}
+
 /// Plots `values` as a line without axes, from 0 to the greatest of them.
 pub(crate) fn plot_sparkline(canvas: Canvas, values: &[u32]) {
     let most = values.iter().max().copied().unwrap_or(0).max(1);
@@ -43,4 +56,18 @@ pub(crate) fn plot_sparkline(canvas: Canvas, values: &[u32]) {
         (x, 0.5 + (1.0 - f64::from(value) / f64::from(most)) * height)
     };
     canvas.line(BLUE, LINE_WIDTH, values.iter().enumerate().map(point));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trace::line_segments;
+    use super::*;
+
+    #[test]
+    fn rule_4_6_frames_without_a_rate_in_any_neuron_have_no_line() {
+        let segments = |frames| line_segments(&only(frames, &[0, 0, 5, 0, 7, 0, 0]), 100);
+        assert_eq!(segments(2..5), [vec![(2, 5.0), (3, 0.0), (4, 7.0)]]);
+        assert_eq!(segments(0..7)[0].len(), 7);
+        assert!(segments(7..7).is_empty());
+    }
 }

@@ -154,7 +154,7 @@ impl Recording {
             noise_levels: &self.noise_levels,
             model_noise_levels: (2, 9),
             facts: &self.facts,
-            padded_frames: 64,
+            padding: [32, 32],
             spikes_per_frame: &self.spikes_per_frame,
             blank_frames: &self.blank_frames,
             collisions: &self.collisions,

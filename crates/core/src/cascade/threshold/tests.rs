@@ -199,3 +199,37 @@ fn rule_1_3_thresholds_are_named_1_0_and_off() {
         );
     }
 }
+
+#[test]
+fn rule_4_6_the_padding_is_what_no_neuron_has_a_rate_in() {
+    for (windowsize, before_frac) in [(8, 0.5), (9, 0.5), (9, 0.3), (8, 1.0), (64, 0.5)] {
+        let config = config(windowsize, before_frac, 0.0);
+        for frames in [0, 1, windowsize - 1, windowsize, windowsize + 1, 200] {
+            for shift_frames in [0, 1, 2, 7, 300, -1, -5, -300, i64::MAX, i64::MIN] {
+                let mut rate = vec![f32::NAN; frames];
+                let first = config.frames_before() - 1;
+                rate.iter_mut()
+                    .skip(first)
+                    .take(config.windows(frames))
+                    .for_each(|rate| *rate = 1.0);
+                let post = PostProcess {
+                    threshold: Threshold::Off,
+                    shift_frames,
+                };
+                post.apply(&config, &mut rate, &mut Vec::new());
+                let first = rate.iter().position(|rate| !rate.is_nan());
+                let last = rate.iter().rposition(|rate| !rate.is_nan());
+                let rated = match (first, last) {
+                    (Some(first), Some(last)) => first..last + 1,
+                    _ => 0..0,
+                };
+                let [start, end] = config.padding(frames, shift_frames);
+                let found = start..frames - end;
+                assert!(
+                    found == rated || found.is_empty() && rated.is_empty(),
+                    "{found:?}, expected {rated:?}: {frames} frames, window {windowsize}, {before_frac}, {shift_frames}"
+                );
+            }
+        }
+    }
+}
