@@ -1,5 +1,6 @@
 //! What a file is by its first bytes: whether it is an HDF5 file, and what it is otherwise.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -34,11 +35,47 @@ pub(crate) fn has_hdf5_signature(file: &mut (impl Read + Seek)) -> io::Result<bo
     Ok(found)
 }
 
-/// What a file is that should be another one, in a few words, with what to do about it.
+/// What a file is that should be another one, in a few words.
+#[derive(Debug)]
+pub(crate) struct Instead {
+    what: String,
+    /// What to do about it, where that is clear.
+    repair: Option<&'static str>,
+}
+
+impl Instead {
+    fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            repair: None,
+        }
+    }
+
+    /// With what to do about it: `repair` unless another repair is clear.
+    pub(crate) fn repaired_by(&self, repair: &str) -> String {
+        match self.repair {
+            Some(_) => self.to_string(),
+            None => format!("{self}; {repair}"),
+        }
+    }
+}
+
+/// With what to do about it, where that is clear: `a zip archive: unpack it`.
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.what)?;
+        match self.repair {
+            Some(repair) => write!(f, ": {repair}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a file is that should be another one.
 ///
 /// # Errors
 /// The system's reason.
-pub(crate) fn instead(file: &mut (impl Read + Seek)) -> io::Result<String> {
+pub(crate) fn instead(file: &mut (impl Read + Seek)) -> io::Result<Instead> {
     let mut start = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.by_ref().take(START).read_to_end(&mut start)?;
@@ -46,74 +83,82 @@ pub(crate) fn instead(file: &mut (impl Read + Seek)) -> io::Result<String> {
     Ok(told(&start))
 }
 
-/// As [`instead`], of a file at a path; nothing where it cannot be read.
+/// As [`instead`], of a file at a path, with what to do about it; nothing where it cannot be read.
 pub(crate) fn instead_at(path: &Path) -> Option<String> {
     let mut file: File = regular::open(path).ok()?;
-    instead(&mut file).ok()
+    Some(instead(&mut file).ok()?.to_string())
 }
 
-/// What a file is that is text or empty, where it should be binary.
+/// As [`instead_at`], of a file that is text or empty; nothing where it is binary.
 pub(crate) fn text_instead_at(path: &Path) -> Option<String> {
     let mut start = Vec::new();
     let file = regular::open(path).ok()?;
     file.take(START).read_to_end(&mut start).ok()?;
-    text(&start).map(|_| told(&start))
+    text(&start).map(|_| told(&start).to_string())
 }
 
-fn told(start: &[u8]) -> String {
+fn told(start: &[u8]) -> Instead {
     if start.is_empty() {
-        return "an empty file: it was not copied, or its writer was stopped".to_owned();
+        return Instead::new("an empty file (it was not copied, or its writer was stopped)");
     }
-    let known = BINARY.iter().find(|(place, bytes, _)| {
+    let known = BINARY.iter().find(|(place, bytes, ..)| {
         start
             .get(*place..)
             .is_some_and(|rest| rest.starts_with(bytes))
     });
-    if let Some((_, _, what)) = known {
-        return (*what).to_owned();
+    if let Some((_, _, what, repair)) = known {
+        return Instead {
+            what: (*what).to_owned(),
+            repair: (!repair.is_empty()).then_some(repair),
+        };
     }
     match text(start) {
         Some(text) => told_of_text(text),
-        None => "other bytes, which are damaged or of another format".to_owned(),
+        None => Instead::new("other bytes, which are damaged or of another format"),
     }
 }
 
-/// Place, bytes, and what a file with these bytes there is.
-const BINARY: [(usize, &[u8], &str); 14] = [
+/// Place, bytes, what a file with these bytes there is, and what to do about it, where that is clear.
+const BINARY: [(usize, &[u8], &str, &str); 14] = [
     (
         0,
         b"\x1f\x8b",
-        "a file compressed by gzip: decompress it with gunzip",
+        "a file compressed by gzip",
+        "decompress it with gunzip",
     ),
-    (0, b"PK\x03\x04", "a zip archive: unpack it"),
-    (257, b"ustar", "a tar archive: unpack it"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
-    (0, b"Rar!", "a RAR archive: unpack it"),
+    (0, b"PK\x03\x04", "a zip archive", "unpack it"),
+    (257, b"ustar", "a tar archive", "unpack it"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
+    (0, b"Rar!", "a RAR archive", "unpack it"),
     (
         0,
         b"\xfd7zXZ",
-        "a file compressed by xz: decompress it with unxz",
+        "a file compressed by xz",
+        "decompress it with unxz",
     ),
     (
         0,
         b"BZh",
-        "a file compressed by bzip2: decompress it with bunzip2",
+        "a file compressed by bzip2",
+        "decompress it with bunzip2",
     ),
     (
         0,
         b"\x28\xb5\x2f\xfd",
-        "a file compressed by zstd: decompress it with unzstd",
+        "a file compressed by zstd",
+        "decompress it with unzstd",
     ),
-    (0, b"\x93NUMPY", "a NumPy file (.npy)"),
-    (0, b"\x0e\x03\x13\x01", "an HDF4 file"),
-    (0, &HDF5, "an HDF5 file"),
-    (0, b"MATLAB 5.0", "a MAT-file 5"),
+    (0, b"\x93NUMPY", "a NumPy file (.npy)", ""),
+    (0, b"\x0e\x03\x13\x01", "an HDF4 file", ""),
+    (0, &HDF5, "an HDF5 file", ""),
+    (0, b"MATLAB 5.0", "a MAT-file 5", ""),
     (
         0,
         b"\x00\x05\x16\x07",
-        "a file of macOS about another file (AppleDouble), without its data: copy the file itself",
+        "a file of macOS about another file (AppleDouble), without its data",
+        "copy the file itself",
     ),
-    (0, b"II*\x00", "a TIFF image"),
+    (0, b"II*\x00", "a TIFF image", ""),
 ];
 
 /// The beginning of a text; nothing where it is none.
@@ -130,22 +175,37 @@ fn text(start: &[u8]) -> Option<&str> {
     (!text.chars().any(control)).then_some(text)
 }
 
-fn told_of_text(text: &str) -> String {
+fn told_of_text(text: &str) -> Instead {
+    let clear = |what: &str, repair| Instead {
+        repair: Some(repair),
+        ..Instead::new(what)
+    };
     let lower = text
         .trim_start_matches(['\u{feff}', ' ', '\t', '\n', '\r'])
         .to_lowercase();
     if lower.starts_with("version https://git-lfs") {
-        return "a Git LFS pointer, not the file itself: fetch it with git lfs pull".to_owned();
+        return clear(
+            "a Git LFS pointer, not the file itself",
+            "fetch it with git lfs pull",
+        );
     }
     if lower.contains("/annex/objects/") {
-        return "a git-annex pointer, not the file itself: fetch it with git annex get".to_owned();
+        return clear(
+            "a git-annex pointer, not the file itself",
+            "fetch it with git annex get",
+        );
     }
     if lower.starts_with("<!doctype html") || lower.contains("<html") {
-        return "an HTML page, such as a download gives that was not signed in: download the file again".to_owned();
+        return clear(
+            "an HTML page, such as a download gives that was not signed in",
+            "download the file again",
+        );
     }
     if lower.starts_with("<?xml") {
-        return "an XML text, such as a download gives that was refused: download the file again"
-            .to_owned();
+        return clear(
+            "an XML text, such as a download gives that was refused",
+            "download the file again",
+        );
     }
     let mut line = text
         .lines()
@@ -156,7 +216,7 @@ fn told_of_text(text: &str) -> String {
     if line.chars().count() > 60 {
         line = line.chars().take(60).chain(['…']).collect();
     }
-    format!("a text that begins with {line:?}")
+    Instead::new(format!("a text that begins with {line:?}"))
 }
 
 #[cfg(test)]
@@ -187,8 +247,18 @@ mod tests {
             (&"µ".as_bytes()[..1], "a text that begins with \"\""),
             (b"\0\x01\x02\xff", "other bytes"),
         ] {
-            let found = instead(&mut Cursor::new(start)).expect("bytes");
+            let found = instead(&mut Cursor::new(start)).expect("bytes").to_string();
             assert!(found.contains(what), "{start:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn one_repair_is_told() {
+        let told = |start: &[u8]| told(start).repaired_by("save it again");
+        assert_eq!(told(b"PK\x03\x04"), "a zip archive: unpack it");
+        assert!(told(b"<html>").ends_with(": download the file again"));
+        for start in [&b""[..], b"\0\xff", b"II*\0", b"text"] {
+            assert!(told(start).ends_with("; save it again"), "{start:?}");
         }
     }
 

@@ -98,11 +98,9 @@ pub enum MatError {
     #[error("expected a MATLAB file with the struct data, found {0}")]
     Io(String),
     /// The file is none of MATLAB's.
-    #[error(
-        "expected a MATLAB file (MAT-file 5 or 7.3), found {found}; save it again in MATLAB with save('data_full.mat', 'data', '-v7')"
-    )]
+    #[error("expected a MATLAB file (MAT-file 5 or 7.3), found {found}")]
     NotMat {
-        /// What the file begins with.
+        /// What the file is by its first bytes, and what to do about it.
         found: String,
     },
     /// The file breaks off.
@@ -213,6 +211,9 @@ pub(crate) fn read_anatomy(path: &Path) -> Result<Anatomy, MatError> {
     anatomy(data)
 }
 
+/// What makes a file that can be read.
+const SAVE_AGAIN: &str = "save it again in MATLAB with save('data_full.mat', 'data', '-v7')";
+
 enum Format {
     Mat5,
     Mat73,
@@ -231,14 +232,14 @@ fn detect<R: Read + Seek>(file: &mut R) -> Result<Format, MatError> {
     if has_hdf5_signature(file).map_err(io)? {
         return Ok(Format::Mat73);
     }
-    let found = match (start.len(), start.get(124..128)) {
-        (0, _) => instead(file).map_err(io)?,
-        (_, Some([0, 1, b'I', b'M'] | [1, 0, b'M', b'I'])) => return Ok(Format::Mat5),
-        (_, Some([0, 2, b'I', b'M'] | [2, 0, b'M', b'I'])) => {
-            "a MAT-file 7.3 that breaks off or is damaged".to_owned()
+    let repaired = |found: &str| format!("{found}; {SAVE_AGAIN}");
+    let found = match start.get(124..128) {
+        Some([0, 1, b'I', b'M'] | [1, 0, b'M', b'I']) => return Ok(Format::Mat5),
+        Some([0, 2, b'I', b'M'] | [2, 0, b'M', b'I']) => {
+            repaired("a MAT-file 7.3 that breaks off or is damaged")
         }
-        (_, _) if is_mat4(&start) => "a MAT-file 4".to_owned(),
-        _ => instead(file).map_err(io)?,
+        _ if is_mat4(&start) => repaired("a MAT-file 4"),
+        _ => instead(file).map_err(io)?.repaired_by(SAVE_AGAIN),
     };
     Err(MatError::NotMat { found })
 }

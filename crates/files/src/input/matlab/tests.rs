@@ -201,25 +201,31 @@ fn rule_2_3_a_wrong_struct_says_what_was_expected_and_found() {
 }
 
 #[test]
-fn rule_2_3_what_is_no_mat_file_says_how_to_save_one() {
+fn rule_2_3_what_is_no_mat_file_says_how_to_get_one() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut random = vec![0u8; 5000];
     Xoshiro256PlusPlus::seed_from_u64(1).fill_bytes(&mut random);
-    for (content, found) in [
-        (&random[..], "other bytes"),
-        (&[], "an empty file"),
-        (&random[..50], "other bytes"),
-        (b"<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
+    const SAVE: &str = "; save it again in MATLAB with save('data_full.mat', 'data', '-v7')";
+    for (content, found, repair) in [
+        (&random[..], "other bytes", SAVE),
+        (&[], "an empty file", SAVE),
+        (&random[..50], "other bytes", SAVE),
+        (
+            b"<!DOCTYPE html><title>Sign in</title>",
+            "an HTML page",
+            "not signed in: download the file again",
+        ),
         (
             b"version https://git-lfs.github.com/spec/v1\n",
             "a Git LFS pointer",
+            ": fetch it with git lfs pull",
         ),
     ] {
         let path = dir.path().join("data_full.mat");
         std::fs::write(&path, content).expect("a file");
         let message = read_anatomy(&path).expect_err("no MAT-file").to_string();
         assert!(
-            message.contains(found) && message.contains("-v7"),
+            message.contains(found) && message.ends_with(repair),
             "{message}"
         );
     }
