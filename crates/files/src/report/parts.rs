@@ -37,6 +37,16 @@ pub(super) fn section(heading: &str, body: &Markup) -> Markup {
     html! { section { h2 { bdi { (heading) } } (body) } }
 }
 
+/// A section about a subject, to which [`anchor`] leads.
+pub(super) fn section_of(subject: &str, body: &Markup) -> Markup {
+    html! { section id=(subject) { h2 { bdi { (subject) } } (body) } }
+}
+
+/// The address of the section about a subject, from the same page.
+pub(super) fn anchor(subject: &str) -> String {
+    format!("#{}", address(subject))
+}
+
 /// The box that says on top of a page what the reader has to know, in the colour of a severity.
 pub(super) fn verdict(worst: Option<Severity>, headline: &str, detail: &Markup) -> Markup {
     let (class, sign) = match worst {

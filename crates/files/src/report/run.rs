@@ -6,7 +6,9 @@ use maud::{Markup, PreEscaped, html};
 use spikegrid_core::findings::Severity;
 use spikegrid_core::wording::{counted, whole};
 
-use super::parts::{address, badge, facts_table, findings_list, page, section, tally, verdict};
+use super::parts::{
+    address, anchor, badge, facts_table, findings_list, page, section, section_of, tally, verdict,
+};
 use super::{Outcome, RunPage, RunSubject};
 use crate::figures::{plot_sparkline, significant, svg};
 
@@ -26,14 +28,14 @@ pub fn run_page(run: &RunPage) -> String {
         (verdict_on(run))
         (section("Subjects", &html! { div.scroll { table.subjects {
             tr {
-                th { "Subject" } th { "Outcome" } th { "Findings" } th.number { "Neurons" } th.number { "Frames" }
+                th { "Subject" } th { "Findings" } th { "Outcome" } th.number { "Neurons" } th.number { "Frames" }
                 th.number { "Rate" } th.number { "Planes" } th.number { "Spikes" } th { "Activity" }
             }
             @for subject in &subjects { (row(subject)) }
         } } }))
         @for subject in &subjects {
-            @if subject.error.is_some() || !subject.findings.is_empty() {
-                (section(subject.name, &html! {
+            @if has_section(subject) {
+                (section_of(subject.name, &html! {
                     @if let Some(error) = subject.error {
                         article.finding.failure { p { (badge(Some(Severity::Failure), "failure")) } p.message { (error) } }
                     }
@@ -44,6 +46,11 @@ pub fn run_page(run: &RunPage) -> String {
         (section("What the run was", &facts_table(run.facts)))
     };
     page("Spike grids: report of a run", run.software_version, &body)
+}
+
+/// Whether there is more to say of a subject than its row does.
+fn has_section(subject: &RunSubject) -> bool {
+    subject.error.is_some() || !subject.findings.is_empty()
 }
 
 /// What matters most about a subject, the worst last.
@@ -129,12 +136,12 @@ fn row(subject: &RunSubject) -> Markup {
         Outcome::Failed => "failed",
         Outcome::Stopped => "not done",
     };
+    let section = has_section(subject).then(|| anchor(subject.name));
+    let page = subject.page.as_deref().map(address);
     html! { tr {
-        th scope="row" {
-            @if let Some(page) = &subject.page { a href=(address(page)) { bdi { (subject.name) } } } @else { bdi { (subject.name) } }
-        }
-        td { (outcome) }
-        td { (findings_of(subject)) }
+        th scope="row" { (linked(page.as_deref().or(section.as_deref()), &html! { bdi { (subject.name) } })) }
+        td.found { (linked(section.as_deref(), &findings_of(subject))) }
+        td.outcome { (outcome) }
         td.number { (number(subject.neurons as u64)) }
         td.number { (number(subject.frames as u64)) }
         td.number { @if let Some(rate) = subject.sampling_rate_hz { (significant(rate, 4)) " Hz" } @else { "–" } }
@@ -142,6 +149,14 @@ fn row(subject: &RunSubject) -> Markup {
         td.number { (number(subject.spikes)) }
         td.sparkline { @if !subject.activity.is_empty() { (PreEscaped(sparkline(subject.activity))) } }
     } }
+}
+
+/// Words that lead to an address, if there is one.
+fn linked(address: Option<&str>, words: &Markup) -> Markup {
+    match address {
+        Some(address) => html! { a href=(address) { (words) } },
+        None => words.clone(),
+    }
 }
 
 fn findings_of(subject: &RunSubject) -> Markup {

@@ -28,6 +28,13 @@ function measure(frame) {
       });
     });
   }
+  for (const badge of page.querySelectorAll(".badge")) {
+    const [box, around] = [badge, badge.closest(".scroll, main")].map(element => element.getBoundingClientRect());
+    if (box.left < around.left || box.right > around.right + 0.5) wrong.push("cut: " + badge.textContent);
+  }
+  for (const link of page.querySelectorAll("a[href^='#']")) {
+    if (!page.getElementById(decodeURIComponent(link.hash.slice(1)))) wrong.push("leads nowhere: " + link.hash);
+  }
   const smallest = Math.min(...[...page.querySelectorAll("svg text")].map(text => text.getBoundingClientRect().height).filter(h => h > 0));
   const color = view.getComputedStyle(page.body).backgroundColor;
   return [frame.dataset.name, "width", root.clientWidth, "scroll", root.scrollWidth,
@@ -147,7 +154,7 @@ fn rule_9_5_a_browser_shows_the_pages_on_a_phone_and_on_a_desk() {
     for line in measured(
         &browser,
         folder.path(),
-        &[320, 360, 1100],
+        &[320, 360, 390, 1100],
         &["--blink-settings=preferredColorScheme=1"],
     ) {
         println!("{line}");
@@ -169,7 +176,7 @@ fn rule_9_5_a_browser_shows_the_pages_on_a_phone_and_on_a_desk() {
         assert_eq!(
             number("wrong"),
             0.0,
-            "no text is cut or below another: {line}"
+            "nothing is cut or below another, and links lead somewhere: {line}"
         );
         assert_eq!(word(&line, "paper"), "rgb(255,255,255)");
     }

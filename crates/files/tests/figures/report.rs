@@ -170,6 +170,12 @@ fn rule_9_5_a_run_lists_failures_first() {
     assert!(page.contains("1 subject</strong> complete before: see the pages"));
     assert!(page.contains("href=\"subject_2/subject_2_report.html\""));
     assert!(page.contains("expected the dataset CellResp, found &lt;html&gt;"));
+    // What failed has no page of its own, but a section.
+    for failed in ["subject_3", "subject_6"] {
+        assert!(page.contains(&format!("<a href=\"#{failed}\"><bdi>{failed}</bdi></a>")));
+        assert!(page.contains(&format!("<section id=\"{failed}\">")));
+    }
+    assert!(page.contains("<th scope=\"row\"><bdi>subject_5</bdi></th>"));
     let empty = RunPage {
         software_version: "0.1.0",
         facts: &[],
