@@ -12,10 +12,11 @@ use super::source::Source;
 use super::time_series::TimeSeries;
 use super::trial::Content;
 use super::voluseg::Voluseg;
+use super::zarr::Zarr;
 use crate::hdf5_access::name_list;
 
 /// The forms, the first that fits first.
-const FORMS: [&dyn Form; 3] = [&TimeSeries, &Caiman, &Voluseg];
+const FORMS: [&dyn Form; 4] = [&TimeSeries, &Zarr, &Caiman, &Voluseg];
 
 /// A form in which a recording can lie: one file or folder of this module for each.
 pub(super) trait Form: Sync {

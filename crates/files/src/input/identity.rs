@@ -12,7 +12,7 @@ use crate::hdf5_access::name_list;
 use crate::regular::other_than_file;
 
 /// The files of a recording, each under a name that its form gives it, in a fixed order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity(Vec<(String, FileIdentity)>);
 
 /// Size and modification time of a file.
@@ -35,6 +35,26 @@ impl Identity {
             .map(|(name, path, what)| Ok(((*name).to_owned(), file_identity(path, what)?)));
         identities.collect::<Result<_, _>>().map(Self)
     }
+
+    /// Adds a file, or what many files are together.
+    pub(super) fn add(&mut self, name: &str, file: FileIdentity) {
+        self.0.push((name.to_owned(), file));
+    }
+}
+
+impl FileIdentity {
+    /// # Errors
+    /// If the system keeps no time of modification.
+    pub(super) fn of(metadata: &fs::Metadata) -> std::io::Result<Self> {
+        let modified_ns = match metadata.modified()?.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+        };
+        Ok(Self {
+            size: metadata.len(),
+            modified_ns,
+        })
+    }
 }
 
 /// As a map from the files' names, so that messages name a file that changed: `input.time_series.size`.
@@ -52,15 +72,7 @@ fn file_identity(path: &Path, what: &'static str) -> Result<FileIdentity, InputE
         found: error.to_string(),
     };
     let metadata = fs::metadata(path).map_err(unreadable)?;
-    let modified = metadata.modified().map_err(unreadable)?;
-    let modified_ns = match modified.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
-    };
-    Ok(FileIdentity {
-        size: metadata.len(),
-        modified_ns,
-    })
+    FileIdentity::of(&metadata).map_err(unreadable)
 }
 
 /// Checks that `path` is a readable file. `what` says in messages what it should hold.

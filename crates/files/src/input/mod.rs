@@ -31,6 +31,7 @@ mod storage;
 mod time_series;
 mod trial;
 mod voluseg;
+mod zarr;
 
 use std::path::PathBuf;
 

@@ -8,12 +8,15 @@ use super::error::InputError;
 use super::hdf5_matrix;
 use super::samples::Samples;
 use super::storage::{Missing, Orientation, Piece, Storage};
+use super::zarr;
 
 /// Where a matrix lies: what a rank needs to open it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Place {
     /// A dataset of an HDF5 file.
     Hdf5 { path: PathBuf, dataset: String },
+    /// A Zarr array with two axes.
+    Zarr { folder: PathBuf },
 }
 
 impl Place {
@@ -29,6 +32,7 @@ impl Place {
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Hdf5 { path, .. } => path,
+            Self::Zarr { folder } => folder,
         }
     }
 
@@ -46,6 +50,7 @@ impl Place {
                 let matrix = hdf5_matrix::Matrix::open(path, dataset, orientation)?;
                 Ok(Matrix::Hdf5(matrix.without(missing.clone())))
             }
+            Self::Zarr { folder } => zarr::Matrix::open(folder, orientation).map(Matrix::Zarr),
         }
     }
 
@@ -53,6 +58,7 @@ impl Place {
     pub(super) fn read_corners(&self) {
         match self {
             Self::Hdf5 { path, dataset } => hdf5_matrix::Matrix::read_corners(path, dataset),
+            Self::Zarr { .. } => {}
         }
     }
 }
@@ -61,6 +67,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) enum Matrix {
     Hdf5(hdf5_matrix::Matrix),
+    Zarr(zarr::Matrix),
 }
 
 impl Matrix {
@@ -68,6 +75,7 @@ impl Matrix {
     pub(super) fn storage(&self) -> Storage {
         match self {
             Self::Hdf5(matrix) => matrix.storage(),
+            Self::Zarr(matrix) => matrix.storage(),
         }
     }
 
@@ -75,6 +83,7 @@ impl Matrix {
     pub(super) fn whole_chunk(&self) -> Option<[usize; 2]> {
         match self {
             Self::Hdf5(matrix) => matrix.whole_chunk(),
+            Self::Zarr(matrix) => matrix.whole_chunk(),
         }
     }
 
@@ -86,6 +95,7 @@ impl Matrix {
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
         match self {
             Self::Hdf5(matrix) => matrix.read(piece, parts),
+            Self::Zarr(matrix) => matrix.read(piece, parts),
         }
     }
 }

@@ -116,3 +116,19 @@ fn rule_2_6_voluseg() {
     let source = check(&folder, &Request::default(), &expected, "voluseg");
     assert_eq!(source.dataset, "cell_timeseries");
 }
+
+#[test]
+fn rule_2_6_zarr() {
+    let Some(sources) = sources() else { return };
+    for (name, dataset, rate_is_stated) in [
+        ("zarr_v2_blosc", "F", true),
+        ("zarr_v3_sharded", "traces", true),
+        ("zarr_v3_sharded_ts", "F.zarr", true),
+        ("zarr_zapbench", "traces", false),
+        ("zarr_zapbench_sorted", "s0", false),
+    ] {
+        let expected = Expected::read(&sources, name, rate_is_stated);
+        let source = check(&sources.join(name), &Request::default(), &expected, "Zarr");
+        assert_eq!(source.dataset, dataset);
+    }
+}

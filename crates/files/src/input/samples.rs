@@ -113,6 +113,11 @@ impl Samples {
 
     /// Makes those samples NaN that have one of these rows and one of these columns.
     pub(super) fn set_missing(&mut self, rows: &Range<usize>, columns: &Range<usize>) {
+        self.fill(rows, columns, f32::NAN);
+    }
+
+    /// Gives those samples a value that have one of these rows and one of these columns.
+    pub(super) fn fill(&mut self, rows: &Range<usize>, columns: &Range<usize>, value: f32) {
         let [own_rows, own_columns] = self.orientation.axes(&self.piece);
         let here = [overlap(&own_rows, rows), overlap(&own_columns, columns)];
         let [Some(rows), Some(columns)] = here else {
@@ -121,7 +126,7 @@ impl Samples {
         for [rows, columns] in tiles(rows, columns, self.tile, 0) {
             let (first, stride) = self.place_of(rows.start, columns.start);
             for row in self.values[first..].chunks_mut(stride).take(rows.len()) {
-                row[..columns.len()].fill(f32::NAN);
+                row[..columns.len()].fill(value);
             }
         }
     }

@@ -132,7 +132,7 @@ fn open(folder: &Path, dataset: &str) -> Result<Source, InputError> {
 }
 
 /// The finding that a dataset has as many frames as neurons, so that nothing tells which axis is which (rule 9.3).
-fn ambiguity(dataset: &str, [rows, columns]: [usize; 2]) -> Option<Finding> {
+pub(super) fn ambiguity(dataset: &str, [rows, columns]: [usize; 2]) -> Option<Finding> {
     let message = format!(
         "{dataset} has {rows} rows and {columns} columns, and there are as many cells: its rows were taken as frames, and nothing in the \
          files tells whether that is right."

@@ -1,0 +1,276 @@
+//! Where the neurons of an array are: in another array, in a file beside it, or in ZapBench's table of its segmentation.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::beside;
+use super::listing::{Listed, Listing, is_node, short_name};
+use super::stored::Stored;
+use super::values;
+use crate::input::error::InputError;
+use crate::input::form::file_name;
+use crate::input::identity::FileIdentity;
+use crate::regular;
+
+/// Names of arrays of positions.
+const NAMES: [&str; 20] = [
+    "positions",
+    "position",
+    "pos",
+    "centroids",
+    "centroid",
+    "centers",
+    "centres",
+    "xyz",
+    "cell_xyz",
+    "cellxyz",
+    "coordinates",
+    "coords",
+    "locations",
+    "cell_positions",
+    "cell_coordinates",
+    "cell_centroids",
+    "neuron_positions",
+    "neuron_coordinates",
+    "roi_positions",
+    "roi_centroids",
+];
+/// Bytes of ZapBench's table, at most: that of 71,721 neurons takes some tens of MB.
+const LARGEST_TABLE: u64 = 1 << 30;
+
+/// Positions of the neurons of an array.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub xyz: Vec<[f64; 3]>,
+    /// What they were found in, for messages.
+    pub counted: String,
+    /// The name and identity of what they were found in.
+    pub file: (String, FileIdentity),
+}
+
+/// Whether an array holds positions by its name.
+pub(super) fn is_named(name: &str) -> bool {
+    NAMES.contains(&short_name(name).as_str())
+}
+
+/// ZapBench's table of the segmentation of a recording.
+pub(super) fn zapbench(folder: &Path) -> PathBuf {
+    folder.join("segmentation/dataframe.json")
+}
+
+/// Where positions lie.
+enum Place<'a> {
+    Array(&'a Listed),
+    Beside(PathBuf),
+    Table(PathBuf),
+}
+
+impl<'a> Place<'a> {
+    /// The first place that there is, for traces with one of these extents.
+    fn of(listing: &'a Listing, extents: &[usize]) -> Result<Option<Self>, InputError> {
+        listing.check_unreadable(&is_named)?;
+        let triples = listing
+            .arrays
+            .iter()
+            .filter(|listed| neurons(listed).is_some());
+        let (named, others): (Vec<&Listed>, Vec<&Listed>) =
+            triples.partition(|listed| is_named(&listed.name));
+        let fits = |listed: &&Listed| neurons(listed).is_some_and(|count| extents.contains(&count));
+        if let Some(array) = named.iter().copied().find(fits).or(named.first().copied()) {
+            return Ok(Some(Self::Array(array)));
+        }
+        let folder = &listing.folder;
+        let outside = folder.parent().filter(|_| is_node(folder));
+        for folder in [Some(&**folder), outside].into_iter().flatten() {
+            if let Some(path) = beside::find(folder) {
+                return Ok(Some(Self::Beside(path)));
+            }
+            let table = zapbench(folder);
+            if table.exists() {
+                return Ok(Some(Self::Table(table)));
+            }
+        }
+        let fitting: Vec<&Listed> = others.into_iter().filter(fits).collect();
+        match fitting[..] {
+            [array] => Ok(Some(Self::Array(array))),
+            _ => Ok(None),
+        }
+    }
+
+    fn read(&self, extents: &[usize]) -> Result<Vec<[f64; 3]>, InputError> {
+        match self {
+            Self::Array(listed) => read_array(listed),
+            Self::Beside(path) => beside::read(path),
+            Self::Table(path) => read_table(path, extents),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Array(listed) => listed.name.clone(),
+            Self::Beside(path) => file_name(path),
+            Self::Table(_) => "segmentation/dataframe.json".to_owned(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Array(listed) => &listed.header.path,
+            Self::Beside(path) | Self::Table(path) => path,
+        }
+    }
+
+    fn identity(&self) -> Result<FileIdentity, InputError> {
+        if let Self::Array(listed) = self {
+            return Stored::of(&listed.header).map(|stored| stored.identity);
+        }
+        let found = fs::metadata(self.path()).and_then(|metadata| FileIdentity::of(&metadata));
+        found.map_err(|error| InputError::File {
+            path: self.path().to_owned(),
+            what: "positions of neurons",
+            found: error.to_string(),
+        })
+    }
+}
+
+/// The number of neurons that have a position, if that does not depend on the traces.
+///
+/// # Errors
+/// If the positions are damaged.
+pub(super) fn count(listing: &Listing) -> Result<Option<usize>, InputError> {
+    match Place::of(listing, &[])? {
+        Some(Place::Array(listed)) => Ok(neurons(listed)),
+        Some(Place::Beside(path)) => beside::read(&path).map(|xyz| Some(xyz.len())),
+        Some(Place::Table(_)) | None => Ok(None),
+    }
+}
+
+/// Finds and reads the positions of the neurons of an array of this shape.
+///
+/// # Errors
+/// If there are none, or they are damaged or infinite.
+pub(super) fn find(listing: &Listing, extents: &[usize]) -> Result<Found, InputError> {
+    let place = Place::of(listing, extents)?.ok_or_else(|| InputError::File {
+        path: listing.folder.clone(),
+        what: "positions of the neurons (an array (N, 3) called positions or centroids, positions.npy, or positions.csv with columns x, \
+               y, z)",
+        found: "none".to_owned(),
+    })?;
+    let xyz = place.read(extents)?;
+    let infinite = |xyz: &[f64; 3]| xyz.iter().any(|coordinate| coordinate.is_infinite());
+    if let Some(row) = xyz.iter().position(infinite) {
+        return Err(InputError::File {
+            path: place.path().to_owned(),
+            what: "finite coordinates (or NaN where unknown)",
+            found: format!("{:?} for neuron {row}", xyz[row]),
+        });
+    }
+    Ok(Found {
+        xyz,
+        counted: place.name(),
+        file: (place.name(), place.identity()?),
+    })
+}
+
+/// The number of neurons of an array of positions, (N, 3) or (3, N).
+fn neurons(listed: &Listed) -> Option<usize> {
+    match listed.matrix_shape()? {
+        [neurons, 3] | [3, neurons] => Some(neurons),
+        _ => None,
+    }
+}
+
+fn read_array(listed: &Listed) -> Result<Vec<[f64; 3]>, InputError> {
+    let values = values::read(&listed.header)?;
+    let triples = values.as_chunks::<3>().0;
+    if let Some([_, 3]) = listed.matrix_shape() {
+        return Ok(triples.to_vec());
+    }
+    let neurons = triples.len();
+    let axis = |axis: usize, neuron: usize| values[axis * neurons + neuron];
+    let neurons = 0..neurons;
+    Ok(neurons
+        .map(|n| [axis(0, n), axis(1, n), axis(2, n)])
+        .collect())
+}
+
+/// The columns of ZapBench's table that are needed.
+#[derive(Deserialize)]
+struct Table {
+    label: Column,
+    centroid_x: Column,
+    centroid_y: Column,
+    centroid_z: Column,
+}
+
+/// A column, as a list or with a key for each row.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Column {
+    List(Vec<Option<f64>>),
+    Keyed(BTreeMap<u64, Option<f64>>),
+}
+
+impl Column {
+    fn values(self) -> Vec<f64> {
+        let values: Vec<Option<f64>> = match self {
+            Self::List(values) => values,
+            Self::Keyed(values) => values.into_values().collect(),
+        };
+        let values = values.into_iter();
+        values.map(|value| value.unwrap_or(f64::NAN)).collect()
+    }
+}
+
+/// Reads ZapBench's table: the neuron of label `k` is column `k - 1` of the traces, one of whose extents is the number of neurons.
+fn read_table(path: &Path, extents: &[usize]) -> Result<Vec<[f64; 3]>, InputError> {
+    let wrong = |found: String| InputError::File {
+        path: path.to_owned(),
+        what: "a table with the columns label, centroid_x, centroid_y and centroid_z",
+        found,
+    };
+    let file = regular::open(path).map_err(|error| wrong(error.to_string()))?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    if size > LARGEST_TABLE {
+        return Err(wrong(format!("{size} bytes")));
+    }
+    let table: Table =
+        serde_json::from_reader(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
+    let labels = table.label.values();
+    let columns = [table.centroid_x, table.centroid_y, table.centroid_z].map(Column::values);
+    if let Some(column) = columns.iter().find(|column| column.len() != labels.len()) {
+        return Err(wrong(format!(
+            "{} centroids of {} labels",
+            column.len(),
+            labels.len()
+        )));
+    }
+    let largest = labels.iter().copied().fold(0.0, f64::max);
+    let fits = |extent: &&usize| **extent as f64 == largest;
+    let Some(&neurons) = extents.iter().find(fits) else {
+        return Err(wrong(format!(
+            "labels up to {largest} for traces of shape {extents:?}"
+        )));
+    };
+    let mut xyz = vec![[f64::NAN; 3]; neurons];
+    let mut seen = vec![false; neurons];
+    for (row, label) in labels.into_iter().enumerate() {
+        let place = label - 1.0;
+        let known = place >= 0.0 && place.fract() == 0.0 && place < neurons as f64;
+        let place = known
+            .then_some(place as usize)
+            .filter(|place| !seen[*place]);
+        let Some(place) = place else {
+            return Err(wrong(format!(
+                "label {label} in row {row}, where each is a whole number from 1 on, once"
+            )));
+        };
+        seen[place] = true;
+        xyz[place] = [columns[0][row], columns[1][row], columns[2][row]];
+    }
+    Ok(xyz)
+}
