@@ -137,7 +137,7 @@ fn read_block(
     if bytes_shuffled {
         unshuffle(shuffled, block, type_bytes);
     } else if bits_shuffled {
-        unshuffle_bits(shuffled, block, type_bytes);
+        unshuffle_bits(shuffled, block, type_bytes, &mut decoders.planes);
     }
     Some(())
 }
@@ -275,37 +275,71 @@ fn unshuffle_of<const BYTES: usize>(planes: &[u8], bytes: &mut [u8]) {
 }
 
 /// Puts the bits of numbers together again: first the lowest bits of the first bytes of all numbers. Where numbers are no multiple of 8,
-/// they are as they were.
-fn unshuffle_bits(shuffled: &[u8], bytes: &mut [u8], type_bytes: usize) {
+/// they are as they were. `planes` is memory.
+fn unshuffle_bits(shuffled: &[u8], bytes: &mut [u8], type_bytes: usize, planes: &mut Vec<u8>) {
     let count = bytes.len() / type_bytes;
     if !count.is_multiple_of(8) {
         bytes.copy_from_slice(shuffled);
         return;
     }
     let whole = count * type_bytes;
-    bytes[whole..].copy_from_slice(&shuffled[whole..]);
-    let row = count / 8;
-    for byte in 0..type_bytes {
-        let planes = &shuffled[8 * byte * row..][..8 * row];
-        let eights = bytes[..whole].chunks_exact_mut(8 * type_bytes);
-        for (place, numbers) in eights.enumerate() {
-            let bits = std::array::from_fn(|bit| planes[bit * row + place]);
-            let turned = transpose_bits(u64::from_le_bytes(bits)).to_le_bytes();
-            let to = numbers[byte..].iter_mut().step_by(type_bytes);
-            to.zip(turned).for_each(|(to, from)| *to = from);
+    planes.resize(bytes.len(), 0);
+    planes[whole..].copy_from_slice(&shuffled[whole..]);
+    let pairs = planes[..whole].chunks_exact_mut(count.max(1));
+    for (plane, bits) in pairs.zip(shuffled.chunks_exact(count.max(1))) {
+        join_bits(bits, plane);
+    }
+    unshuffle(planes, bytes, type_bytes);
+}
+
+/// Makes bytes of their bits: first the lowest bits of all.
+fn join_bits(bits: &[u8], bytes: &mut [u8]) {
+    /// Words of a row that are turned together.
+    const WORDS: usize = 4;
+    let row = bits.len() / 8;
+    let rows: [&[u8]; 8] = std::array::from_fn(|bit| &bits[bit * row..][..row]);
+    let fast = row / (8 * WORDS) * (8 * WORDS);
+    for first in (0..fast).step_by(8 * WORDS) {
+        join_words::<WORDS>(rows.map(|row| &row[first..]), &mut bytes[8 * first..]);
+    }
+    for first in fast..row {
+        let byte = |bit: usize| rows[bit][first];
+        let joined = &mut bytes[8 * first..][..8];
+        for (place, joined) in joined.iter_mut().enumerate() {
+            *joined = (0..8).fold(0, |sum, bit| sum | (byte(bit) >> place & 1) << bit);
         }
     }
 }
 
-/// Transposes 8 bytes as a matrix of 8 times 8 bits.
-fn transpose_bits(mut bits: u64) -> u64 {
+/// Joins the bits of `64 * WORDS` bytes. Every 8 bytes below each other, one of each row, are 8 times 8 bits that are transposed.
+fn join_words<const WORDS: usize>(rows: [&[u8]; 8], bytes: &mut [u8]) {
+    let mut words = rows.map(|row| {
+        let mut words = [0; WORDS];
+        for (word, bytes) in words.iter_mut().zip(row.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        words
+    });
     for (distance, mask) in [
-        (7, 0x00AA_00AA_00AA_00AA),
-        (14, 0x0000_CCCC_0000_CCCC),
-        (28, 0x0000_0000_F0F0_F0F0),
+        (4, 0x0F0F_0F0F_0F0F_0F0F),
+        (2, 0x3333_3333_3333_3333),
+        (1, 0x5555_5555_5555_5555),
     ] {
-        let swapped = (bits ^ (bits >> distance)) & mask;
-        bits ^= swapped ^ (swapped << distance);
+        for upper in (0..8).filter(|row| row & distance == 0) {
+            let lower = upper + distance;
+            for place in 0..WORDS {
+                let (a, b) = (words[upper][place], words[lower][place]);
+                let swapped = ((a >> distance) ^ b) & mask;
+                words[upper][place] = a ^ (swapped << distance);
+                words[lower][place] = b ^ swapped;
+            }
+        }
     }
-    bits
+    let eights = bytes.as_chunks_mut::<8>().0.as_chunks_mut::<8>().0;
+    for (place, eights) in eights.iter_mut().take(WORDS).enumerate() {
+        let rows = words.map(|words| words[place].to_le_bytes());
+        for (byte, eight) in eights.iter_mut().enumerate() {
+            *eight = rows.map(|row| row[byte]);
+        }
+    }
 }

@@ -82,8 +82,9 @@ impl Steps {
 /// Memory of decompression, kept from chunk to chunk.
 pub(super) struct Decoders {
     zstd: Option<DCtx<'static>>,
-    /// One block of Blosc.
+    /// One block of Blosc, and one with its bits put together.
     pub(super) block: Vec<u8>,
+    pub(super) planes: Vec<u8>,
 }
 
 impl std::fmt::Debug for Decoders {
@@ -97,6 +98,7 @@ impl Decoders {
         Self {
             zstd: None,
             block: Vec::new(),
+            planes: Vec::new(),
         }
     }
 
