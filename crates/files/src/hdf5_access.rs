@@ -4,13 +4,14 @@ use std::path::Path;
 
 use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
 use hdf5::{Container, Dataset, Error, File, Group};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::hdf5_reason::{advice, reason, reason_and_locks};
 use crate::lzf::filter as lzf;
 use crate::regular;
 
 /// The type that holds the numbers of a dataset exactly (those of extended precision rounded).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NumberKind {
     F32,
     F64,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
+use super::flat_matrix::{self, FlatPlace};
 use super::hdf5_matrix;
 use super::samples::Samples;
 use super::storage::{Missing, Orientation, Piece, Storage};
@@ -15,6 +16,8 @@ use super::zarr;
 pub(super) enum Place {
     /// A dataset of an HDF5 file.
     Hdf5 { path: PathBuf, dataset: String },
+    /// Numbers that follow each other in a file.
+    Flat(FlatPlace),
     /// A Zarr array with two axes.
     Zarr { folder: PathBuf },
 }
@@ -32,6 +35,7 @@ impl Place {
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Hdf5 { path, .. } => path,
+            Self::Flat(place) => &place.path,
             Self::Zarr { folder } => folder,
         }
     }
@@ -50,6 +54,7 @@ impl Place {
                 let matrix = hdf5_matrix::Matrix::open(path, dataset, orientation)?;
                 Ok(Matrix::Hdf5(matrix.without(missing.clone())))
             }
+            Self::Flat(place) => flat_matrix::Matrix::open(place, orientation).map(Matrix::Flat),
             Self::Zarr { folder } => zarr::Matrix::open(folder, orientation).map(Matrix::Zarr),
         }
     }
@@ -58,7 +63,7 @@ impl Place {
     pub(super) fn read_corners(&self) {
         match self {
             Self::Hdf5 { path, dataset } => hdf5_matrix::Matrix::read_corners(path, dataset),
-            Self::Zarr { .. } => {}
+            Self::Flat(_) | Self::Zarr { .. } => {}
         }
     }
 }
@@ -67,6 +72,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) enum Matrix {
     Hdf5(hdf5_matrix::Matrix),
+    Flat(flat_matrix::Matrix),
     Zarr(zarr::Matrix),
 }
 
@@ -75,6 +81,7 @@ impl Matrix {
     pub(super) fn storage(&self) -> Storage {
         match self {
             Self::Hdf5(matrix) => matrix.storage(),
+            Self::Flat(matrix) => matrix.storage(),
             Self::Zarr(matrix) => matrix.storage(),
         }
     }
@@ -83,6 +90,7 @@ impl Matrix {
     pub(super) fn whole_chunk(&self) -> Option<[usize; 2]> {
         match self {
             Self::Hdf5(matrix) => matrix.whole_chunk(),
+            Self::Flat(_) => None,
             Self::Zarr(matrix) => matrix.whole_chunk(),
         }
     }
@@ -95,6 +103,7 @@ impl Matrix {
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
         match self {
             Self::Hdf5(matrix) => matrix.read(piece, parts),
+            Self::Flat(matrix) => matrix.read(piece, parts),
             Self::Zarr(matrix) => matrix.read(piece, parts),
         }
     }

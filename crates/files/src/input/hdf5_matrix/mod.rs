@@ -14,15 +14,14 @@ mod sources;
 mod unwritten;
 
 use std::fs;
-use std::num::NonZero;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, File};
 use hdf5_sys::h5::hsize_t;
-use rustix::fs::{Advice, fadvise};
 
 use super::error::InputError;
+use super::read_ahead::announce;
 use super::samples::{Block, Number, Samples};
 use super::storage::{
     BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles, within,
@@ -172,7 +171,15 @@ impl Matrix {
             return Ok(());
         }
         let piece = self.storage.orientation.axes(piece);
-        self.announce(&piece);
+        if let Some((file, start)) = &self.stored {
+            announce(
+                file,
+                *start,
+                self.storage.shape[1],
+                self.storage.value_bytes,
+                &piece,
+            );
+        }
         // In a type that holds every stored number exactly, then rounded to f32 once.
         let read = match &self.missing {
             Missing::Unstored => {
@@ -185,32 +192,6 @@ impl Matrix {
             parts.for_each(|part| part.set_missing_in(regions));
         }
         read.map_err(|e| hdf5_error(&self.path, &self.name, &e))
-    }
-
-    /// Tells the system which parts of rows are read next, where they are too far from each other for it to read ahead by
-    /// itself. Parts that are at most 128 KiB apart are not announced: the system's own read-ahead is better, and announcing
-    /// whole rows halves the speed.
-    fn announce(&self, [rows, columns]: &[Range<usize>; 2]) {
-        /// What Linux reads ahead unless told otherwise.
-        const NEAR: u64 = 128 << 10;
-        /// Shorter parts: of each two pages that are read, one is not wanted, so announcing them gains little.
-        const SHORT: u64 = 8 << 10;
-        let Some((file, start)) = &self.stored else {
-            return;
-        };
-        // A damaged file may say any extents.
-        let bytes =
-            |numbers: usize| (numbers as u64).saturating_mul(self.storage.value_bytes as u64);
-        let (row_bytes, length) = (bytes(self.storage.shape[1]), bytes(columns.len()));
-        if row_bytes - length < NEAR || length < SHORT {
-            return;
-        }
-        let first = start.saturating_add(bytes(columns.start));
-        for row in rows.clone() {
-            let place = first.saturating_add(row_bytes.saturating_mul(row as u64));
-            // The reading works without the advice, so it may fail.
-            let _ = fadvise(file, place, NonZero::new(length), Advice::WillNeed);
-        }
     }
 
     /// As [`read_as`](Self::read_as), but for samples that were never stored, which are missing.

@@ -88,7 +88,10 @@ impl Form for Zarr {
 
     fn name_of_loose(&self, place: &Path) -> Option<String> {
         let name = file_name(place);
-        (name.ends_with(".zarr") || positions::zapbench(place).is_file()).then_some(name)
+        match name.strip_suffix(".zarr") {
+            Some(stem) => Some(stem.to_owned()),
+            None => positions::zapbench(place).is_file().then_some(name),
+        }
     }
 }
 
