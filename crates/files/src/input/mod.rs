@@ -24,6 +24,7 @@ mod hdf5_values;
 mod huge_pages;
 mod identity;
 pub mod matlab;
+mod npy;
 mod number_type;
 mod panel;
 mod place;
