@@ -26,16 +26,16 @@ pub fn of_bridge(bridge_sec: f64, rate_hz: f64) -> Option<Finding> {
 /// What is to be said where no sample of `neurons` neurons has the value that --missing names.
 pub(super) fn absent_value(scope: Scope, missing: f32, neurons: usize) -> Finding {
     let (advice, reach) = match scope {
-        Scope::Recording => ("", "of"),
+        Scope::Recording => ("", ""),
         Scope::Excerpt => (
             " A run reads all samples and may find some.",
-            "in the sample of",
+            " in the frames looked at",
         ),
     };
     Finding::new(
         Code::AbsentValue,
         format!(
-            "--missing {missing} names a value that no sample {reach} {} has.",
+            "--missing {missing} names a value that no sample of {}{reach} has.",
             counted(neurons, "neuron")
         ),
         format!(
@@ -85,7 +85,7 @@ mod tests {
         let found = absent_value(Scope::Excerpt, 0.5, 1);
         assert_eq!(
             found.message,
-            "--missing 0.5 names a value that no sample in the sample of 1 neuron has."
+            "--missing 0.5 names a value that no sample of 1 neuron in the frames looked at has."
         );
         assert!(found.advice.ends_with("may find some."), "{found}");
     }

@@ -144,7 +144,8 @@ impl Cause {
                 "Their baseline is 0 or below: give the fluorescence with less background or neuropil subtracted."
             }
             Self::Ends => {
-                "Nothing can be bridged, because samples are missing up to an end of the recording: leave these frames or neurons out of training."
+                "Nothing can be bridged, because samples are missing up to an end of the recording: leave these frames or neurons out of \
+                 training."
             }
         }
     }

@@ -304,7 +304,7 @@ fn rule_3_6_a_value_of_missing_samples_is_looked_for_in_the_sample() {
     let kind = Kind::of(&usual, 2.0, 1.0, None);
     let found = usual.findings(&kind, Some(-1.0));
     assert!(
-        matches!(&found[..], [only] if only.code == Code::AbsentValue && only.message.contains("in the sample")),
+        matches!(&found[..], [only] if only.code == Code::AbsentValue && only.message.contains("in the frames looked at")),
         "{found:?}"
     );
     let mut marked = usual;

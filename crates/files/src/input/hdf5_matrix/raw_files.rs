@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hdf5::plist::DatasetAccess;
 use hdf5::plist::dataset_create::ExternalFile;
-use hdf5::{Dataset, Error, File};
+use hdf5::{Dataset, Error, File, h5check};
 use hdf5_sys::h5d::H5Dopen2;
 
 /// The environment variable with the folder of raw files.
@@ -49,7 +49,7 @@ fn open_with(file: &File, name: &str, folder: &Path) -> Result<Dataset, Error> {
     hdf5::sync::sync(|| {
         // SAFETY: the file and the settings are open, and the name ends with 0. What is opened is nobody else's, so that the handle
         // may close it.
-        unsafe { hdf5::from_id(H5Dopen2(file.id(), name.as_ptr(), settings.id())) }
+        unsafe { hdf5::from_id(h5check(H5Dopen2(file.id(), name.as_ptr(), settings.id()))?) }
     })
 }
 
