@@ -45,6 +45,7 @@ pub use excerpt::excerpt;
 use form::Found;
 pub use form::{Cells, Request};
 pub use identity::{FileIdentity, Identity};
+pub(crate) use number_type::NumberType;
 pub use samples::Samples;
 pub use source::{Location, Positions, Reader, Source};
 pub use storage::{Orientation, Piece, Storage};

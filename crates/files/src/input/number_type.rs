@@ -6,18 +6,18 @@ use crate::hdf5_access::NumberKind;
 
 /// A type of stored numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct NumberType {
+pub(crate) struct NumberType {
     /// The type that holds them exactly.
-    pub(super) kind: NumberKind,
+    pub(crate) kind: NumberKind,
     /// Bytes of a stored number.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// Whether the first byte of a number is the highest.
-    pub(super) big_endian: bool,
+    pub(crate) big_endian: bool,
 }
 
 impl NumberType {
     /// A type of the machine's own numbers, in little-endian order.
-    pub(super) fn little_endian(kind: NumberKind) -> Self {
+    pub(crate) fn little_endian(kind: NumberKind) -> Self {
         let bytes = match kind {
             NumberKind::I8 | NumberKind::U8 => 1,
             NumberKind::I16 | NumberKind::U16 => 2,
@@ -32,7 +32,7 @@ impl NumberType {
     }
 
     /// The type that NumPy describes like this: `<f4`, `>i2`, `|b1`.
-    pub(super) fn of_numpy(name: &str) -> Option<Self> {
+    pub(crate) fn of_numpy(name: &str) -> Option<Self> {
         let (order, rest) = name.split_at_checked(1)?;
         let (family, bytes) = rest.split_at_checked(1)?;
         let bytes: usize = bytes.parse().ok()?;
@@ -63,13 +63,13 @@ impl NumberType {
     }
 
     /// Whether the bytes are those of an f32 of this machine.
-    pub(super) fn is_own_f32(self) -> bool {
+    pub(crate) fn is_own_f32(self) -> bool {
         (self.kind, self.bytes) == (NumberKind::F32, 4)
             && self.big_endian == cfg!(target_endian = "big")
     }
 
     /// Rounds stored numbers to f32, one for each sample.
-    pub(super) fn round(self, bytes: &[u8], samples: &mut [f32]) {
+    pub(crate) fn round(self, bytes: &[u8], samples: &mut [f32]) {
         macro_rules! rounded {
             ($type:ty) => {{
                 let numbers = bytes.as_chunks::<{ size_of::<$type>() }>().0;
@@ -112,7 +112,7 @@ impl NumberType {
     }
 
     /// Stored numbers as f64, which holds all but whole numbers beyond 2^53 exactly.
-    pub(super) fn values(self, bytes: &[u8]) -> Vec<f64> {
+    pub(crate) fn values(self, bytes: &[u8]) -> Vec<f64> {
         let numbers = bytes.chunks_exact(self.bytes);
         let value = |number: &[u8]| {
             let mut bits = [0; 8];
@@ -143,7 +143,7 @@ impl NumberType {
 }
 
 /// The number that the bits of a float of two bytes are.
-pub(super) fn of_half(bits: u16) -> f32 {
+pub(crate) fn of_half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
     sign * match exponent {

@@ -1,0 +1,196 @@
+use std::io::Cursor;
+use std::path::Path;
+
+use super::numpy::{self, PickledData};
+use super::*;
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/numpy");
+    std::fs::read(folder.join(name)).expect("a fixture")
+}
+
+/// The pickle behind the header of a `.npy` file.
+fn read_npy(bytes: &[u8], keys: Option<&'static [&'static str]>) -> Result<Value, String> {
+    let header = u16::from_le_bytes([bytes[8], bytes[9]]);
+    let start = 10 + u64::from(header);
+    let length = bytes.len() as u64 - start;
+    read(Cursor::new(bytes), start, length, numpy::expected(keys))
+}
+
+fn read_pickle(pickle: &[u8]) -> Result<Value, String> {
+    let expected = numpy::expected(None);
+    read(Cursor::new(pickle), 0, pickle.len() as u64, expected)
+}
+
+#[test]
+fn rule_2_6_tables_of_cells_are_read_in_protocols_2_to_5() {
+    for protocol in 2..=5 {
+        let bytes = fixture(&format!("stat_{protocol}.npy"));
+        let cells = numpy::objects(&read_npy(&bytes, None).expect("cells")).expect("objects");
+        let cells = cells.elements().expect("a list");
+        assert_eq!(cells.len(), 3);
+        for (place, cell) in cells.iter().enumerate() {
+            let get = |key: &str| cell.get(key).expect("a value");
+            let expected = [3.0 * place as f64, 4.0 * place as f64 + 1.0];
+            assert_eq!(numpy::numbers(&get("med")), Some(expected.to_vec()));
+            assert_eq!(numpy::number(&get("npix")), Some(2.5));
+            assert_eq!(numpy::number(&get("std")), Some(1.25));
+            assert_eq!(numpy::numbers(&get("shared")), Some(vec![7.0, 8.0]));
+            assert_eq!(numpy::numbers(&get("overlap")), Some(vec![0.0; 5]));
+            assert_eq!(numpy::number(&get("chan2")), None);
+            assert_eq!(numpy::number(&get("huge")), None);
+            assert!(cell.get("none").is_none());
+            // Protocol 2 writes the bytes of arrays as a long text.
+            if protocol > 2 {
+                let array = numpy::array(&get("ypix")).expect("an array");
+                assert_eq!(
+                    (array.descr.as_str(), &array.shape[..]),
+                    ("<i4", &[400][..])
+                );
+                let PickledData::Long(place) = array.data else {
+                    panic!("1,600 bytes are many");
+                };
+                let data = &bytes[place.start as usize..place.end as usize];
+                let numbers = data.as_chunks::<4>().0.iter();
+                assert!(
+                    numbers
+                        .enumerate()
+                        .all(|(place, number)| { i32::from_le_bytes(*number) as usize == place })
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn rule_2_6_only_wanted_keys_are_kept() {
+    let bytes = fixture("stat_4.npy");
+    let cells = read_npy(&bytes, Some(&["med"])).expect("cells");
+    let cells = numpy::objects(&cells).expect("objects");
+    let cells = cells.elements().expect("a list");
+    assert!(cells[2].get("med").is_some() && cells[2].get("std").is_none());
+}
+
+#[test]
+fn rule_2_6_settings_are_read_with_the_dates_and_paths_beside_them() {
+    for protocol in 2..=5 {
+        let bytes = fixture(&format!("settings_{protocol}.npy"));
+        let settings = numpy::objects(&read_npy(&bytes, None).expect("settings"));
+        let settings = settings.expect("an object");
+        let settings = settings.elements().expect("one object")[0].clone();
+        let number = |key: &str| settings.get(key).as_ref().and_then(numpy::number);
+        assert_eq!(number("fs"), Some(7.5));
+        assert_eq!(number("neucoeff"), Some(0.65));
+        assert_eq!(number("Lx"), Some(30.0));
+        assert_eq!(number("negative"), Some(-5.0));
+        let nested = settings
+            .get("nested")
+            .and_then(|nested| nested.get("extraction"));
+        let nested = nested.and_then(|nested| nested.get("neuropil_coefficient"));
+        assert_eq!(nested.as_ref().and_then(numpy::number), Some(0.7));
+        assert!(matches!(settings.get("text"), Some(Value::Text(text)) if &*text == "µm"));
+        assert!(matches!(settings.get("date_proc"), Some(Value::Call(_))));
+    }
+}
+
+#[test]
+fn rule_2_6_a_pickle_that_calls_anything_is_refused_by_name() {
+    let message = read_npy(&fixture("evil.npy"), None).expect_err("a call");
+    let name = if cfg!(windows) {
+        "nt.system"
+    } else {
+        "posix.system"
+    };
+    assert!(message.contains(name), "{message}");
+    for (pickle, name) in [
+        (&b"cos\nsystem\n(X\x04\0\0\0true\x85R."[..], "os.system"),
+        (b"cnumpy\nload\n.", "numpy.load"),
+        (
+            b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.",
+            "builtins.eval",
+        ),
+    ] {
+        let message = read_pickle(pickle).expect_err("a call");
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn rule_2_6_hostile_pickles_come_to_an_end() {
+    // A list in itself, by way of the memo, of a copy, and of another list.
+    for pickle in [
+        &b"]q\0h\0a."[..],
+        b"]2a.",
+        b"]q\0(]q\x01h\0eh\x01a.",
+        b"(]q\0]q\x01h\0ah\0h\x01at.",
+    ] {
+        let message = read_pickle(pickle).expect_err("a cycle");
+        assert!(
+            message.contains("contains itself") || message.contains("used elsewhere"),
+            "{message}"
+        );
+    }
+    // Lists in lists; lengths beyond the file; no end; nothing on the stack.
+    let deep = [vec![b']'; 5000], vec![b'a'; 4999], vec![b'.']].concat();
+    let message = read_pickle(&deep).expect_err("too deep");
+    assert!(message.contains("nested"), "{message}");
+    let tuples = [&b")"[..], &[0x85; 5000], b"."].concat();
+    assert!(read_pickle(&tuples).is_err());
+    for pickle in [
+        &b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f."[..],
+        b"X\xff\xff\xff\xffa.",
+        b"B\xff\xff\xff\xffa.",
+        b"\x8b\xff\xff\xff\xffa.",
+        b"N",
+        b"",
+        b".",
+        b"a.",
+        b"R.",
+        b"b.",
+        b"u.",
+        b"t.",
+        b"h\x05.",
+        b"NN.",
+        b"(N.",
+        b"\x80\x09N.",
+        b"I5\n.",
+        b"\xff",
+    ] {
+        assert!(read_pickle(pickle).is_err(), "{pickle:?}");
+    }
+    let tall = vec![b'N'; HIGHEST_STACK + 2];
+    assert!(read_pickle(&[&tall[..], b"."].concat()).is_err());
+}
+
+#[test]
+fn rule_2_6_damaged_pickles_are_refused_or_read() {
+    for name in [
+        "stat_3.npy",
+        "stat_4.npy",
+        "settings_2.npy",
+        "settings_5.npy",
+    ] {
+        let whole = fixture(name);
+        let header = 10 + usize::from(u16::from_le_bytes([whole[8], whole[9]]));
+        for length in (header..whole.len()).step_by(17) {
+            assert!(read_npy(&whole[..length], None).is_err(), "{length} bytes");
+        }
+        for place in (header..whole.len()).step_by(13) {
+            for bit in [0, 3, 7] {
+                let mut damaged = whole.clone();
+                damaged[place] ^= 1 << bit;
+                if let Ok(value) = read_npy(&damaged, None)
+                    && let Some(objects) = numpy::objects(&value)
+                    && let Some(objects) = objects.elements()
+                {
+                    for key in ["med", "fs", "ypix", "neucoeff"] {
+                        let _ = objects.first().and_then(|first| {
+                            let value = first.get(key)?;
+                            numpy::number(&value).or(numpy::numbers(&value)?.first().copied())
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
