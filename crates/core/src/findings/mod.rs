@@ -109,6 +109,8 @@ codes! {
     Scale = "input.scale", Failure;
     /// Traces that are ΔF/F already.
     AlreadyDff = "input.already_dff", Warning;
+    /// Traces that lack the neuropil by which they would be corrected.
+    NoNeuropil = "input.no_neuropil", Note;
     /// Traces with less noise than a microscope leaves.
     Denoised = "input.denoised", Warning;
     /// Samples that stop at a largest value.
@@ -121,6 +123,8 @@ codes! {
     NearZero = "baseline.near_zero", Warning;
     /// Baselines that change by more than half.
     Drift = "baseline.drift", Warning;
+    /// Imaging planes with different numbers of frames.
+    CutFrames = "frames.cut", Note;
     /// Frames in which all neurons are 0.
     BlankFrames = "frames.blank", Warning;
     /// Missing samples.

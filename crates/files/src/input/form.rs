@@ -9,6 +9,7 @@ use super::caiman::Caiman;
 use super::discovery::{Subject, natural_order};
 use super::error::InputError;
 use super::source::Source;
+use super::suite2p::Suite2p;
 use super::time_series::TimeSeries;
 use super::trial::Content;
 use super::voluseg::Voluseg;
@@ -16,7 +17,7 @@ use super::zarr::Zarr;
 use crate::hdf5_access::name_list;
 
 /// The forms, the first that fits first.
-const FORMS: [&dyn Form; 4] = [&TimeSeries, &Zarr, &Caiman, &Voluseg];
+const FORMS: [&dyn Form; 5] = [&TimeSeries, &Suite2p, &Zarr, &Caiman, &Voluseg];
 
 /// A form in which a recording can lie: one file or folder of this module for each.
 pub(super) trait Form: Sync {

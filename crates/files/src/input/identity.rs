@@ -36,6 +36,11 @@ impl Identity {
         identities.collect::<Result<_, _>>().map(Self)
     }
 
+    /// The files of several identities together.
+    pub(super) fn joined(parts: Vec<Self>) -> Self {
+        Self(parts.into_iter().flat_map(|part| part.0).collect())
+    }
+
     /// Adds a file, or what many files are together.
     pub(super) fn add(&mut self, name: &str, file: FileIdentity) {
         self.0.push((name.to_owned(), file));

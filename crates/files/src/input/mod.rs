@@ -32,12 +32,16 @@ mod read_ahead;
 mod samples;
 mod source;
 mod storage;
+mod suite2p;
 mod time_series;
 mod trial;
 mod voluseg;
 mod zarr;
 
 use std::path::PathBuf;
+
+use spikegrid_core::findings::{Code, Finding};
+use spikegrid_core::wording::whole;
 
 pub use discovery::{Subject, subjects};
 pub use error::InputError;
@@ -67,7 +71,8 @@ pub fn open(subject: &Subject, request: &Request) -> Result<Source, InputError> 
         return Err(InputError::UnreadableLink { path, target });
     }
     let Found { form, place } = form::find(subject, request)?;
-    let source = form.open(&place, request)?;
+    let mut source = form.open(&place, request)?;
+    source.findings.extend(cut(&source.location));
     let frames = source.frames();
     match i32::try_from(frames) {
         Ok(_) => Ok(source),
@@ -78,6 +83,23 @@ pub fn open(subject: &Subject, request: &Request) -> Result<Source, InputError> 
             found: frames.to_string(),
         }),
     }
+}
+
+/// What is to be said of imaging planes that have different numbers of frames.
+fn cut(location: &Location) -> Option<Finding> {
+    let [shortest, longest] = location.panel_frames();
+    (shortest < longest).then(|| Finding {
+        frames: (longest - shortest) as u64,
+        ..Finding::new(
+            Code::CutFrames,
+            format!(
+                "The imaging planes have {} to {} frames, and the recording ends with the shortest.",
+                whole(shortest as u64),
+                whole(longest as u64)
+            ),
+            "Nothing has to be done for a frame or two: the microscope was stopped between two planes. Otherwise check whether a plane is cut short.",
+        )
+    })
 }
 
 /// Bytes of the files with the fluorescence: what reading a subject takes, about. 0 for files that are not there.

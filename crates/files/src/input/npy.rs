@@ -9,6 +9,7 @@ use std::path::Path;
 use super::error::InputError;
 use super::flat_matrix::FlatPlace;
 use super::number_type::NumberType;
+use crate::pickle::{self, Value, numpy};
 use crate::regular;
 
 /// With what each file begins.
@@ -175,6 +176,34 @@ impl NpyArray {
         let places = (0..rows).flat_map(|row| (0..columns).map(move |column| column * rows + row));
         Ok(places.map(|place| values[place]).collect())
     }
+}
+
+/// The values of a file with an array of Python's objects, a list; `keys` are those whose values are kept of dictionaries.
+///
+/// # Errors
+/// If the file is missing or damaged, or has an array of another kind.
+pub(super) fn objects(
+    path: &Path,
+    what: &'static str,
+    keys: &'static [&'static str],
+) -> Result<Value, InputError> {
+    let wrong = |found: String| InputError::File {
+        path: path.to_owned(),
+        what,
+        found,
+    };
+    super::identity::require_file(path, what)?;
+    let unreadable = |error: std::io::Error| wrong(error.to_string());
+    let mut file = regular::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let header = NpyHeader::read(std::io::BufReader::new(&mut file)).map_err(wrong)?;
+    if header.descr != "|O" {
+        return Err(wrong(format!("an array of type {}", header.descr)));
+    }
+    let pickled = length.saturating_sub(header.start);
+    let expected = numpy::expected(Some(keys));
+    let array = pickle::read(&mut file, header.start, pickled, expected).map_err(wrong)?;
+    numpy::objects(&array).ok_or_else(|| wrong("something other than an array".to_owned()))
 }
 
 #[cfg(test)]

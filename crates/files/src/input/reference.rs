@@ -132,3 +132,40 @@ fn rule_2_6_zarr() {
         assert_eq!(source.dataset, dataset);
     }
 }
+
+/// F and Fneu of a group of the truth, and what comes of them.
+fn corrected(sources: &Path, group: &str, coefficient: f32) -> Expected {
+    let mut expected = Expected::read(sources, group, true);
+    let file = hdf5::File::open(sources.join("truth.h5")).expect("the truth");
+    let neuropil = file
+        .dataset(&format!("{group}/Fneu"))
+        .expect("the neuropil");
+    let neuropil: ndarray::Array2<f32> = neuropil.read_2d().expect("the neuropil");
+    expected.fluorescence -= &(neuropil * coefficient);
+    expected
+}
+
+#[test]
+fn rule_2_6_suite2p() {
+    let Some(sources) = sources() else { return };
+    for version in ["suite2p_0_14", "suite2p_1_1"] {
+        let folder = sources.join(version);
+        let expected = corrected(&sources, version, 0.7);
+        let source = check(&folder, &Request::default(), &expected, "suite2p");
+        assert_eq!(source.dataset, "F - 0.7 Fneu");
+        let uncorrected = Request {
+            neuropil_coefficient: Some(0.0),
+            ..Request::default()
+        };
+        let expected = Expected::read(&sources, version, true);
+        check(&folder, &uncorrected, &expected, "suite2p");
+        for plane in ["plane0", "plane1"] {
+            let request = Request {
+                source: Some(plane.into()),
+                ..uncorrected.clone()
+            };
+            let expected = Expected::read(&sources, &format!("{version}/{plane}"), true);
+            check(&folder, &request, &expected, "suite2p");
+        }
+    }
+}

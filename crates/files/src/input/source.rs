@@ -60,7 +60,7 @@ impl Source {
 }
 
 /// Positions of the neurons, in the order of the traces.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Positions {
     /// x, y, z of each neuron in the units of the recording, NaN kept (rule 2.5 counts it as 0 in the grid).
     pub xyz: Vec<[f64; 3]>,
@@ -142,6 +142,12 @@ impl Location {
     pub fn scratch_bytes(&self) -> u64 {
         let panels = self.panels.iter().map(Panel::scratch_bytes);
         panels.max().unwrap_or(0)
+    }
+
+    /// Frames of the shortest and of the longest panel.
+    pub(super) fn panel_frames(&self) -> [usize; 2] {
+        let frames = || self.panels.iter().map(Panel::frames);
+        [frames().min().unwrap_or(0), frames().max().unwrap_or(0)]
     }
 
     /// Reads the first and last samples of its matrices, for a crash trial: errors do not matter.

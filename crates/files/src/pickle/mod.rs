@@ -124,13 +124,13 @@ impl<R: Read + Seek> Machine<R> {
             Instruction::PopMark => drop(self.since_mark()?),
             Instruction::Duplicate => {
                 let top = self.stack.last().ok_or("an empty stack")?.clone();
-                self.push_again(top)?;
+                self.push_again(top);
             }
             Instruction::Put(place) => self.note(place)?,
             Instruction::Memoize => self.note(self.noted)?,
             Instruction::Get(place) => {
                 let value = self.memo.get(&place).ok_or("a reference to nothing")?;
-                self.push_again(value.clone())?;
+                self.push_again(value.clone());
             }
             Instruction::Tuple(count) => {
                 let items = match count {
@@ -207,18 +207,12 @@ impl<R: Read + Seek> Machine<R> {
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
 
-    /// Pushes a value that is somewhere else, too. From then on nothing can be added to it, and it must not be on the stack, where
-    /// something could be added to it: so no value comes to contain itself.
-    fn push_again(&mut self, value: Value) -> Result<(), String> {
+    /// Pushes a value that is somewhere else, too. From then on nothing can be added to it: so no value comes to contain itself.
+    fn push_again(&mut self, value: Value) {
         if let Some(object) = value.object() {
-            let is_same = |other: &Value| other.object().is_some_and(|other| other.is(object));
-            if self.stack.iter().any(is_same) {
-                return Err("a value that contains itself".to_owned());
-            }
             object.freeze();
         }
         self.stack.push(value);
-        Ok(())
     }
 
     fn note(&mut self, place: u64) -> Result<(), String> {

@@ -125,10 +125,7 @@ fn rule_2_6_hostile_pickles_come_to_an_end() {
         b"(]q\0]q\x01h\0ah\0h\x01at.",
     ] {
         let message = read_pickle(pickle).expect_err("a cycle");
-        assert!(
-            message.contains("contains itself") || message.contains("used elsewhere"),
-            "{message}"
-        );
+        assert!(message.contains("something else contains"), "{message}");
     }
     // Lists in lists; lengths beyond the file; no end; nothing on the stack.
     let deep = [vec![b']'; 5000], vec![b'a'; 4999], vec![b'.']].concat();

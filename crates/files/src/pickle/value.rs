@@ -73,7 +73,7 @@ impl Object {
     /// If nothing can be added any more.
     pub(super) fn add(&self, values: Vec<Value>, depth: usize) -> Result<(), String> {
         if self.0.is_frozen.get() {
-            return Err("a change of a value that is used elsewhere".to_owned());
+            return Err("a change of a value that something else contains, too".to_owned());
         }
         self.0.depth.set(self.0.depth.get().max(depth));
         self.0.values.borrow_mut().extend(values);
@@ -82,10 +82,6 @@ impl Object {
 
     pub(super) fn freeze(&self) {
         self.0.is_frozen.set(true);
-    }
-
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
     }
 }
 
