@@ -256,6 +256,31 @@ def network():
     write("silent_not", recording(), near=["spikes.none"])
 
 
-for make in [kinds, values, frames, neurons, files, rates, places, network]:
+def suite2p(subject, frames, neuropil=True, **expected):
+    """A recording of suite2p with an imaging plane for each number of frames."""
+    where = OUTPUT / "plain" / f"subject_{subject}"
+    for plane, length in enumerate(frames):
+        folder = where / "suite2p" / f"plane{plane}"
+        folder.mkdir(parents=True)
+        f = recording(frames=length, seed=plane)
+        around = 0.1 * recording(frames=length, seed=plane + 10, jump=0)
+        xyz = positions(f.shape[1])
+        stat = np.array([{"med": [float(y), float(x)]} for x, y, _ in xyz], dtype=object)
+        np.save(folder / "F.npy", np.ascontiguousarray((f + 0.7 * around).T))
+        if neuropil:
+            np.save(folder / "Fneu.npy", np.ascontiguousarray(around.T))
+        np.save(folder / "iscell.npy", np.ones((f.shape[1], 2)))
+        np.save(folder / "stat.npy", stat, allow_pickle=True)
+        np.save(folder / "ops.npy", {"fs": RATE, "neucoeff": 0.7}, allow_pickle=True)
+    expect("plain", f"subject_{subject}", **({"codes": [], "near": [], "fails": False} | expected))
+
+
+def planes():
+    suite2p("planes", [400, 399], codes=["frames.cut"], near=["input.no_neuropil"])
+    suite2p("planes_not", [400, 400], near=["frames.cut", "input.no_neuropil"])
+    suite2p("neuropil", [400], neuropil=False, codes=["input.no_neuropil"], near=["frames.cut"])
+
+
+for make in [kinds, values, frames, neurons, files, rates, places, network, planes]:
     make()
 (OUTPUT / "expected.json").write_text(json.dumps(EXPECTED, indent=1))

@@ -29,7 +29,13 @@ const fn sample(
     }
 }
 
-const SAMPLES: [Sample; 4] = [
+const SAMPLES: [Sample; 6] = [
+    sample(
+        "suite2p_0_14",
+        &["plane0", "plane1", "combined", "ophys.nwb"],
+        "suite2p",
+    ),
+    sample("suite2p_1_1", &[], "suite2p"),
     sample("caiman", &["cnmf_2d.hdf5"], "CaImAn"),
     Sample {
         // C + YrA has no baseline, so that nobody can say its unit but the user.
