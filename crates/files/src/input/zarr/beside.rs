@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::metadata::Numbers;
+use super::numbers::Numbers;
 use crate::input::error::InputError;
 use crate::regular;
 

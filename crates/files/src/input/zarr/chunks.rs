@@ -9,7 +9,8 @@ use std::rc::Rc;
 use super::codecs::{Index, Shards};
 use super::crc32c;
 use super::decode::Decoders;
-use super::metadata::{ArrayHeader, half_to_f32};
+use super::metadata::ArrayHeader;
+use super::numbers::half_to_f32;
 use crate::input::error::InputError;
 use crate::regular;
 

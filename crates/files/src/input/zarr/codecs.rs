@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::decode::{Step, Steps};
-use super::metadata::{Numbers, extents, named, numbers_of};
+use super::metadata::{extents, named, numbers_of};
+use super::numbers::Numbers;
 
 /// Bytes of the numbers of a chunk, at most.
 const LARGEST_CHUNK: usize = 2 << 30;

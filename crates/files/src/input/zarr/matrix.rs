@@ -14,7 +14,9 @@ use super::metadata::{ArrayHeader, Node, damaged};
 use crate::hdf5_access::NumberKind;
 use crate::input::error::InputError;
 use crate::input::samples::{Block, Number, Samples};
-use crate::input::storage::{BLOCK, ONE_CHUNK, Orientation, Piece, Storage, rectangles, tiles};
+use crate::input::storage::{
+    BLOCK, ONE_CHUNK, Orientation, Piece, Storage, rectangles, tiles, within,
+};
 
 /// Calls a function of the type that holds numbers of a kind.
 macro_rules! with_type {
@@ -37,6 +39,8 @@ pub(super) use with_type;
 #[derive(Debug)]
 pub(in crate::input) struct Matrix {
     storage: Storage,
+    /// Rows and columns of a unit.
+    unit: [usize; 2],
     chunks: RefCell<Chunks>,
 }
 
@@ -57,24 +61,31 @@ impl Matrix {
 
     /// As [`open`](Self::open), of an array that was found before.
     pub(super) fn of(header: ArrayHeader, orientation: Orientation) -> Result<Self, InputError> {
-        let (path, value_bytes) = (header.path.clone(), header.numbers.bytes);
+        let (path, numbers) = (header.path.clone(), header.numbers);
         let extents = header.shape.clone();
         let chunks = Chunks::of(header);
         let found = |found: String| Err(damaged(&path, found));
-        let ([first, second], Ok(unit)) = (chunks.order(), chunks.unit().try_into()) else {
+        let ([first, second], &[high, wide]) = (chunks.order(), chunks.unit()) else {
             return found(format!("an array with {} axes", extents.len()));
         };
         let shape = [extents[*first], extents[*second]];
         if shape.contains(&0) {
             return found("an array without numbers".to_owned());
         }
+        // Of units that are stored as their numbers are, rows can be read alone.
+        let chunk = match chunks.is_plain() {
+            true => [(BLOCK / wide).clamp(1, high), wide],
+            false => [high, wide],
+        };
         Ok(Self {
             storage: Storage {
                 orientation,
                 shape,
-                chunk: Some(unit),
-                value_bytes,
+                chunk: Some(chunk),
+                // Floats of two bytes are held as f32, too.
+                value_bytes: if numbers.half { 4 } else { numbers.bytes },
             },
+            unit: [high, wide],
             chunks: RefCell::new(chunks),
         })
     }
@@ -86,9 +97,9 @@ impl Matrix {
 
     /// Rows and columns of a unit, where a part of it takes as long to read as all of it.
     pub(in crate::input) fn whole_chunk(&self) -> Option<[usize; 2]> {
-        let large = |[high, wide]: &[usize; 2]| high.saturating_mul(*wide) > BLOCK;
-        let chunk = self.storage.chunk?;
-        (!(self.chunks.borrow().is_plain() && large(&chunk))).then_some(chunk)
+        let [high, wide] = self.unit;
+        let is_large = high.saturating_mul(wide) > BLOCK;
+        (!(is_large && self.chunks.borrow().is_plain())).then_some(self.unit)
     }
 
     /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the units of the array,
@@ -105,7 +116,6 @@ impl Matrix {
     ) -> Result<(), InputError> {
         let mut chunks = self.chunks.borrow_mut();
         let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        let within = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
         if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
             return Err(InputError::Range {
                 path: chunks.header().path.clone(),
@@ -120,7 +130,7 @@ impl Matrix {
         }
         let [rows, columns] = self.storage.orientation.axes(piece);
         let kind = chunks.header().numbers.kind;
-        for part in rectangles(rows, columns, self.storage.chunk, ONE_CHUNK) {
+        for part in rectangles(rows, columns, Some(self.unit), ONE_CHUNK) {
             with_type!(kind, N => self.read_unit::<N>(&mut chunks, part, parts))?;
         }
         Ok(())
@@ -133,19 +143,19 @@ impl Matrix {
         [rows, columns]: [Range<usize>; 2],
         parts: &mut [&mut Samples],
     ) -> Result<(), InputError> {
-        let [high, wide] = self.storage.chunk.unwrap_or(self.storage.shape);
+        let [high, wide] = self.unit;
         let place = [rows.start / high, columns.start / wide];
-        let within = [rows.start % high, columns.start % wide];
+        let first = [rows.start % high, columns.start % wide];
         if chunks.is_plain() {
             if let Some(located) = chunks.plain(&place)? {
-                return read_plain::<N>(chunks, &located, within, wide, [rows, columns], parts);
+                return read_plain::<N>(chunks, &located, first, wide, [rows, columns], parts);
             }
         } else if let Some(numbers) = chunks.numbers(&place)? {
             let block = Block {
                 rows,
                 columns,
                 stride: wide,
-                values: &cast_slice::<u8, N>(numbers)[within[0] * wide + within[1]..],
+                values: &cast_slice::<u8, N>(numbers)[first[0] * wide + first[1]..],
             };
             parts.iter_mut().for_each(|part| part.put(&block));
             return Ok(());
@@ -158,11 +168,11 @@ impl Matrix {
     }
 }
 
-/// Reads a part of a unit that is stored as its numbers are, `within` which the part begins, in blocks.
+/// Reads a part of a unit that is stored as its numbers are, which begins at `first` of the unit, in blocks.
 fn read_plain<N: Number>(
     chunks: &mut Chunks,
     located: &Located,
-    within: [usize; 2],
+    first: [usize; 2],
     wide: usize,
     [rows, columns]: [Range<usize>; 2],
     parts: &mut [&mut Samples],
@@ -175,7 +185,7 @@ fn read_plain<N: Number>(
     };
     let origin = [rows.start, columns.start];
     for [rows, columns] in tiles(0..rows.len(), 0..columns.len(), step, 0) {
-        let skipped = (within[0] + rows.start) * wide + within[1] + columns.start;
+        let skipped = (first[0] + rows.start) * wide + first[1] + columns.start;
         let (stride, count) = match whole {
             true => (wide, (rows.len() - 1) * wide + columns.len()),
             false => (columns.len(), columns.len()),
