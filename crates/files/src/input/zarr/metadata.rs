@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::codecs::{self, Coding};
-use super::numbers::Numbers;
+use super::numbers;
 use crate::input::error::InputError;
+use crate::input::number_type::NumberType;
 use crate::regular;
 
 /// The largest file of metadata that is read: consolidated metadata of many arrays are some MB.
@@ -43,7 +44,7 @@ pub(super) struct ArrayHeader {
     pub shape: Vec<usize>,
     /// Extents of the chunks that have files of their own.
     pub chunk: Vec<usize>,
-    pub numbers: Numbers,
+    pub numbers: NumberType,
     /// The value of what was never stored.
     pub fill: f64,
     pub keys: Keys,
@@ -182,18 +183,20 @@ impl ArrayHeader {
         }
         let chunk = numbers_of(grid.get("chunk_shape")).ok_or_else(missing("chunk_shape"))?;
         let data_type = found.data_type.ok_or_else(missing("data_type"))?;
-        let numbers = Numbers::of_version_3(&data_type)?;
+        let mut numbers = numbers::of_version_3(&data_type)?;
         let encoding = found.chunk_key_encoding;
         let keys = Keys::of_version_3(&encoding.ok_or_else(missing("chunk_key_encoding"))?)?;
         let codecs = found.codecs.ok_or_else(missing("codecs"))?;
+        let (coding, big_endian) = Coding::of_version_3(&codecs, shape.len(), numbers.bytes)?;
+        numbers.big_endian = big_endian;
         let array = Self {
             path: folder.to_owned(),
             files: vec![path.to_owned()],
             chunk: extents(&chunk)?,
-            fill: numbers.fill(&found.fill_value)?,
+            fill: numbers::fill(numbers, &found.fill_value)?,
             numbers,
             keys,
-            coding: Coding::of_version_3(&codecs, shape.len(), numbers)?,
+            coding,
             names: found.dimension_names.unwrap_or_default(),
             attributes: found.attributes.unwrap_or_default(),
             shape,
@@ -211,10 +214,10 @@ impl ArrayHeader {
             return Err(format!("version {}", found.zarr_format));
         }
         let shape = extents(&found.shape)?;
-        let (numbers, big_endian) = Numbers::of_version_2(&found.dtype)?;
+        let numbers = numbers::of_version_2(&found.dtype)?;
         let filters = found.filters.unwrap_or_default();
         let steps = filters.iter().chain(&found.compressor);
-        let steps = codecs::steps_of_version_2(steps, numbers)?;
+        let steps = codecs::steps_of_version_2(steps, numbers.bytes)?;
         let separator = found.dimension_separator.as_deref().unwrap_or(".");
         let mut files = vec![path.to_owned()];
         let (attributes_file, attributes) = attributes.unzip();
@@ -224,13 +227,13 @@ impl ArrayHeader {
             path: folder.to_owned(),
             files,
             chunk: extents(&found.chunks)?,
-            fill: numbers.fill(&found.fill_value)?,
+            fill: numbers::fill(numbers, &found.fill_value)?,
             numbers,
             keys: Keys {
                 prefix: false,
                 separator: separator_of(separator)?,
             },
-            coding: Coding::of_version_2(&found.order, shape.len(), big_endian, steps)?,
+            coding: Coding::of_version_2(&found.order, shape.len(), steps)?,
             names: dimensions(&attributes),
             attributes,
             shape,

@@ -187,16 +187,12 @@ fn neurons(listed: &Listed) -> Option<usize> {
 
 fn read_array(listed: &Listed) -> Result<Vec<[f64; 3]>, InputError> {
     let values = values::read(&listed.header)?;
-    let triples = values.as_chunks::<3>().0;
-    if let Some([_, 3]) = listed.matrix_shape() {
-        return Ok(triples.to_vec());
-    }
-    let neurons = triples.len();
-    let axis = |axis: usize, neuron: usize| values[axis * neurons + neuron];
-    let neurons = 0..neurons;
-    Ok(neurons
-        .map(|n| [axis(0, n), axis(1, n), axis(2, n)])
-        .collect())
+    let neurons = match listed.matrix_shape() {
+        Some([_, 3]) => return Ok(values.as_chunks().0.to_vec()),
+        _ => values.len() / 3,
+    };
+    let xyz = (0..neurons).map(|n| [0, 1, 2].map(|axis| values[axis * neurons + n]));
+    Ok(xyz.collect())
 }
 
 /// The columns of ZapBench's table that are needed.

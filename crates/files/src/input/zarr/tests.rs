@@ -84,7 +84,7 @@ fn rule_2_6_arrays_of_zarr_python_of_every_codec_type_and_order_are_read() {
     assert_eq!((listing.arrays.len(), listing.unreadable.len()), (30, 0));
     for listed in &listing.arrays {
         let numbers = listed.header.numbers;
-        let is_whole = !numbers.half && !matches!(numbers.kind, NumberKind::F32 | NumberKind::F64);
+        let is_whole = !matches!(numbers.kind, NumberKind::F32 | NumberKind::F64);
         let value = |row: usize, column: usize| {
             let whole = (37 * row + 11 * column) % 101;
             let value = whole as f32 + column as f32 / 4.0;
