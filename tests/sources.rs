@@ -29,7 +29,12 @@ const fn sample(
     }
 }
 
-const SAMPLES: [Sample; 4] = [
+const SAMPLES: [Sample; 9] = [
+    sample("zarr_v2_blosc", &[], "Zarr"),
+    sample("zarr_v3_sharded", &[], "Zarr"),
+    sample("zarr_v3_sharded_ts", &[], "Zarr"),
+    sample("zarr_zapbench", &[], "Zarr"),
+    sample("zarr_zapbench_sorted", &[], "Zarr"),
     sample("caiman", &["cnmf_2d.hdf5"], "CaImAn"),
     Sample {
         // C + YrA has no baseline, so that nobody can say its unit but the user.
