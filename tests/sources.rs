@@ -29,13 +29,18 @@ const fn sample(
     }
 }
 
-const SAMPLES: [Sample; 6] = [
+const SAMPLES: [Sample; 11] = [
     sample(
         "suite2p_0_14",
         &["plane0", "plane1", "combined", "ophys.nwb"],
         "suite2p",
     ),
     sample("suite2p_1_1", &[], "suite2p"),
+    sample("zarr_v2_blosc", &[], "Zarr"),
+    sample("zarr_v3_sharded", &[], "Zarr"),
+    sample("zarr_v3_sharded_ts", &[], "Zarr"),
+    sample("zarr_zapbench", &[], "Zarr"),
+    sample("zarr_zapbench_sorted", &[], "Zarr"),
     sample("caiman", &["cnmf_2d.hdf5"], "CaImAn"),
     Sample {
         // C + YrA has no baseline, so that nobody can say its unit but the user.

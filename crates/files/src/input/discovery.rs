@@ -34,7 +34,10 @@ pub struct Subject {
 pub fn subjects(input_dir: &Path) -> Result<Vec<Subject>, InputError> {
     let unreadable = |error: std::io::Error| InputError::Folder {
         path: input_dir.to_owned(),
-        reason: error.to_string(),
+        reason: match is_url(input_dir) {
+            true => "a URL, and only folders of this machine are read".to_owned(),
+            false => error.to_string(),
+        },
     };
     let mut found = Vec::new();
     for entry in fs::read_dir(input_dir).map_err(unreadable)? {
@@ -89,6 +92,16 @@ fn loose_subject(place: &Path) -> Option<Subject> {
     Some(Subject {
         name: form::name_of_loose(place)?,
         dir,
+    })
+}
+
+/// Whether a path is meant as the address of something elsewhere, such as `s3://bucket/traces.zarr`.
+pub(super) fn is_url(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let scheme = text.split_once(":/").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        !scheme.is_empty() && scheme.chars().all(is_part)
     })
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::caiman::Caiman;
-use super::discovery::{Subject, natural_order};
+use super::discovery::{Subject, is_url, natural_order};
 use super::error::InputError;
 use super::source::Source;
 use super::suite2p::Suite2p;
@@ -129,7 +129,10 @@ fn find_among(
         return match form {
             Some(form) => Ok(found(form, &place)),
             None => Err(InputError::NoRecording {
-                found: what_is_there(&place),
+                found: match is_url(source) {
+                    true => "a URL, and only files and folders of this machine are read".to_owned(),
+                    false => what_is_there(&place),
+                },
                 path: place,
             }),
         };

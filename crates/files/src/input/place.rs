@@ -55,7 +55,10 @@ impl Place {
                 Ok(Matrix::Hdf5(matrix.without(missing.clone())))
             }
             Self::Flat(place) => flat_matrix::Matrix::open(place, orientation).map(Matrix::Flat),
-            Self::Zarr { folder } => zarr::Matrix::open(folder, orientation).map(Matrix::Zarr),
+            Self::Zarr { folder } => {
+                let matrix = zarr::Matrix::open(folder, orientation)?;
+                Ok(Matrix::Zarr(Box::new(matrix)))
+            }
         }
     }
 
@@ -73,7 +76,7 @@ impl Place {
 pub(super) enum Matrix {
     Hdf5(hdf5_matrix::Matrix),
     Flat(flat_matrix::Matrix),
-    Zarr(zarr::Matrix),
+    Zarr(Box<zarr::Matrix>),
 }
 
 impl Matrix {

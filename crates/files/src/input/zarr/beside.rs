@@ -1,18 +1,19 @@
 //! Positions of neurons in a file beside an array: `positions.npy`, (N, 3) or (3, N), or `positions.csv` with columns x, y, z.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::metadata::Numbers;
 use crate::input::error::InputError;
+use crate::input::npy::NpyArray;
 use crate::regular;
 
 /// The names of such files, the first that is there first.
 const NAMES: [&str; 2] = ["positions.npy", "positions.csv"];
-/// Bytes of such a file, at most.
+/// What such a file should hold, for messages.
+const WHAT: &str = "positions of neurons, with columns x, y, z";
+/// Bytes of a file with lines, and numbers of an array, at most.
 const LARGEST: u64 = 1 << 30;
+const LARGEST_ARRAY: usize = 1 << 27;
 
 /// The file with positions in a folder, if there is one.
 pub(super) fn find(folder: &Path) -> Option<PathBuf> {
@@ -25,20 +26,22 @@ pub(super) fn find(folder: &Path) -> Option<PathBuf> {
 /// # Errors
 /// If the file is damaged, or does not have three columns of numbers.
 pub(super) fn read(path: &Path) -> Result<Vec<[f64; 3]>, InputError> {
-    let wrong = |found: String| InputError::File {
-        path: path.to_owned(),
-        what: "positions of neurons, with columns x, y, z",
-        found,
-    };
-    let file = regular::open(path).map_err(|error| wrong(error.to_string()))?;
-    let size = file.metadata().map_or(0, |metadata| metadata.len());
-    if size > LARGEST {
-        return Err(wrong(format!("{size} bytes")));
+    if path.extension().is_none_or(|extension| extension != "csv") {
+        return read_npy(path);
     }
-    let file = BufReader::new(file);
-    match path.extension().is_some_and(|extension| extension == "csv") {
-        true => read_csv(file).map_err(wrong),
-        false => read_npy(file, size).map_err(wrong),
+    let file = regular::open(path).map_err(|error| wrong(path, error.to_string()))?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    match size {
+        ..=LARGEST => read_csv(BufReader::new(file)).map_err(|found| wrong(path, found)),
+        _ => Err(wrong(path, format!("{size} bytes"))),
+    }
+}
+
+fn wrong(path: &Path, found: String) -> InputError {
+    InputError::File {
+        path: path.to_owned(),
+        what: WHAT,
+        found,
     }
 }
 
@@ -77,62 +80,15 @@ fn read_csv(file: impl BufRead) -> Result<Vec<[f64; 3]>, String> {
     Ok(positions)
 }
 
-/// Reads an array of NumPy, (N, 3) or (3, N), of a plain numeric type.
-fn read_npy(mut file: impl Read, size: u64) -> Result<Vec<[f64; 3]>, String> {
-    /// Bytes before the length of the header.
-    const START: usize = 8;
-    let failed = |error: std::io::Error| error.to_string();
-    let mut start = [0; START];
-    file.read_exact(&mut start).map_err(failed)?;
-    if !start.starts_with(b"\x93NUMPY") {
-        return Err("no array of NumPy".to_owned());
-    }
-    let mut length = [0; 4];
-    let length_bytes = if start[6] == 1 { 2 } else { 4 };
-    file.read_exact(&mut length[..length_bytes])
-        .map_err(failed)?;
-    let length = u64::from(u32::from_le_bytes(length));
-    let mut header = Vec::new();
-    file.by_ref()
-        .take(length)
-        .read_to_end(&mut header)
-        .map_err(failed)?;
-    let header = String::from_utf8_lossy(&header);
-    let unread = || format!("an array {}", header.trim());
-    let (dtype, columns_first, shape) = npy_header(&header).ok_or_else(unread)?;
-    let (numbers, big_endian) = Numbers::of_version_2(&Value::from(dtype))?;
-    let count = shape[0].checked_mul(shape[1]);
-    let bytes = count.and_then(|count| count.checked_mul(numbers.bytes));
-    let bytes = bytes.filter(|bytes| *bytes as u64 <= size);
-    let mut data = vec![0; bytes.ok_or_else(|| format!("{size} bytes of an array {shape:?}"))?];
-    file.read_exact(&mut data).map_err(failed)?;
-    let values = numbers.values(&mut data, big_endian);
-    let at = |row: usize, column: usize| match columns_first {
-        true => values[column * shape[0] + row],
-        false => values[row * shape[1] + column],
-    };
-    match shape {
-        [rows, 3] => Ok((0..rows).map(|n| [at(n, 0), at(n, 1), at(n, 2)]).collect()),
+/// Reads an array of NumPy, (N, 3) or (3, N).
+fn read_npy(path: &Path) -> Result<Vec<[f64; 3]>, InputError> {
+    let array = NpyArray::open(path, WHAT)?;
+    let values = array.values(LARGEST_ARRAY)?;
+    match array.shape() {
+        [_, 3] => Ok(values.as_chunks().0.to_vec()),
         [3, columns] => Ok((0..columns)
-            .map(|n| [at(0, n), at(1, n), at(2, n)])
+            .map(|n| [0, 1, 2].map(|axis| values[axis * columns + n]))
             .collect()),
-        _ => Err(unread()),
+        [rows, columns] => Err(wrong(path, format!("an array ({rows}, {columns})"))),
     }
-}
-
-/// Type, whether columns follow each other, and shape of an array with two axes.
-fn npy_header(header: &str) -> Option<(&str, bool, [usize; 2])> {
-    let after = |key: &str| {
-        let (_, rest) = header.split_once(&format!("'{key}':"))?;
-        Some(rest.trim_start())
-    };
-    let (dtype, _) = after("descr")?.strip_prefix('\'')?.split_once('\'')?;
-    let columns_first = after("fortran_order")?.starts_with("True");
-    let (shape, _) = after("shape")?.strip_prefix('(')?.split_once(')')?;
-    let extents = shape
-        .split(',')
-        .map(str::trim)
-        .filter(|extent| !extent.is_empty());
-    let extents: Option<Vec<usize>> = extents.map(|extent| extent.parse().ok()).collect();
-    Some((dtype, columns_first, extents?.try_into().ok()?))
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::codecs::{Index, Shards};
 use super::crc32c;
 use super::decode::Decoders;
-use super::metadata::{ArrayHeader, half_to_f32};
+use super::metadata::ArrayHeader;
 use crate::input::error::InputError;
 use crate::regular;
 
@@ -40,8 +40,6 @@ pub(super) struct Chunks {
     /// The place of the unit that `numbers` holds.
     held: Option<Vec<usize>>,
     numbers: Words,
-    /// Floats of two bytes, made larger.
-    widened: Words,
 }
 
 /// Where the bytes of a unit lie.
@@ -63,7 +61,7 @@ struct Shard {
     index: Vec<[u64; 2]>,
 }
 
-/// Memory for numbers of any type.
+/// Memory for bytes of numbers, where those of f32 can be read as such.
 #[derive(Debug, Default)]
 struct Words(Vec<u64>);
 
@@ -102,7 +100,6 @@ impl Chunks {
             stored: Vec::new(),
             held: None,
             numbers: Words::default(),
-            widened: Words::default(),
         }
     }
 
@@ -126,8 +123,7 @@ impl Chunks {
         self.header.coding.steps.is_empty()
     }
 
-    /// The numbers of a unit in this machine's byte order, in the type of the array's `kind`, the last axis running fastest; nothing
-    /// where it was never stored.
+    /// The bytes of the numbers of a unit, the last axis running fastest; nothing where it was never stored.
     ///
     /// # Errors
     /// If it is damaged or cannot be read.
@@ -142,7 +138,7 @@ impl Chunks {
                 .map_err(|found| located.error(found))?;
             self.held = Some(place.to_vec());
         }
-        Ok(Some(self.held_numbers(length)))
+        Ok(Some(self.numbers.bytes(length)))
     }
 
     /// As [`numbers`](Self::numbers), for some of the numbers of a plain unit, from `first` on.
@@ -158,8 +154,7 @@ impl Chunks {
         let start = located.start + (first * bytes) as u64;
         let read = located.file.read(start, numbers);
         read.map_err(|found| located.error(found))?;
-        self.put_in_order(count * bytes);
-        Ok(self.held_numbers(count * bytes))
+        Ok(self.numbers.bytes(count * bytes))
     }
 
     /// Where a plain unit lies.
@@ -205,33 +200,7 @@ impl Chunks {
             let numbers = self.numbers.bytes(length);
             self.decoders.decode(steps, &self.stored, numbers)?;
         }
-        self.put_in_order(length);
         Ok(())
-    }
-
-    /// Turns bytes of numbers around, and makes floats of two bytes larger, where that is needed.
-    fn put_in_order(&mut self, length: usize) {
-        let numbers = self.header.numbers;
-        let bytes = self.numbers.bytes(length);
-        if self.header.coding.big_endian != cfg!(target_endian = "big") && numbers.bytes > 1 {
-            bytes
-                .chunks_exact_mut(numbers.bytes)
-                .for_each(<[u8]>::reverse);
-        }
-        if numbers.half {
-            let widened = self.widened.bytes(2 * length).as_chunks_mut::<4>().0;
-            let halves = bytes.as_chunks::<2>().0;
-            for (to, from) in widened.iter_mut().zip(halves) {
-                *to = half_to_f32(u16::from_ne_bytes(*from)).to_ne_bytes();
-            }
-        }
-    }
-
-    fn held_numbers(&mut self, length: usize) -> &[u8] {
-        match self.header.numbers.half {
-            true => self.widened.bytes(2 * length),
-            false => self.numbers.bytes(length),
-        }
     }
 
     /// Where a unit lies; nothing where it was never stored.

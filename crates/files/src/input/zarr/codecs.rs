@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::decode::{Step, Steps};
-use super::metadata::{Numbers, extents, named, numbers_of};
+use super::metadata::{extents, named, numbers_of};
 
 /// Bytes of the numbers of a chunk, at most.
 const LARGEST_CHUNK: usize = 2 << 30;
@@ -15,8 +15,6 @@ pub(super) struct Coding {
     pub order: Vec<usize>,
     /// What the file of a chunk is cut into, if it is a shard.
     pub shards: Option<Shards>,
-    /// Whether the first byte of a number is the highest.
-    pub big_endian: bool,
     /// What was done with the bytes of a chunk, or of an inner chunk.
     pub steps: Steps,
 }
@@ -41,21 +39,23 @@ pub(super) struct Index {
 }
 
 impl Coding {
+    /// The coding, and whether the first byte of a number is the highest.
+    ///
     /// # Errors
     /// What is there instead of codecs that are read here.
     pub(super) fn of_version_3(
         codecs: &[Value],
         axes: usize,
-        numbers: Numbers,
-    ) -> Result<Self, String> {
-        let chain = Chain::of(codecs, axes, numbers)?;
+        number_bytes: usize,
+    ) -> Result<(Self, bool), String> {
+        let chain = Chain::of(codecs, axes, number_bytes)?;
         let Some(configuration) = chain.sharding else {
-            return Ok(Self {
+            let coding = Self {
                 order: chain.order,
                 shards: None,
-                big_endian: chain.big_endian,
                 steps: chain.steps,
-            });
+            };
+            return Ok((coding, chain.big_endian));
         };
         if !chain.steps.is_empty() {
             return Err(
@@ -66,33 +66,28 @@ impl Coding {
             let codecs = configuration.get(name).and_then(Value::as_array);
             codecs.ok_or_else(|| format!("shards without {name}"))
         };
-        let inner = Chain::of(list("codecs")?, axes, numbers)?;
+        let inner = Chain::of(list("codecs")?, axes, number_bytes)?;
         if inner.sharding.is_some() {
             return Err("shards within shards, which are not read here".to_owned());
         }
         let chunk = numbers_of(configuration.get("chunk_shape"));
         let chunk = extents(&chunk.ok_or("shards without chunk_shape")?)?;
         let location = configuration.get("index_location").and_then(Value::as_str);
-        Ok(Self {
+        let coding = Self {
             order: chain.order,
             shards: Some(Shards {
                 chunk,
                 order: inner.order,
                 index: Index::of(list("index_codecs")?, location)?,
             }),
-            big_endian: inner.big_endian,
             steps: inner.steps,
-        })
+        };
+        Ok((coding, inner.big_endian))
     }
 
     /// # Errors
     /// If `order` is neither `C` nor `F`.
-    pub(super) fn of_version_2(
-        order: &str,
-        axes: usize,
-        big_endian: bool,
-        steps: Steps,
-    ) -> Result<Self, String> {
+    pub(super) fn of_version_2(order: &str, axes: usize, steps: Steps) -> Result<Self, String> {
         let order = match order {
             "C" => (0..axes).collect(),
             "F" => (0..axes).rev().collect(),
@@ -101,7 +96,6 @@ impl Coding {
         Ok(Self {
             order,
             shards: None,
-            big_endian,
             steps,
         })
     }
@@ -164,7 +158,7 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    fn of(codecs: &'a [Value], axes: usize, numbers: Numbers) -> Result<Self, String> {
+    fn of(codecs: &'a [Value], axes: usize, number_bytes: usize) -> Result<Self, String> {
         let mut order: Vec<usize> = (0..axes).collect();
         let mut bytes = None;
         let mut steps = Vec::new();
@@ -177,7 +171,7 @@ impl<'a> Chain<'a> {
                 }
                 ("bytes" | "endian", false) => bytes = Some((is_big_endian(configuration)?, None)),
                 ("sharding_indexed", false) => bytes = Some((false, Some(configuration))),
-                (name, true) => steps.push(step(name, configuration, numbers)?),
+                (name, true) => steps.push(step(name, configuration, number_bytes)?),
                 (name, false) => return Err(unread(name)),
             }
         }
@@ -197,7 +191,7 @@ impl<'a> Chain<'a> {
 /// If one is not read here.
 pub(super) fn steps_of_version_2<'a>(
     codecs: impl Iterator<Item = &'a Value>,
-    numbers: Numbers,
+    number_bytes: usize,
 ) -> Result<Steps, String> {
     let steps = codecs.map(|codec| {
         let configuration = codec.as_object().ok_or("a codec without a name")?;
@@ -205,14 +199,18 @@ pub(super) fn steps_of_version_2<'a>(
         step(
             name.ok_or("a codec without a name")?,
             configuration,
-            numbers,
+            number_bytes,
         )
     });
     Steps::new(steps.collect::<Result<_, String>>()?)
 }
 
 /// The step of a codec from bytes to bytes.
-fn step(name: &str, configuration: &Map<String, Value>, numbers: Numbers) -> Result<Step, String> {
+fn step(
+    name: &str,
+    configuration: &Map<String, Value>,
+    number_bytes: usize,
+) -> Result<Step, String> {
     Ok(match name.strip_prefix("numcodecs.").unwrap_or(name) {
         "blosc" => Step::Blosc,
         "gzip" => Step::Gzip,
@@ -222,7 +220,7 @@ fn step(name: &str, configuration: &Map<String, Value>, numbers: Numbers) -> Res
         "crc32c" => Step::Crc32c,
         "shuffle" => {
             let element = configuration.get("elementsize").and_then(Value::as_u64);
-            let element = element.map_or(Ok(numbers.bytes), usize::try_from);
+            let element = element.map_or(Ok(number_bytes), usize::try_from);
             match element {
                 Ok(element @ 1..) => Step::Shuffle(element),
                 _ => return Err("a shuffle of elements without bytes".to_owned()),

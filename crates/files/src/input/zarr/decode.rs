@@ -9,6 +9,7 @@ use zstd_safe::DCtx;
 
 use super::blosc;
 use super::crc32c;
+use super::shuffle::unshuffle;
 
 /// Bytes of a checksum.
 const CHECKSUM: usize = 4;
@@ -145,9 +146,13 @@ impl Decoders {
             Step::Zlib => inflate_zlib(stored, bytes),
             Step::Zstd => self.zstd(stored, bytes),
             Step::Lz4 => {
-                let compressed = stored.get(4..).unwrap_or_default();
+                let (length, compressed) = stored.split_first_chunk().ok_or("no lz4 data")?;
+                let length = u32::from_le_bytes(*length) as usize;
+                if length != bytes.len() {
+                    return Err(format!("{length} bytes of lz4 instead of {}", bytes.len()));
+                }
                 match lz4_flex::block::decompress_into(compressed, bytes) {
-                    Ok(length) if length == bytes.len() => Ok(()),
+                    Ok(filled) if filled == length => Ok(()),
                     _ => Err("damaged lz4 data".to_owned()),
                 }
             }
@@ -155,7 +160,7 @@ impl Decoders {
                 if stored.len() != bytes.len() {
                     return Err(format!("{} bytes instead of {}", stored.len(), bytes.len()));
                 }
-                blosc::unshuffle(stored, bytes, element);
+                unshuffle(stored, bytes, element);
                 Ok(())
             }
             Step::Crc32c => Err("a checksum".to_owned()),

@@ -74,6 +74,30 @@ impl Listing {
         listing
     }
 
+    /// As [`of`](Self::of), for a group or folder; of an array, what is in the folder around it, which may have its positions, and the
+    /// name of the array there.
+    pub(super) fn around(place: &Path) -> (Self, Option<String>) {
+        let listing = Self::of(place);
+        let is_itself = |listed: &Listed| listed.header.path == place;
+        if let [array] = &listing.arrays[..]
+            && is_itself(array)
+            && let Some(parent) = place.parent()
+        {
+            let here = Path::new(".");
+            let parent = if parent.as_os_str().is_empty() {
+                here
+            } else {
+                parent
+            };
+            let around = Self::of(parent);
+            let name = file_name(place);
+            if around.arrays.iter().any(|listed| listed.name == name) {
+                return (around, Some(name));
+            }
+        }
+        (listing, None)
+    }
+
     /// Fails if an array or group cannot be read whose name fits.
     ///
     /// # Errors

@@ -7,37 +7,32 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::Path;
 
-use bytemuck::cast_slice;
+use bytemuck::try_cast_slice;
 
 use super::chunks::{Chunks, Located};
 use super::metadata::{ArrayHeader, Node, damaged};
-use crate::hdf5_access::NumberKind;
 use crate::input::error::InputError;
-use crate::input::samples::{Block, Number, Samples};
-use crate::input::storage::{BLOCK, ONE_CHUNK, Orientation, Piece, Storage, rectangles, tiles};
-
-/// Calls a function of the type that holds numbers of a kind.
-macro_rules! with_type {
-    ($kind:expr, $N:ident => $body:expr) => {
-        with_type!(@ $kind, $N => $body, F32 f32, F64 f64, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64)
-    };
-    (@ $kind:expr, $N:ident => $body:expr, $($Kind:ident $type:ty),+) => {
-        match $kind {
-            $(NumberKind::$Kind => {
-                type $N = $type;
-                $body
-            })+
-        }
-    };
-}
-
-pub(super) use with_type;
+use crate::input::number_type::NumberType;
+use crate::input::samples::{Block, Samples};
+use crate::input::storage::{
+    BLOCK, ONE_CHUNK, Orientation, Piece, Storage, rectangles, tiles, within,
+};
 
 /// An open array with two axes.
 #[derive(Debug)]
 pub(in crate::input) struct Matrix {
     storage: Storage,
-    chunks: RefCell<Chunks>,
+    /// Rows and columns of a unit.
+    unit: [usize; 2],
+    open: RefCell<Open>,
+}
+
+/// What reading changes.
+#[derive(Debug)]
+struct Open {
+    chunks: Chunks,
+    /// Numbers as samples, where they are of another type.
+    samples: Vec<f32>,
 }
 
 impl Matrix {
@@ -57,25 +52,34 @@ impl Matrix {
 
     /// As [`open`](Self::open), of an array that was found before.
     pub(super) fn of(header: ArrayHeader, orientation: Orientation) -> Result<Self, InputError> {
-        let (path, value_bytes) = (header.path.clone(), header.numbers.bytes);
+        let (path, numbers) = (header.path.clone(), header.numbers);
         let extents = header.shape.clone();
         let chunks = Chunks::of(header);
         let found = |found: String| Err(damaged(&path, found));
-        let ([first, second], Ok(unit)) = (chunks.order(), chunks.unit().try_into()) else {
+        let ([first, second], &[high, wide]) = (chunks.order(), chunks.unit()) else {
             return found(format!("an array with {} axes", extents.len()));
         };
         let shape = [extents[*first], extents[*second]];
         if shape.contains(&0) {
             return found("an array without numbers".to_owned());
         }
+        // Of units that are stored as their numbers are, rows can be read alone.
+        let chunk = match chunks.is_plain() {
+            true => [(BLOCK / wide).clamp(1, high), wide],
+            false => [high, wide],
+        };
         Ok(Self {
             storage: Storage {
                 orientation,
                 shape,
-                chunk: Some(unit),
-                value_bytes,
+                chunk: Some(chunk),
+                value_bytes: numbers.bytes,
             },
-            chunks: RefCell::new(chunks),
+            unit: [high, wide],
+            open: RefCell::new(Open {
+                chunks,
+                samples: Vec::new(),
+            }),
         })
     }
 
@@ -86,9 +90,9 @@ impl Matrix {
 
     /// Rows and columns of a unit, where a part of it takes as long to read as all of it.
     pub(in crate::input) fn whole_chunk(&self) -> Option<[usize; 2]> {
-        let large = |[high, wide]: &[usize; 2]| high.saturating_mul(*wide) > BLOCK;
-        let chunk = self.storage.chunk?;
-        (!(self.chunks.borrow().is_plain() && large(&chunk))).then_some(chunk)
+        let [high, wide] = self.unit;
+        let is_large = high.saturating_mul(wide) > BLOCK;
+        (!(is_large && self.open.borrow().chunks.is_plain())).then_some(self.unit)
     }
 
     /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the units of the array,
@@ -103,13 +107,12 @@ impl Matrix {
         piece: &Piece,
         parts: &mut [&mut Samples],
     ) -> Result<(), InputError> {
-        let mut chunks = self.chunks.borrow_mut();
+        let mut open = self.open.borrow_mut();
         let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        let within = |range: &Range<usize>, extent| range.start <= range.end && range.end <= extent;
         if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
             return Err(InputError::Range {
-                path: chunks.header().path.clone(),
-                dataset: ".".to_owned(),
+                path: open.chunks.header().path.clone(),
+                dataset: "numbers".to_owned(),
                 neurons,
                 frames,
                 piece: piece.clone(),
@@ -119,75 +122,99 @@ impl Matrix {
             return Ok(());
         }
         let [rows, columns] = self.storage.orientation.axes(piece);
-        let kind = chunks.header().numbers.kind;
-        for part in rectangles(rows, columns, self.storage.chunk, ONE_CHUNK) {
-            with_type!(kind, N => self.read_unit::<N>(&mut chunks, part, parts))?;
-        }
-        Ok(())
+        rectangles(rows, columns, Some(self.unit), ONE_CHUNK)
+            .try_for_each(|part| open.read_unit(self.unit, part, parts))
     }
+}
 
+impl Open {
     /// Reads a part of one unit.
-    fn read_unit<N: Number>(
-        &self,
-        chunks: &mut Chunks,
-        [rows, columns]: [Range<usize>; 2],
+    fn read_unit(
+        &mut self,
+        [high, wide]: [usize; 2],
+        part: [Range<usize>; 2],
         parts: &mut [&mut Samples],
     ) -> Result<(), InputError> {
-        let [high, wide] = self.storage.chunk.unwrap_or(self.storage.shape);
+        let [rows, columns] = &part;
         let place = [rows.start / high, columns.start / wide];
-        let within = [rows.start % high, columns.start % wide];
+        let first = [rows.start % high, columns.start % wide];
+        let Self { chunks, samples } = self;
+        let numbers = chunks.header().numbers;
         if chunks.is_plain() {
             if let Some(located) = chunks.plain(&place)? {
-                return read_plain::<N>(chunks, &located, within, wide, [rows, columns], parts);
+                return self.read_plain(&located, first, wide, part, parts);
             }
-        } else if let Some(numbers) = chunks.numbers(&place)? {
-            let block = Block {
-                rows,
-                columns,
-                stride: wide,
-                values: &cast_slice::<u8, N>(numbers)[within[0] * wide + within[1]..],
-            };
-            parts.iter_mut().for_each(|part| part.put(&block));
+        } else if let Some(bytes) = chunks.numbers(&place)? {
+            let start = first[0] * wide + first[1];
+            let count = (rows.len() - 1) * wide + columns.len();
+            let bytes = &bytes[start * numbers.bytes..][..count * numbers.bytes];
+            let values = as_samples(numbers, bytes, samples);
+            put(part, wide, values, parts);
             return Ok(());
         }
         let fill = chunks.header().fill as f32;
-        parts
-            .iter_mut()
-            .for_each(|part| part.fill(&rows, &columns, fill));
+        let parts = parts.iter_mut();
+        parts.for_each(|part| part.fill(rows, columns, fill));
+        Ok(())
+    }
+
+    /// Reads a part of a unit that is stored as its numbers are, which begins at `first` of the unit, in blocks.
+    fn read_plain(
+        &mut self,
+        located: &Located,
+        first: [usize; 2],
+        wide: usize,
+        [rows, columns]: [Range<usize>; 2],
+        parts: &mut [&mut Samples],
+    ) -> Result<(), InputError> {
+        // Whole rows are read with one call, unless most of them is not wanted.
+        let whole = wide <= BLOCK && 4 * columns.len() >= wide;
+        let step = match whole {
+            true => [(BLOCK / wide).max(1), columns.len()],
+            false => [1, BLOCK],
+        };
+        let numbers = self.chunks.header().numbers;
+        for [block_rows, block_columns] in tiles(0..rows.len(), 0..columns.len(), step, 0) {
+            let before = first[0] + block_rows.start;
+            let start = before * wide + first[1] + block_columns.start;
+            let stride = if whole { wide } else { block_columns.len() };
+            let count = (block_rows.len() - 1) * stride + block_columns.len();
+            let bytes = self.chunks.part(located, start, count)?;
+            let values = as_samples(numbers, bytes, &mut self.samples);
+            let block = [
+                rows.start + block_rows.start..rows.start + block_rows.end,
+                columns.start + block_columns.start..columns.start + block_columns.end,
+            ];
+            put(block, stride, values, parts);
+        }
         Ok(())
     }
 }
 
-/// Reads a part of a unit that is stored as its numbers are, `within` which the part begins, in blocks.
-fn read_plain<N: Number>(
-    chunks: &mut Chunks,
-    located: &Located,
-    within: [usize; 2],
-    wide: usize,
-    [rows, columns]: [Range<usize>; 2],
-    parts: &mut [&mut Samples],
-) -> Result<(), InputError> {
-    // Whole rows are read with one call, unless most of them is not wanted.
-    let whole = wide <= BLOCK && 4 * columns.len() >= wide;
-    let step = match whole {
-        true => [(BLOCK / wide).max(1), columns.len()],
-        false => [1, BLOCK],
-    };
-    let origin = [rows.start, columns.start];
-    for [rows, columns] in tiles(0..rows.len(), 0..columns.len(), step, 0) {
-        let skipped = (within[0] + rows.start) * wide + within[1] + columns.start;
-        let (stride, count) = match whole {
-            true => (wide, (rows.len() - 1) * wide + columns.len()),
-            false => (columns.len(), columns.len()),
-        };
-        let numbers = chunks.part(located, skipped, count)?;
-        let block = Block {
-            rows: origin[0] + rows.start..origin[0] + rows.end,
-            columns: origin[1] + columns.start..origin[1] + columns.end,
-            stride,
-            values: cast_slice::<u8, N>(numbers),
-        };
-        parts.iter_mut().for_each(|part| part.put(&block));
+/// Stored numbers, rounded to f32: themselves, or by way of `samples`.
+fn as_samples<'a>(numbers: NumberType, bytes: &'a [u8], samples: &'a mut Vec<f32>) -> &'a [f32] {
+    if numbers.is_own_f32()
+        && let Ok(own) = try_cast_slice(bytes)
+    {
+        return own;
     }
-    Ok(())
+    samples.resize(bytes.len() / numbers.bytes, 0.0);
+    numbers.round(bytes, samples);
+    samples
+}
+
+/// Copies a block to where it belongs.
+fn put(
+    [rows, columns]: [Range<usize>; 2],
+    stride: usize,
+    values: &[f32],
+    parts: &mut [&mut Samples],
+) {
+    let block = Block {
+        rows,
+        columns,
+        stride,
+        values,
+    };
+    parts.iter_mut().for_each(|part| part.put(&block));
 }

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::codecs::{self, Coding};
-use super::matrix::with_type;
-use crate::hdf5_access::NumberKind;
+use super::numbers;
 use crate::input::error::InputError;
+use crate::input::number_type::NumberType;
 use crate::regular;
 
 /// The largest file of metadata that is read: consolidated metadata of many arrays are some MB.
@@ -44,7 +44,7 @@ pub(super) struct ArrayHeader {
     pub shape: Vec<usize>,
     /// Extents of the chunks that have files of their own.
     pub chunk: Vec<usize>,
-    pub numbers: Numbers,
+    pub numbers: NumberType,
     /// The value of what was never stored.
     pub fill: f64,
     pub keys: Keys,
@@ -52,17 +52,6 @@ pub(super) struct ArrayHeader {
     /// The names of its axes, where they have names.
     pub names: Vec<Option<String>>,
     pub attributes: Map<String, Value>,
-}
-
-/// The type of the numbers of an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Numbers {
-    /// The type that holds them exactly.
-    pub kind: NumberKind,
-    /// Bytes of a stored number.
-    pub bytes: usize,
-    /// Whether they are floats of two bytes, which `kind` is not.
-    pub half: bool,
 }
 
 /// How the files of chunks are called.
@@ -194,18 +183,20 @@ impl ArrayHeader {
         }
         let chunk = numbers_of(grid.get("chunk_shape")).ok_or_else(missing("chunk_shape"))?;
         let data_type = found.data_type.ok_or_else(missing("data_type"))?;
-        let numbers = Numbers::of_version_3(&data_type)?;
+        let mut numbers = numbers::of_version_3(&data_type)?;
         let encoding = found.chunk_key_encoding;
         let keys = Keys::of_version_3(&encoding.ok_or_else(missing("chunk_key_encoding"))?)?;
         let codecs = found.codecs.ok_or_else(missing("codecs"))?;
+        let (coding, big_endian) = Coding::of_version_3(&codecs, shape.len(), numbers.bytes)?;
+        numbers.big_endian = big_endian;
         let array = Self {
             path: folder.to_owned(),
             files: vec![path.to_owned()],
             chunk: extents(&chunk)?,
-            fill: numbers.fill(&found.fill_value)?,
+            fill: numbers::fill(numbers, &found.fill_value)?,
             numbers,
             keys,
-            coding: Coding::of_version_3(&codecs, shape.len(), numbers)?,
+            coding,
             names: found.dimension_names.unwrap_or_default(),
             attributes: found.attributes.unwrap_or_default(),
             shape,
@@ -223,10 +214,10 @@ impl ArrayHeader {
             return Err(format!("version {}", found.zarr_format));
         }
         let shape = extents(&found.shape)?;
-        let (numbers, big_endian) = Numbers::of_version_2(&found.dtype)?;
+        let numbers = numbers::of_version_2(&found.dtype)?;
         let filters = found.filters.unwrap_or_default();
         let steps = filters.iter().chain(&found.compressor);
-        let steps = codecs::steps_of_version_2(steps, numbers)?;
+        let steps = codecs::steps_of_version_2(steps, numbers.bytes)?;
         let separator = found.dimension_separator.as_deref().unwrap_or(".");
         let mut files = vec![path.to_owned()];
         let (attributes_file, attributes) = attributes.unzip();
@@ -236,13 +227,13 @@ impl ArrayHeader {
             path: folder.to_owned(),
             files,
             chunk: extents(&found.chunks)?,
-            fill: numbers.fill(&found.fill_value)?,
+            fill: numbers::fill(numbers, &found.fill_value)?,
             numbers,
             keys: Keys {
                 prefix: false,
                 separator: separator_of(separator)?,
             },
-            coding: Coding::of_version_2(&found.order, shape.len(), big_endian, steps)?,
+            coding: Coding::of_version_2(&found.order, shape.len(), steps)?,
             names: dimensions(&attributes),
             attributes,
             shape,
@@ -291,137 +282,6 @@ impl ArrayHeader {
     pub(super) fn grid(&self) -> impl Iterator<Item = usize> {
         let axes = self.shape.iter().zip(&self.chunk);
         axes.map(|(extent, chunk)| extent.div_ceil(*chunk))
-    }
-}
-
-impl Numbers {
-    fn plain(kind: NumberKind, bytes: usize) -> Self {
-        Self {
-            kind,
-            bytes,
-            half: false,
-        }
-    }
-
-    /// The type of this family (`f`, `i`, `u`, `b`) and number of bytes.
-    fn of(family: &str, bytes: usize) -> Option<Self> {
-        let kind = match (family, bytes) {
-            ("f", 2) => {
-                return Some(Self {
-                    kind: NumberKind::F32,
-                    bytes,
-                    half: true,
-                });
-            }
-            ("f", 4) => NumberKind::F32,
-            ("f", 8) => NumberKind::F64,
-            ("i", 1) => NumberKind::I8,
-            ("i", 2) => NumberKind::I16,
-            ("i", 4) => NumberKind::I32,
-            ("i", 8) => NumberKind::I64,
-            ("u" | "b", 1) => NumberKind::U8,
-            ("u", 2) => NumberKind::U16,
-            ("u", 4) => NumberKind::U32,
-            ("u", 8) => NumberKind::U64,
-            _ => return None,
-        };
-        Some(Self::plain(kind, bytes))
-    }
-
-    fn of_version_3(data_type: &Value) -> Result<Self, String> {
-        let name = named(data_type).map(|(name, _)| name);
-        let unknown = || format!("numbers of type {data_type}, which are not read here");
-        let name = name.ok_or_else(unknown)?;
-        let digits = name
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(name.len());
-        let (family, bits) = name.split_at(digits);
-        let family = match family {
-            "float" => "f",
-            "int" => "i",
-            "uint" => "u",
-            "bool" => return Ok(Self::plain(NumberKind::U8, 1)),
-            _ => return Err(unknown()),
-        };
-        let bits = bits.parse::<usize>().map_err(|_| unknown())?;
-        let whole = bits.is_multiple_of(8).then_some(bits / 8);
-        let numbers = whole.and_then(|bytes| Self::of(family, bytes));
-        numbers.ok_or_else(unknown)
-    }
-
-    /// The type, and whether the first byte of a number is the highest.
-    pub(super) fn of_version_2(dtype: &Value) -> Result<(Self, bool), String> {
-        let unknown = || format!("numbers of type {dtype}, which are not read here");
-        let name = dtype.as_str().filter(|name| name.is_ascii());
-        let name = name.ok_or_else(unknown)?;
-        let parts = (name.get(..1), name.get(1..2), name.get(2..));
-        let (Some(order), Some(family), Some(bytes)) = parts else {
-            return Err(unknown());
-        };
-        let bytes = bytes.parse::<usize>().map_err(|_| unknown())?;
-        let numbers = Self::of(family, bytes).ok_or_else(unknown)?;
-        match order {
-            "<" | "|" => Ok((numbers, false)),
-            ">" => Ok((numbers, true)),
-            _ => Err(unknown()),
-        }
-    }
-
-    /// Numbers of this type, of which `bytes` are those.
-    pub(super) fn values(self, bytes: &mut [u8], big_endian: bool) -> Vec<f64> {
-        if big_endian != cfg!(target_endian = "big") {
-            bytes.chunks_exact_mut(self.bytes).for_each(<[u8]>::reverse);
-        }
-        let numbers = bytes.chunks_exact(self.bytes);
-        if self.half {
-            let halves = numbers.map(|bytes| u16::from_ne_bytes([bytes[0], bytes[1]]));
-            return halves.map(|bits| f64::from(half_to_f32(bits))).collect();
-        }
-        with_type!(self.kind, N => numbers.map(|bytes| bytemuck::pod_read_unaligned::<N>(bytes) as f64).collect())
-    }
-
-    /// The fill value that metadata state.
-    fn fill(self, value: &Value) -> Result<f64, String> {
-        let unknown = || format!("the fill value {value}");
-        match value {
-            Value::Null => Ok(0.0),
-            Value::Bool(truth) => Ok(f64::from(u8::from(*truth))),
-            Value::Number(number) => number.as_f64().ok_or_else(unknown),
-            Value::String(name) => match name.as_str() {
-                "NaN" => Ok(f64::NAN),
-                "Infinity" => Ok(f64::INFINITY),
-                "-Infinity" => Ok(f64::NEG_INFINITY),
-                name => self.fill_of_bits(name).ok_or_else(unknown),
-            },
-            _ => Err(unknown()),
-        }
-    }
-
-    /// A float that is given by its bytes.
-    fn fill_of_bits(self, text: &str) -> Option<f64> {
-        let digits = text.strip_prefix("0x")?;
-        if digits.len() != 2 * self.bytes {
-            return None;
-        }
-        let bits = u64::from_str_radix(digits, 16).ok()?;
-        match (self.kind, self.half) {
-            (NumberKind::F32, true) => Some(f64::from(half_to_f32(bits as u16))),
-            (NumberKind::F32, false) => Some(f64::from(f32::from_bits(bits as u32))),
-            (NumberKind::F64, _) => Some(f64::from_bits(bits)),
-            _ => None,
-        }
-    }
-}
-
-/// The number that the bits of a float of two bytes are.
-pub(super) fn half_to_f32(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
-    sign * match exponent {
-        0 => fraction * 2.0_f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2.0_f32.powi(exponent - 15),
     }
 }
 

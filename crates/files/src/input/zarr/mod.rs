@@ -20,7 +20,9 @@ mod decode;
 mod listing;
 mod matrix;
 mod metadata;
+mod numbers;
 mod positions;
+mod shuffle;
 mod stored;
 mod values;
 
@@ -89,15 +91,15 @@ impl Form for Zarr {
     fn name_of_loose(&self, place: &Path) -> Option<String> {
         let name = file_name(place);
         match name.strip_suffix(".zarr") {
-            Some(stem) => Some(stem.to_owned()),
+            Some(stem) => (!positions::is_named(stem)).then(|| stem.to_owned()),
             None => positions::zapbench(place).is_file().then_some(name),
         }
     }
 }
 
 fn open(place: &Path, dataset: Option<&str>) -> Result<Source, InputError> {
-    let listing = Listing::of(place);
-    let choice = Choice::of(&listing, dataset)?;
+    let (listing, itself) = Listing::around(place);
+    let choice = Choice::of(&listing, dataset.or(itself.as_deref()))?;
     let traces = choice.traces;
     let stored = Stored::of(&traces.header)?;
     let found = positions::find(&listing, &choice.shape)?;
@@ -157,3 +159,6 @@ fn number(value: &Value) -> Option<f64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Where the neurons of an array are: in another array, in a file beside it, or in ZapBench's table of its segmentation.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::beside;
 use super::listing::{Listed, Listing, is_node, short_name};
@@ -186,16 +187,12 @@ fn neurons(listed: &Listed) -> Option<usize> {
 
 fn read_array(listed: &Listed) -> Result<Vec<[f64; 3]>, InputError> {
     let values = values::read(&listed.header)?;
-    let triples = values.as_chunks::<3>().0;
-    if let Some([_, 3]) = listed.matrix_shape() {
-        return Ok(triples.to_vec());
-    }
-    let neurons = triples.len();
-    let axis = |axis: usize, neuron: usize| values[axis * neurons + neuron];
-    let neurons = 0..neurons;
-    Ok(neurons
-        .map(|n| [axis(0, n), axis(1, n), axis(2, n)])
-        .collect())
+    let neurons = match listed.matrix_shape() {
+        Some([_, 3]) => return Ok(values.as_chunks().0.to_vec()),
+        _ => values.len() / 3,
+    };
+    let xyz = (0..neurons).map(|n| [0, 1, 2].map(|axis| values[axis * neurons + n]));
+    Ok(xyz.collect())
 }
 
 /// The columns of ZapBench's table that are needed.
@@ -207,22 +204,35 @@ struct Table {
     centroid_z: Column,
 }
 
-/// A column, as a list or with a key for each row.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Column {
-    List(Vec<Option<f64>>),
-    Keyed(BTreeMap<u64, Option<f64>>),
+/// A column: a list, or a map with a key for each row, as pandas writes it. Its rows are in the order of the file, NaN where there is
+/// nothing.
+struct Column(Vec<f64>);
+
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Column(Vec::new()))
+    }
 }
 
-impl Column {
-    fn values(self) -> Vec<f64> {
-        let values: Vec<Option<f64>> = match self {
-            Self::List(values) => values,
-            Self::Keyed(values) => values.into_values().collect(),
-        };
-        let values = values.into_iter();
-        values.map(|value| value.unwrap_or(f64::NAN)).collect()
+impl<'de> Visitor<'de> for Column {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a column of numbers")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut rows: A) -> Result<Self, A::Error> {
+        while let Some(value) = rows.next_element::<Option<f64>>()? {
+            self.0.push(value.unwrap_or(f64::NAN));
+        }
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut rows: A) -> Result<Self, A::Error> {
+        while let Some((_, value)) = rows.next_entry::<IgnoredAny, Option<f64>>()? {
+            self.0.push(value.unwrap_or(f64::NAN));
+        }
+        Ok(self)
     }
 }
 
@@ -240,8 +250,9 @@ fn read_table(path: &Path, extents: &[usize]) -> Result<Vec<[f64; 3]>, InputErro
     }
     let table: Table =
         serde_json::from_reader(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
-    let labels = table.label.values();
-    let columns = [table.centroid_x, table.centroid_y, table.centroid_z].map(Column::values);
+    let Column(labels) = table.label;
+    let columns =
+        [table.centroid_x, table.centroid_y, table.centroid_z].map(|Column(values)| values);
     if let Some(column) = columns.iter().find(|column| column.len() != labels.len()) {
         return Err(wrong(format!(
             "{} centroids of {} labels",
