@@ -26,10 +26,10 @@ unsafe impl H5Type for Logical {
     }
 }
 
-impl Logical {
-    /// 1 for true, 0 for false.
-    pub(super) fn number(&self) -> f64 {
-        f64::from(u8::from(self.0 != 0))
+/// 1 for true, 0 for false.
+impl From<Logical> for f32 {
+    fn from(Logical(byte): Logical) -> Self {
+        f32::from(u8::from(byte != 0))
     }
 }
 
@@ -73,7 +73,10 @@ pub(super) fn numbers(file: &File, path: &Path, name: &str) -> Result<Option<Num
     let values = match is_logical {
         true if elements > 0 => {
             let values = dataset.read_raw::<Logical>().map_err(failed)?;
-            values.iter().map(Logical::number).collect()
+            values
+                .into_iter()
+                .map(|value| f32::from(value).into())
+                .collect()
         }
         _ => hdf5_access::read_f64(&dataset).map_err(failed)?,
     };

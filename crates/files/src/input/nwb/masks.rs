@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use hdf5::types::TypeDescriptor;
 use hdf5::{Dataset, H5Type, Hyperslab, Selection, SliceOrIndex};
+use ndarray::IxDyn;
 
 use super::Extent;
 use super::node::Node;
-use crate::hdf5_access::{self, shape_text};
+use crate::hdf5_access::{self, NumberKind, shape_text};
 use crate::input::error::InputError;
 use crate::input::hdf5_matrix::hdf5_error;
 use crate::input::hdf5_values::{Logical, is_logical};
@@ -15,25 +16,6 @@ use crate::input::hdf5_values::{Logical, is_logical};
 /// Bytes of a mask that are read at a time where there are no chunks, and the most where there are: a chunk is inflated as a whole.
 const PIECE: usize = 2 << 20;
 const LARGEST_PIECE: usize = 32 << 20;
-
-/// An element of a `pixel_mask`.
-#[derive(Clone, Copy, H5Type)]
-#[repr(C)]
-struct Pixel {
-    x: f64,
-    y: f64,
-    weight: f64,
-}
-
-/// An element of a `voxel_mask`.
-#[derive(Clone, Copy, H5Type)]
-#[repr(C)]
-struct Voxel {
-    x: f64,
-    y: f64,
-    z: f64,
-    weight: f64,
-}
 
 /// An element of a list of places.
 trait Place: H5Type + Copy {
@@ -43,28 +25,45 @@ trait Place: H5Type + Copy {
     fn weight(&self) -> f64;
 }
 
-impl Place for Pixel {
-    const FIELDS: &'static [&'static str] = &["x", "y", "weight"];
+macro_rules! places {
+    ($($(#[$doc:meta])* $name:ident { $x:ident, $y:ident $(, $z:ident)?: $place:ty, $weight:ident: $number:ty })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, H5Type)]
+        #[repr(C)]
+        struct $name {
+            $x: $place,
+            $y: $place,
+            $($z: $place,)?
+            $weight: $number,
+        }
 
-    fn point(&self) -> [f64; 3] {
-        [self.x, self.y, 0.0]
-    }
+        impl Place for $name {
+            const FIELDS: &'static [&'static str] =
+                &[stringify!($x), stringify!($y), $(stringify!($z),)? stringify!($weight)];
 
-    fn weight(&self) -> f64 {
-        self.weight
-    }
+            fn point(&self) -> [f64; 3] {
+                #[allow(unused_mut, unused_assignments)]
+                let mut z = 0.0;
+                $(z = f64::from(self.$z);)?
+                [f64::from(self.$x), f64::from(self.$y), z]
+            }
+
+            fn weight(&self) -> f64 {
+                f64::from(self.$weight)
+            }
+        }
+    )+};
 }
 
-impl Place for Voxel {
-    const FIELDS: &'static [&'static str] = &["x", "y", "z", "weight"];
-
-    fn point(&self) -> [f64; 3] {
-        [self.x, self.y, self.z]
-    }
-
-    fn weight(&self) -> f64 {
-        self.weight
-    }
+places! {
+    /// An element of a `pixel_mask` of any numbers.
+    Pixel { x, y: f64, weight: f64 }
+    /// As pynwb writes it, which needs no conversion.
+    UsualPixel { x, y: u32, weight: f32 }
+    /// An element of a `voxel_mask` of any numbers.
+    Voxel { x, y, z: f64, weight: f64 }
+    /// As pynwb writes it.
+    UsualVoxel { x, y, z: u32, weight: f32 }
 }
 
 /// Sums over the mask of a region.
@@ -99,9 +98,9 @@ pub(super) fn centroids(
     extent: Extent,
 ) -> Result<Option<Vec<[f64; 3]>>, InputError> {
     let moments = if let Some(voxels) = table.dataset("voxel_mask")? {
-        lists::<Voxel>(table, "voxel_mask", &voxels, wanted, extent)?
+        lists::<UsualVoxel, Voxel>(table, "voxel_mask", &voxels, wanted, extent)?
     } else if let Some(pixels) = table.dataset("pixel_mask")? {
-        lists::<Pixel>(table, "pixel_mask", &pixels, wanted, extent)?
+        lists::<UsualPixel, Pixel>(table, "pixel_mask", &pixels, wanted, extent)?
     } else if let Some(images) = table.dataset("image_mask")? {
         self::images(table, &images, wanted, extent)?
     } else {
@@ -110,8 +109,9 @@ pub(super) fn centroids(
     Ok(Some(moments.iter().map(Moments::centroid).collect()))
 }
 
-/// Sums over lists of places, one list after the other; an index says where each ends.
-fn lists<P: Place>(
+/// Sums over lists of places, one list after the other; an index says where each ends. The places are read as they are where they are
+/// of the usual type.
+fn lists<Usual: Place, Any: Place>(
     table: &Node,
     column: &str,
     dataset: &Dataset,
@@ -119,26 +119,40 @@ fn lists<P: Place>(
     extent: Extent,
 ) -> Result<Vec<Moments>, InputError> {
     let name = table.path_of(column);
-    require_fields::<P>(table, &name, dataset)?;
     let length = match dataset.shape()[..] {
         [length] => length,
         ref shape => return Err(wrong(table, &name, "one axis", shape_text(shape))),
     };
+    let descriptor = dataset.dtype().and_then(|dtype| dtype.to_descriptor());
     let ends = ends(table, column, wanted.len(), length)?;
+    let moments = if descriptor.as_ref().ok() == Some(&Usual::type_descriptor()) {
+        sums::<Usual>(dataset, &ends, wanted, extent)
+    } else {
+        require_fields(table, &name, descriptor, Any::FIELDS)?;
+        sums::<Any>(dataset, &ends, wanted, extent)
+    };
+    moments.map_err(|error| hdf5_error(&table.path, &name, &error))
+}
+
+/// Sums over lists that end at these places.
+fn sums<P: Place>(
+    dataset: &Dataset,
+    ends: &[usize],
+    wanted: &[bool],
+    extent: Extent,
+) -> Result<Vec<Moments>, hdf5::Error> {
     let mut moments = vec![Moments::default(); wanted.len()];
     let used = ends.last().copied().unwrap_or(0);
     let step = tile(&[used], dataset.chunk().as_deref(), size_of::<P>())[0];
-    let mut row = 0;
     for start in extent.starts(used, step) {
         let piece = start..start.saturating_add(step).min(used);
-        row += ends[row..].partition_point(|end| *end <= piece.start);
-        let rows = row..row + 1 + ends[row..].partition_point(|end| *end < piece.end);
-        if !rows.clone().any(|row| wanted.get(row) == Some(&true)) {
+        let first = ends.partition_point(|end| *end <= piece.start);
+        let last = ends.partition_point(|end| *end < piece.end);
+        if !wanted[first..=last].contains(&true) {
             continue;
         }
-        let places = dataset.read_slice_1d::<P, _>(piece.clone());
-        let places = places.map_err(|error| hdf5_error(&table.path, &name, &error))?;
-        let mut row = rows.start;
+        let places = dataset.read_slice_1d::<P, _>(piece.clone())?;
+        let mut row = first;
         for (place, element) in piece.zip(&places) {
             while ends[row] <= place {
                 row += 1;
@@ -173,34 +187,33 @@ fn ends(table: &Node, column: &str, rows: usize, length: usize) -> Result<Vec<us
 }
 
 /// Checks that the elements of a list have the fields that are read: HDF5 leaves the memory of others as it is.
-fn require_fields<P: Place>(table: &Node, name: &str, dataset: &Dataset) -> Result<(), InputError> {
-    let descriptor = dataset.dtype().and_then(|dtype| dtype.to_descriptor());
-    let (is_sound, found) = match &descriptor {
+fn require_fields(
+    table: &Node,
+    name: &str,
+    descriptor: Result<TypeDescriptor, hdf5::Error>,
+    fields: &[&str],
+) -> Result<(), InputError> {
+    let found = match descriptor {
         Ok(TypeDescriptor::Compound(compound)) => {
-            let is_number = |field: &str| {
-                let mut fields = compound.fields.iter();
-                fields.any(|found| found.name == field && is_number(&found.ty))
+            let has = |name: &&str| {
+                let mut there = compound.fields.iter();
+                there.any(|field| field.name == *name && is_number(&field.ty))
             };
+            if fields.iter().all(has) {
+                return Ok(());
+            }
             let names: Vec<&str> = compound
                 .fields
                 .iter()
                 .map(|field| &field.name[..])
                 .collect();
-            (
-                P::FIELDS.iter().all(|field| is_number(field)),
-                format!("the fields {}", names.join(", ")),
-            )
+            format!("the fields {}", names.join(", "))
         }
-        Ok(other) => (false, other.to_string()),
-        Err(error) => (false, hdf5_access::reason(error)),
+        Ok(other) => other.to_string(),
+        Err(error) => hdf5_access::reason(&error),
     };
-    match is_sound {
-        true => Ok(()),
-        false => {
-            let expected = format!("records of numbers {}", P::FIELDS.join(", "));
-            Err(wrong(table, name, &expected, found))
-        }
-    }
+    let expected = format!("records of numbers {}", fields.join(", "));
+    Err(wrong(table, name, &expected, found))
 }
 
 fn is_number(descriptor: &TypeDescriptor) -> bool {
@@ -221,10 +234,12 @@ fn images(
         let expected = format!("(rows, x, y) with {} rows", wanted.len());
         return Err(wrong(table, &name, &expected, shape_text(&shape)));
     }
-    let is_logical = is_logical(dataset);
-    if !is_logical && let Err(found) = hdf5_access::number_kind(dataset) {
-        return Err(wrong(table, &name, "numbers or logical values", found));
-    }
+    let read = match hdf5_access::number_kind(dataset) {
+        _ if is_logical(dataset) => weights::<Logical>,
+        Ok(NumberKind::U8) => weights::<u8>,
+        Ok(_) => weights::<f32>,
+        Err(found) => return Err(wrong(table, &name, "numbers or logical values", found)),
+    };
     let tile = tile(&shape, dataset.chunk().as_deref(), size_of::<f32>());
     let mut moments = vec![Moments::default(); wanted.len()];
     let count = shape.iter().zip(&tile);
@@ -235,31 +250,26 @@ fn images(
         if !wanted[piece[0].clone()].contains(&true) {
             continue;
         }
-        let weights = weights(dataset, &piece, is_logical);
+        let weights = read(dataset, &piece);
         let weights = weights.map_err(|error| hdf5_error(&table.path, &name, &error))?;
         add_images(&mut moments, &piece, &weights);
     }
     Ok(moments)
 }
 
-/// Numbers of a part of a dataset, row-major.
-fn weights(
+/// Numbers of a part of a dataset, row-major, read in a type that needs no conversion or in f32.
+fn weights<N: H5Type + Copy>(
     dataset: &Dataset,
     piece: &[Range<usize>],
-    is_logical: bool,
-) -> Result<Vec<f32>, hdf5::Error> {
+) -> Result<Vec<f32>, hdf5::Error>
+where
+    f32: From<N>,
+{
     let axes: Vec<SliceOrIndex> = piece.iter().cloned().map(SliceOrIndex::from).collect();
     let selection = Selection::Hyperslab(Hyperslab::from(axes));
-    if is_logical {
-        let values = dataset
-            .as_reader()
-            .read_slice::<Logical, _, ndarray::IxDyn>(selection)?;
-        return Ok(values.iter().map(|value| value.number() as f32).collect());
-    }
-    let values = dataset
-        .as_reader()
-        .read_slice::<f32, _, ndarray::IxDyn>(selection)?;
-    Ok(values.into_raw_vec_and_offset().0)
+    let numbers = dataset.as_reader().read_slice::<N, _, IxDyn>(selection)?;
+    let (numbers, _) = numbers.into_raw_vec_and_offset();
+    Ok(numbers.into_iter().map(f32::from).collect())
 }
 
 /// Adds the weights of a piece of all images to the sums of their rows.

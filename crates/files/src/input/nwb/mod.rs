@@ -156,13 +156,14 @@ fn exported_by_suite2p() -> Finding {
     )
 }
 
-/// The NWB file, and the other files to which its links lead.
+/// The NWB file, and the other files to which its links lead, each under its path as the NWB file sees it.
 fn identity(path: &Path, files: &BTreeSet<PathBuf>) -> Result<Identity, InputError> {
-    let linked: Vec<(String, &PathBuf)> = files
-        .iter()
-        .filter(|file| *file != path)
-        .map(|file| (format!("linked_{}", file_name(file)), file))
-        .collect();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let linked = files.iter().filter(|file| *file != path).map(|file| {
+        let name = file.strip_prefix(folder).unwrap_or(file);
+        (format!("nwb link {}", name.display()), file)
+    });
+    let linked: Vec<(String, &PathBuf)> = linked.collect();
     let linked = linked.iter().map(|(name, file)| {
         (
             &name[..],
@@ -175,3 +176,8 @@ fn identity(path: &Path, files: &BTreeSet<PathBuf>) -> Result<Identity, InputErr
         .collect();
     Identity::of(&files)
 }
+
+#[cfg(test)]
+mod made;
+#[cfg(test)]
+mod tests;

@@ -94,52 +94,123 @@ pub(super) fn skipped(times: &[Times], rate: Option<f64>) -> Vec<usize> {
         .collect()
 }
 
-/// The finding that intervals differ from their median.
+/// The finding that intervals differ from their median, which is positive: a note where a clock is unsteady, a warning where frames are
+/// lost or doubled.
 fn unevenness(intervals: impl Iterator<Item = f64>, median: f64) -> Option<Finding> {
-    let (mut all, mut uneven, mut most) = (0_u64, 0_u64, (0, median, 0.0));
-    for (place, interval) in intervals.enumerate() {
-        let off = (interval / median - 1.0).abs();
+    // What is no number differs without end.
+    let off = |interval: f64| match (interval / median - 1.0).abs() {
+        off if off.is_nan() => f64::INFINITY,
+        off => off,
+    };
+    let (mut all, mut uneven) = (0_u64, 0_u64);
+    let mut most = (0, median);
+    for (frame, interval) in intervals.enumerate() {
         all += 1;
-        // Comparisons with NaN are false.
-        if !(off <= UNEVEN) {
-            uneven += 1;
-        }
-        if !(off <= most.2) && most.2.is_finite() {
-            most = (
-                place,
-                interval,
-                if off.is_nan() { f64::INFINITY } else { off },
-            );
+        uneven += u64::from(off(interval) > UNEVEN);
+        if off(interval) > off(most.1) {
+            most = (frame, interval);
         }
     }
-    let (frame, interval, off) = most;
-    let finding = |severity, message| Finding {
-        severity,
-        frames: uneven,
-        share: uneven as f64 / all as f64,
-        ..Finding::new(
-            Code::UnevenRate,
-            message,
-            "The program counts frames and takes the time between any two for the same. Where frames were lost, write the series again with \
-             frames of NaN in their places, or cut it there.",
-        )
-    };
+    let (frame, interval) = most;
     match uneven {
-        0 if off > UNSTEADY => Some(finding(
-            Severity::Note,
-            format!(
-                "The timestamps are not quite even: intervals between frames differ by up to {:.2} % from their median, {median:.6} s, of \
-                 which the rate was made.",
-                100.0 * off
-            ),
-        )),
+        0 if off(interval) > UNSTEADY => {
+            let message = format!(
+                "The intervals between timestamps differ by up to {:.2} % from their median of {median:.6} s, which gives the rate.",
+                100.0 * off(interval)
+            );
+            let advice = "If you know the rate better, give it with --sampling_rate HZ.";
+            Some(Finding {
+                severity: Severity::Note,
+                ..Finding::new(Code::UnevenRate, message, advice)
+            })
+        }
         0 => None,
-        _ => Some(finding(
-            Severity::Warning,
-            format!(
-                "{uneven} of {all} intervals between frames differ by more than 10 % from their median, {median:.6} s, of which the rate was \
-                 made: most does that after frame {frame}, {interval:.6} s."
-            ),
-        )),
+        _ => Some(Finding {
+            frames: uneven,
+            share: uneven as f64 / all as f64,
+            ..Finding::new(
+                Code::UnevenRate,
+                format!(
+                    "{uneven} of {all} intervals between timestamps differ by more than 10 % from their median of {median:.6} s, which \
+                     gives the rate; the one after frame {frame} differs most, with {interval:.6} s."
+                ),
+                "The program takes all intervals for equal. If frames were lost, write the series again with NaN in their places, or cut \
+                 it there.",
+            )
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Timestamps of a recording at 4 Hz of which each is moved.
+    fn timestamps(moved: impl Fn(usize) -> f64) -> Vec<f64> {
+        (0..100)
+            .map(|frame| 0.25 * frame as f64 + moved(frame))
+            .collect()
+    }
+
+    #[test]
+    fn rule_2_7_the_rate_is_that_of_the_median_interval() {
+        let times = Times::of(&timestamps(|_| 7.5));
+        assert_eq!((times.rate, times.start), (Some(4.0), Some(7.5)));
+        assert_eq!(times.finding, None);
+        for none in [
+            &[][..],
+            &[1.0],
+            &[3.0, 3.0, 3.0],
+            &[2.0, 1.0],
+            &[f64::NAN; 3],
+        ] {
+            assert_eq!(Times::of(none).rate, None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn rule_9_3_uneven_timestamps_are_told_by_how_much_they_differ() {
+        let finding = |moved: &dyn Fn(usize) -> f64| {
+            let finding = Times::of(&timestamps(moved)).finding;
+            finding.map(|finding| (finding.severity, finding.frames, finding.message))
+        };
+        assert_eq!(finding(&|frame| 1e-5 * (frame % 2) as f64), None);
+        let (severity, frames, message) =
+            finding(&|frame| 2e-3 * (frame % 2) as f64).expect("a note");
+        assert_eq!((severity, frames), (Severity::Note, 0));
+        assert!(message.contains("up to 1.59 %"), "{message}");
+        let lost = |frame| if frame > 40 { 0.25 } else { 0.0 };
+        let (severity, frames, message) = finding(&lost).expect("a warning");
+        assert_eq!((severity, frames), (Severity::Warning, 1));
+        assert!(
+            message.contains("1 of 99")
+                && message.contains("after frame 40")
+                && message.contains("0.500000 s"),
+            "{message}"
+        );
+        let unknown = |frame| if frame == 50 { f64::NAN } else { 0.0 };
+        assert_eq!(finding(&unknown).map(|(_, frames, _)| frames), Some(2));
+    }
+
+    #[test]
+    fn rule_2_6_whole_frames_are_skipped_where_series_start_at_different_times() {
+        let times = |starts: &[Option<f64>]| -> Vec<Times> {
+            let times = starts.iter().map(|&start| Times {
+                start,
+                ..Times::default()
+            });
+            times.collect()
+        };
+        let skipped = |starts: &[Option<f64>]| skipped(&times(starts), Some(4.0));
+        assert_eq!(skipped(&[Some(0.0), Some(0.125)]), [0, 0], "half a frame");
+        assert_eq!(skipped(&[Some(0.0), Some(0.24)]), [0, 0], "nearly a frame");
+        assert_eq!(skipped(&[Some(1.1), Some(0.85), Some(0.6)]), [0, 1, 2]);
+        assert_eq!(skipped(&[None, Some(5.0), Some(5.6)]), [0, 2, 0]);
+        assert_eq!(skipped(&[Some(f64::NAN), Some(1.0)]), [0, 0]);
+        assert_eq!(skipped(&[Some(f64::NEG_INFINITY), Some(1.0)]), [0, 0]);
+        assert_eq!(
+            super::skipped(&times(&[Some(0.0), Some(9.0)]), None),
+            [0, 0]
+        );
     }
 }
