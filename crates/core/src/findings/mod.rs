@@ -95,6 +95,10 @@ codes! {
     UnwrittenChunks = "file.unwritten_chunks", Warning;
     /// As many frames as neurons: nothing tells which axis is which.
     AmbiguousLayout = "layout.ambiguous", Warning;
+    /// suite2p's own NWB export, which has its peculiarities.
+    Suite2pExport = "layout.suite2p_nwb", Note;
+    /// Intervals between frames that differ.
+    UnevenRate = "rate.uneven", Warning;
     /// Neither the recording nor a flag says the sampling rate.
     UnknownRate = "rate.unknown", Note;
     /// The recording's rate differs from the model's.

@@ -107,6 +107,14 @@ pub enum InputError {
         /// What is in the file.
         found: String,
     },
+    /// Several datasets may be the one with the traces.
+    #[error("{path}: expected one series of traces for each neuron, found several: {candidates}; choose one with --calcium_dataset", path = path.display())]
+    SeveralDatasets {
+        /// The file.
+        path: PathBuf,
+        /// Their names.
+        candidates: String,
+    },
     /// A file or object that a dataset is put together from, or that a link leads to, is not there (rule 9.3).
     #[error(
         "{path}: dataset {dataset}: expected its source {lost}, found {found}; put back what it refers to, or store the samples in the file itself",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::caiman::Caiman;
 use super::discovery::{Subject, is_url, natural_order};
 use super::error::InputError;
+use super::nwb::Nwb;
 use super::source::Source;
 use super::suite2p::Suite2p;
 use super::time_series::TimeSeries;
@@ -17,7 +18,7 @@ use super::zarr::Zarr;
 use crate::hdf5_access::name_list;
 
 /// The forms, the first that fits first.
-const FORMS: [&dyn Form; 5] = [&TimeSeries, &Suite2p, &Zarr, &Caiman, &Voluseg];
+const FORMS: [&dyn Form; 6] = [&TimeSeries, &Suite2p, &Nwb, &Zarr, &Caiman, &Voluseg];
 
 /// A form in which a recording can lie: one file or folder of this module for each.
 pub(super) trait Form: Sync {
@@ -46,6 +47,13 @@ pub(super) trait Form: Sync {
 
     /// The files that the HDF5 library may not survive, and what a crash trial reads of each.
     fn files_to_try(&self, place: &Path, request: &Request) -> Vec<(PathBuf, Content)>;
+
+    /// Reads what a crash trial reads of a recording, in little time: errors do not matter.
+    fn try_out(&self, place: &Path, request: &Request) {
+        if let Ok(source) = self.open(place, request) {
+            source.location.read_corners();
+        }
+    }
 
     /// Whether a recording of this form needs no folder `subject_*` around it, and if so, the name of its subject (rule 2.6).
     fn name_of_loose(&self, _place: &Path) -> Option<String> {
@@ -163,10 +171,11 @@ pub(super) fn recognises(place: &Path) -> bool {
     FORMS.into_iter().any(|form| form.recognises(place))
 }
 
-/// Opens a file or folder as a recording of the first form that recognises it; nothing where none does.
-pub(super) fn open(place: &Path, request: &Request) -> Option<Result<Source, InputError>> {
-    let form = FORMS.into_iter().find(|form| form.recognises(place))?;
-    Some(form.open(place, request))
+/// Reads what a crash trial reads of a recording, of the first form that recognises it.
+pub(super) fn try_out(place: &Path, request: &Request) {
+    if let Some(form) = FORMS.into_iter().find(|form| form.recognises(place)) {
+        form.try_out(place, request);
+    }
 }
 
 /// The name of the subject that a file or folder of an input folder is by itself, without a folder `subject_*`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
-use hdf5::{Container, File, Location};
+use hdf5::{Container, Dataset, File, H5Type, Location};
 
 use super::error::InputError;
 use super::hdf5_matrix::{existing_dataset, hdf5_error};
@@ -13,6 +13,33 @@ use crate::hdf5_access;
 const MOST_NUMBERS: usize = 1 << 24;
 /// Bytes of a text, at most.
 const LONGEST_TEXT: usize = 1 << 12;
+
+/// A logical value as files have it. One that is damaged may be any byte, which a `bool` may not.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(super) struct Logical(u8);
+
+// SAFETY: the description is that of a type of one byte, and any byte is one of these.
+unsafe impl H5Type for Logical {
+    fn type_descriptor() -> TypeDescriptor {
+        TypeDescriptor::Boolean
+    }
+}
+
+/// 1 for true, 0 for false.
+impl From<Logical> for f32 {
+    fn from(Logical(byte): Logical) -> Self {
+        f32::from(u8::from(byte != 0))
+    }
+}
+
+/// Whether a dataset holds logical values.
+pub(super) fn is_logical(dataset: &Dataset) -> bool {
+    matches!(
+        dataset.dtype().and_then(|dtype| dtype.to_descriptor()),
+        Ok(TypeDescriptor::Boolean)
+    )
+}
 
 /// Numbers of a dataset, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,10 +56,7 @@ pub(super) fn numbers(file: &File, path: &Path, name: &str) -> Result<Option<Num
     let Some(dataset) = existing_dataset(file, path, name)? else {
         return Ok(None);
     };
-    let is_logical = matches!(
-        dataset.dtype().and_then(|dtype| dtype.to_descriptor()),
-        Ok(TypeDescriptor::Boolean)
-    );
+    let is_logical = is_logical(&dataset);
     if !is_logical && hdf5_access::number_kind(&dataset).is_err() {
         return Ok(None);
     }
@@ -48,10 +72,10 @@ pub(super) fn numbers(file: &File, path: &Path, name: &str) -> Result<Option<Num
     let failed = |error: hdf5::Error| hdf5_error(path, name, &error);
     let values = match is_logical {
         true if elements > 0 => {
-            let values = dataset.read_raw::<bool>().map_err(failed)?;
+            let values = dataset.read_raw::<Logical>().map_err(failed)?;
             values
                 .into_iter()
-                .map(|is| f64::from(u8::from(is)))
+                .map(|value| f32::from(value).into())
                 .collect()
         }
         _ => hdf5_access::read_f64(&dataset).map_err(failed)?,

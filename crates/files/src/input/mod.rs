@@ -26,6 +26,7 @@ mod identity;
 pub mod matlab;
 mod npy;
 mod number_type;
+mod nwb;
 mod panel;
 mod place;
 mod read_ahead;

@@ -169,3 +169,48 @@ fn rule_2_6_suite2p() {
         }
     }
 }
+
+#[test]
+fn rule_2_6_nwb() {
+    let Some(sources) = sources() else { return };
+    for (file, dataset, is_dff) in [
+        ("fluorescence_rate", "Fluorescence", false),
+        (
+            "fluorescence_timestamps_voxel_mask",
+            "Fluorescence/RoiResponseSeries",
+            false,
+        ),
+        (
+            "subset_gzip_scaled",
+            "Fluorescence/RoiResponseSeries",
+            false,
+        ),
+        ("dff_only", "DfOverF/RoiResponseSeries", true),
+    ] {
+        let file = format!("{file}.nwb");
+        let expected = Expected::read(&sources, &format!("nwb/{file}"), true);
+        let source = check(&sources.join("nwb"), &request(&file), &expected, "NWB");
+        let dataset = format!("processing/ophys/{dataset}");
+        assert_eq!((source.dataset, source.is_dff), (dataset, is_dff));
+    }
+}
+
+#[test]
+fn rule_2_6_nwb_of_suite2p() {
+    let Some(sources) = sources() else { return };
+    for folder in ["suite2p_0_14", "suite2p_1_1"] {
+        let expected = Expected::read(&sources, &format!("{folder}/ophys.nwb"), true);
+        let source = check(
+            &sources.join(folder),
+            &request("ophys.nwb"),
+            &expected,
+            "NWB",
+        );
+        assert_eq!(source.dataset, "processing/ophys/Fluorescence");
+        assert!(
+            source.reason.ends_with("suite2p exported it"),
+            "{}",
+            source.reason
+        );
+    }
+}

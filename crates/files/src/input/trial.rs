@@ -34,11 +34,7 @@ impl Content {
             }
             Content::DataFull => drop(matlab::read_anatomy(path)),
             Content::Unknown => drop(form::recognises(path)),
-            Content::Recording { place, request } => {
-                if let Some(Ok(source)) = form::open(place, request) {
-                    source.location.read_corners();
-                }
-            }
+            Content::Recording { place, request } => form::try_out(place, request),
         }
     }
 }

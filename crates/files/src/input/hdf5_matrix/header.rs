@@ -34,16 +34,7 @@ impl Header {
     /// # Errors
     /// If the file or dataset is missing or damaged, or is not a non-empty dataset of numbers with two axes.
     pub(in crate::input) fn read(path: &Path, dataset: &str) -> Result<(Header, File), InputError> {
-        let what = "the HDF5 file with the traces";
-        require_file(path, what)?;
-        if !is_hdf5(path) {
-            return Err(InputError::File {
-                path: path.to_owned(),
-                what,
-                found: instead_at(path).unwrap_or_else(|| "one that cannot be read".to_owned()),
-            });
-        }
-        let file = hdf5_access::open(path).map_err(|error| hdf5_error(path, dataset, &error))?;
+        let file = open_file(path, dataset)?;
         let header = Self::of(&file, path, dataset)?;
         Ok((header, file))
     }
@@ -148,6 +139,23 @@ impl Header {
             plain_chunks: chunks::plain(&open),
         })
     }
+}
+
+/// Opens the HDF5 file with the traces, of which an object is wanted.
+///
+/// # Errors
+/// If it is missing or damaged, or no HDF5 file.
+pub(in crate::input) fn open_file(path: &Path, object: &str) -> Result<File, InputError> {
+    let what = "the HDF5 file with the traces";
+    require_file(path, what)?;
+    if !is_hdf5(path) {
+        return Err(InputError::File {
+            path: path.to_owned(),
+            what,
+            found: instead_at(path).unwrap_or_else(|| "one that cannot be read".to_owned()),
+        });
+    }
+    hdf5_access::open(path).map_err(|error| hdf5_error(path, object, &error))
 }
 
 /// Names of the datasets in a file, those in groups with their paths, for messages.

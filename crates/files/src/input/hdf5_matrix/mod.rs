@@ -30,9 +30,10 @@ use crate::hdf5_access::{self, NumberKind};
 use crate::raw_chunk::stored_bytes;
 use crate::regular;
 use chunks::{Chunks, Coding};
-pub(super) use header::{Header, existing_dataset, hdf5_error};
+pub(super) use header::{Header, existing_dataset, hdf5_error, open_file};
 use hyperslab::HyperslabReader;
 use raw_files::open_dataset;
+pub(super) use sources::linked_file;
 
 /// Bytes of chunks that HDF5 keeps, at least.
 const CACHE: usize = 1 << 20;

@@ -23,6 +23,18 @@ use crate::signature::{instead_at, is_hdf5};
 /// Deepest nesting of virtual datasets and links that is followed.
 const DEEPEST: usize = 8;
 
+/// The file in which the object of this name is, where a link leads from the file to another one.
+///
+/// # Errors
+/// If what the name links to is not there.
+pub(in crate::input) fn linked_file(
+    file: &File,
+    path: &Path,
+    name: &str,
+) -> Result<Option<PathBuf>, InputError> {
+    Sources::new(path, name).check_link(path, file, name, 0)
+}
+
 /// Parts of a dataset that have no samples, found by way of its sources.
 pub(super) struct Sources<'a> {
     /// The file and dataset that messages are about.
@@ -156,22 +168,23 @@ impl<'a> Sources<'a> {
         file.map_err(|error| self.lost(path, hdf5_access::reason(&error)))
     }
 
-    /// Checks that what a name of a file links to is there.
+    /// Checks that what a name of a file links to is there. Returns the file that it is in, where it is another one.
     ///
     /// # Errors
-    /// If it is not.
+    /// If it is not there.
     pub(super) fn check_link(
         &self,
         path: &Path,
         file: &File,
         name: &str,
         depth: usize,
-    ) -> Result<(), InputError> {
+    ) -> Result<Option<PathBuf>, InputError> {
         match target(file, name) {
             Some(_) if depth > DEEPEST => {
                 Err(self.lost(path, "links that follow each other too long".to_owned()))
             }
             Some(Target::Soft(object)) => {
+                let object = beside(name, object);
                 if !file.link_exists(&object) {
                     return Err(InputError::LostSource {
                         path: self.path.to_owned(),
@@ -192,9 +205,10 @@ impl<'a> Sources<'a> {
                 if !open.link_exists(&object) {
                     return Err(self.lost(&source, format!("no object {object} in it")));
                 }
-                self.check_link(&source, &open, &object, depth + 1)
+                let further = self.check_link(&source, &open, &object, depth + 1)?;
+                Ok(further.or(Some(source)))
             }
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
@@ -307,6 +321,14 @@ impl<'a> Sources<'a> {
             lost: source.display().to_string(),
             found,
         }
+    }
+}
+
+/// The object of a soft link of this name, which may be named as the link's group sees it.
+fn beside(name: &str, object: String) -> String {
+    match name.rsplit_once('/') {
+        Some((group, _)) if !object.starts_with('/') => format!("{group}/{object}"),
+        _ => object,
     }
 }
 

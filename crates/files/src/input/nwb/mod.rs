@@ -1,0 +1,183 @@
+//! The form NWB: a file `*.nwb`, an HDF5 file in which every group says its class by the attribute `neurodata_type` (rule 2.6).
+//!
+//! ```text
+//! series ─▶ RoiResponseSeries in Fluorescence, or in DfOverF ─┬─ data, its conversion and offset ─▶ a panel
+//!                                                             ├─ times: rate, timestamps ─▶ the rate, frames that are skipped
+//!                                                             └─ rois ─▶ rows of a PlaneSegmentation
+//! PlaneSegmentation ─ table ─▶ cells ─ masks ─▶ centroids in pixels ─ plane: origin_coords, grid_spacing ─▶ x, y, z
+//! ```
+
+mod masks;
+mod node;
+mod panels;
+mod plane;
+mod series;
+mod table;
+mod times;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use spikegrid_core::findings::{Code, Finding};
+
+use super::error::InputError;
+use super::form::{Form, Request, file_name};
+use super::hdf5_values;
+use super::identity::Identity;
+use super::source::Source;
+use super::trial::Content;
+use crate::hdf5_access::name_list;
+use node::Node;
+use panels::Panels;
+use series::{Kind, Series};
+
+/// A file `*.nwb`.
+pub(super) struct Nwb;
+
+const EXTENSION: &str = "nwb";
+/// What the file is, for messages.
+const WHAT: &str = "an NWB file";
+/// What suite2p's own export says of itself.
+const SUITE2P: &str = "suite2p_proc";
+
+/// How much of large tables is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// Only what comes first and last, for a crash trial.
+    Ends,
+}
+
+impl Extent {
+    /// Where the pieces begin that are read of so many elements.
+    fn starts(self, elements: usize, step: usize) -> impl Iterator<Item = usize> {
+        let step = step.max(1);
+        let count = elements.div_ceil(step);
+        let is_read =
+            move |piece: &usize| self == Self::Whole || *piece == 0 || *piece + 1 == count;
+        (0..count).filter(is_read).map(move |piece| piece * step)
+    }
+}
+
+impl Form for Nwb {
+    fn name(&self) -> &'static str {
+        "NWB"
+    }
+
+    fn recognises(&self, place: &Path) -> bool {
+        let extension = place.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
+            && !place.is_dir()
+    }
+
+    fn open(&self, place: &Path, request: &Request) -> Result<Source, InputError> {
+        open(place, request, Extent::Whole)
+    }
+
+    fn files_to_try(&self, place: &Path, request: &Request) -> Vec<(PathBuf, Content)> {
+        let content = Content::Recording {
+            place: place.to_owned(),
+            request: request.clone(),
+        };
+        vec![(place.to_owned(), content)]
+    }
+
+    fn try_out(&self, place: &Path, request: &Request) {
+        if let Ok(source) = open(place, request, Extent::Ends) {
+            source.location.read_corners();
+        }
+    }
+
+    fn name_of_loose(&self, place: &Path) -> Option<String> {
+        let stem = place.file_stem()?;
+        Some(stem.to_string_lossy().into_owned())
+    }
+}
+
+fn open(path: &Path, request: &Request, extent: Extent) -> Result<Source, InputError> {
+    // Before anything is read: what changes meanwhile is noticed by a later run.
+    Identity::of(&[(EXTENSION, path, WHAT)])?;
+    let root = Node::root(path)?;
+    let chosen = series::chosen(&root, request.dataset.as_deref())?;
+    let is_dff = chosen.iter().all(|series| series.kind == Kind::Dff);
+    let dataset = dataset(&chosen);
+    let by_suite2p = is_of_suite2p(&root);
+    let paths: Vec<String> = chosen.iter().map(|series| series.path.clone()).collect();
+    let mut panels = Panels::of(&root, chosen, request)?;
+    if panels.overlap {
+        return Err(InputError::SeveralDatasets {
+            path: path.to_owned(),
+            candidates: name_list(paths.into_iter(), "none"),
+        });
+    }
+    let positions = panels.positions(request, extent)?;
+    let mut reason = format!("{} is there; its traces are {dataset}", file_name(path));
+    if by_suite2p {
+        reason += "; suite2p exported it";
+        panels.findings.push(exported_by_suite2p());
+    }
+    Ok(Source {
+        location: panels.location(),
+        positions,
+        identity: identity(path, &panels.files)?,
+        format: Nwb.name(),
+        reason,
+        dataset,
+        rate: panels.rate,
+        is_dff,
+        findings: panels.findings,
+    })
+}
+
+/// The name of the series that are read: its path, or that of the container that they have in common.
+fn dataset(series: &[Series]) -> String {
+    match series {
+        [only] => only.path.clone(),
+        [first, others @ ..] if others.iter().all(|s| s.container() == first.container()) => {
+            first.container().to_owned()
+        }
+        _ => name_list(series.iter().map(|series| series.path.clone()), "none"),
+    }
+}
+
+/// Whether suite2p wrote the file.
+fn is_of_suite2p(root: &Node) -> bool {
+    hdf5_values::text(&root.file, "session_description").is_some_and(|text| text == SUITE2P)
+}
+
+/// What is to be known of suite2p's export.
+fn exported_by_suite2p() -> Finding {
+    Finding::new(
+        Code::Suite2pExport,
+        "This is suite2p's own NWB export: its x is the row of a pixel and its y the column, its pixel sizes are constants that nobody \
+         measured, and its traces contain neuropil.",
+        "All is taken as it stands. Give suite2p's folder instead (--source suite2p) for x and y in pixels and corrected traces, or subtract \
+         the neuropil with --neuropil_coefficient 0.7.",
+    )
+}
+
+/// The NWB file, and the other files to which its links lead, each under its path as the NWB file sees it.
+fn identity(path: &Path, files: &BTreeSet<PathBuf>) -> Result<Identity, InputError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let linked = files.iter().filter(|file| *file != path).map(|file| {
+        let name = file.strip_prefix(folder).unwrap_or(file);
+        (format!("nwb link {}", name.display()), file)
+    });
+    let linked: Vec<(String, &PathBuf)> = linked.collect();
+    let linked = linked.iter().map(|(name, file)| {
+        (
+            &name[..],
+            file.as_path(),
+            "a file to which the NWB file links",
+        )
+    });
+    let files: Vec<_> = std::iter::once((EXTENSION, path, WHAT))
+        .chain(linked)
+        .collect();
+    Identity::of(&files)
+}
+
+#[cfg(test)]
+mod made;
+#[cfg(test)]
+mod tests;
