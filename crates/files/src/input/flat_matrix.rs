@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -215,6 +215,8 @@ pub(super) fn read_values(place: &FlatPlace, most: usize) -> Result<Vec<f64>, In
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::input::panel::Panel;
     use crate::input::place::Place;

@@ -137,7 +137,7 @@ impl Panel {
     }
 
     /// Gives the neurons their places in the recording, from `first` on.
-    pub(super) fn from_neuron(mut self, first: usize) -> Self {
+    pub(super) fn placed_at(mut self, first: usize) -> Self {
         let before = self.runs.first().map_or(0, |run| run.first);
         for run in &mut self.runs {
             run.first = run.first - before + first;
@@ -198,7 +198,8 @@ impl Panel {
         let pieces = stored.into_iter().filter_map(|piece| {
             let mut inside = runs.iter().filter_map(|run| run.within(&piece.neurons));
             let first = inside.next()?;
-            let end = inside.last().unwrap_or_else(|| first.clone()).neurons().end;
+            let last = inside.next_back().unwrap_or_else(|| first.clone());
+            let end = last.neurons().end;
             let frames = overlap(&piece.frames, &(self.skipped..self.skipped + frames))?;
             Some(Piece {
                 neurons: first.first..end,

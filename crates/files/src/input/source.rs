@@ -97,7 +97,7 @@ impl Location {
         let mut placed = Vec::new();
         for panel in panels {
             let neurons = panel.neurons();
-            placed.push(panel.from_neuron(first));
+            placed.push(panel.placed_at(first));
             first += neurons;
         }
         let storage = match &placed[..] {

@@ -16,7 +16,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use opcode::{Instruction, Program};
-pub(crate) use value::{Bytes, Call, Object, Value};
+pub(crate) use value::Value;
+use value::{Call, Object};
 
 /// Values on the stack, at most: Python adds to lists and dictionaries in batches of 1,000.
 const HIGHEST_STACK: usize = 1 << 20;
