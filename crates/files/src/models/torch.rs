@@ -1,18 +1,27 @@
 //! PyTorch state dictionaries: what `torch.save(network.state_dict(), path)` writes, and nothing else.
 //!
 //! The file is a zip archive of entries that are stored as they are: `<name>/data.pkl`, a pickle that describes the
-//! tensors, and `<name>/data/<key>`, the numbers of each. A pickle is a program for a stack machine that can call
-//! anything Python has. This one knows `OrderedDict`, `_rebuild_tensor_v2` and `FloatStorage` and refuses the rest by name.
+//! tensors, and `<name>/data/<key>`, the numbers of each. The pickle may name `OrderedDict`, `_rebuild_tensor_v2` and `FloatStorage`;
+//! the rest is refused by name.
 
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 
 use flate2::Crc;
+
+use crate::pickle::{self, Call, Expected, Value};
 
 /// Largest `data.pkl` that is read, in bytes; ten tensors take less than 2 KiB.
 const MAX_PICKLE_BYTES: usize = 1 << 20;
 
 const MAX_AXES: usize = 8;
+
+const ORDERED_DICT: (&str, &str) = ("collections", "OrderedDict");
+const REBUILD_TENSOR: (&str, &str) = ("torch._utils", "_rebuild_tensor_v2");
+const FLOAT_STORAGE: (&str, &str) = ("torch", "FloatStorage");
+/// What a state dictionary of floats needs.
+const NAMES: [(&str, &str); 3] = [ORDERED_DICT, REBUILD_TENSOR, FLOAT_STORAGE];
 
 /// The tensors of a file.
 pub(super) struct StateDict<'a> {
@@ -46,7 +55,12 @@ impl<'a> StateDict<'a> {
         if pickle.len() > MAX_PICKLE_BYTES {
             return Err(format!("a data.pkl of {} bytes", pickle.len()));
         }
-        let tensors = Machine::new(pickle).run()?;
+        let expected = Expected {
+            names: &NAMES,
+            keys: None,
+        };
+        let dictionary = pickle::read(io::Cursor::new(pickle), 0, pickle.len() as u64, expected)?;
+        let tensors = tensors(&dictionary)?;
         Ok(Self { archive, tensors })
     }
 
@@ -107,13 +121,6 @@ impl<'a> Cursor<'a> {
     fn number(&mut self, bytes: usize) -> Result<usize, String> {
         let bytes = self.take(bytes)?.iter().rev();
         Ok(bytes.fold(0, |number, &byte| number << 8 | usize::from(byte)))
-    }
-
-    fn line(&mut self) -> Result<&'a str, String> {
-        let length = self.0.iter().position(|&byte| byte == b'\n');
-        let line = self.take(length.ok_or("a line without an end")?)?;
-        self.take(1)?;
-        std::str::from_utf8(line).map_err(|_| "a name that is not UTF-8".into())
     }
 }
 
@@ -223,232 +230,84 @@ impl Entry {
     }
 }
 
-/// What a pickle may put on the stack.
-#[derive(Clone)]
-enum Value {
-    Integer(usize),
-    Other,
-    Text(Rc<str>),
-    OrderedDict,
-    RebuildTensor,
-    FloatStorage,
-    /// The dictionary of the tensors, or one beside it.
-    Dict,
-    /// Of which only the elements may be tuples.
-    Tuple(Rc<[Value]>),
-    Storage(Rc<str>, usize),
-    Tensor(Rc<Tensor>),
+/// The tensors that a pickled state dictionary names.
+fn tensors(dictionary: &Value) -> Result<HashMap<Rc<str>, Tensor>, String> {
+    let items = match dictionary {
+        Value::Dict(items) => items,
+        Value::Call(call) if is_dictionary(call) => &call.object,
+        _ => return Err("something other than a dictionary".into()),
+    };
+    let mut tensors = HashMap::new();
+    for [name, value] in items.values().as_chunks().0 {
+        match (name, value) {
+            (Value::Text(name), Value::Call(call)) if NAMES[call.name] == REBUILD_TENSOR => {
+                let tensor = Tensor::of(call).ok_or("a tensor of other parts")?;
+                if tensors.insert(name.clone(), tensor).is_some() {
+                    return Err(format!("{name:?} twice"));
+                }
+            }
+            (Value::Text(_), Value::Integer(_) | Value::None | Value::Bool(_) | Value::Dict(_)) => {
+            }
+            (Value::Text(_), Value::Call(call)) if is_dictionary(call) => {}
+            _ => return Err("an entry that is no tensor".into()),
+        }
+    }
+    Ok(tensors)
 }
 
-/// The stack machine.
-struct Machine<'a> {
-    program: Cursor<'a>,
-    stack: Vec<Value>,
-    marks: Vec<usize>,
-    memo: HashMap<usize, Value>,
-    tensors: HashMap<Rc<str>, Tensor>,
+/// Whether a call makes a dictionary that is filled afterwards.
+fn is_dictionary(call: &Call) -> bool {
+    NAMES[call.name] == ORDERED_DICT && call.arguments.values().is_empty()
 }
 
-impl<'a> Machine<'a> {
-    fn new(program: &'a [u8]) -> Self {
-        Self {
-            program: Cursor(program),
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: HashMap::new(),
-            tensors: HashMap::new(),
-        }
-    }
-
-    fn run(mut self) -> Result<HashMap<Rc<str>, Tensor>, String> {
-        loop {
-            let opcode = self.program.take(1)?[0];
-            match opcode {
-                b'.' => break,                       // STOP
-                0x80 => drop(self.program.take(1)?), // PROTO
-                b'K' => self.integer(1)?,
-                b'M' => self.integer(2)?,
-                b'J' => self.integer(4)?,
-                b'X' => {
-                    let length = self.program.number(4)?;
-                    let text = std::str::from_utf8(self.program.take(length)?);
-                    let text = text.map_err(|_| "text that is not UTF-8")?;
-                    self.stack.push(Value::Text(text.into()));
-                }
-                b'c' => self.global()?,
-                b'q' => self.remember(1)?,
-                b'r' => self.remember(4)?,
-                b'h' => self.recall(1)?,
-                b'j' => self.recall(4)?,
-                b'(' => self.marks.push(self.stack.len()),
-                b')' => self.tuple(0)?,
-                0x85..=0x87 => self.tuple(usize::from(opcode - 0x84))?,
-                b't' => {
-                    let count = self.since_mark()?;
-                    self.tuple(count)?;
-                }
-                b'N' | 0x88 | 0x89 => self.stack.push(Value::Other), // None, True, False
-                b'}' => self.stack.push(Value::Dict),
-                b's' => self.set_items(2)?,
-                b'u' => {
-                    let count = self.since_mark()?;
-                    self.set_items(count)?;
-                }
-                b'R' => self.call()?,
-                b'Q' => self.persistent()?,
-                // BUILD: PyTorch's attributes of the dictionary, which say nothing of the tensors.
-                b'b' => match self.pop(2)?[..] {
-                    [Value::Dict, Value::Dict] => self.stack.push(Value::Dict),
-                    _ => return Err("attributes of something else".into()),
-                },
-                other => return Err(format!("opcode {other:#04x} in data.pkl")),
-            }
-        }
-        match self.stack[..] {
-            [Value::Dict] => Ok(self.tensors),
-            _ => Err("something other than a dictionary".into()),
-        }
-    }
-
-    fn integer(&mut self, bytes: usize) -> Result<(), String> {
-        let value = self.program.number(bytes)?;
-        if value > i32::MAX as usize {
-            return Err("a negative number".into());
-        }
-        self.stack.push(Value::Integer(value));
-        Ok(())
-    }
-
-    fn global(&mut self) -> Result<(), String> {
-        let (module, name) = (self.program.line()?, self.program.line()?);
-        self.stack.push(match (module, name) {
-            ("collections", "OrderedDict") => Value::OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2") => Value::RebuildTensor,
-            ("torch", "FloatStorage") => Value::FloatStorage,
-            _ => {
-                return Err(format!(
-                    "{:?}, which is not used",
-                    format!("{module}.{name}")
-                ));
-            }
-        });
-        Ok(())
-    }
-
-    fn remember(&mut self, bytes: usize) -> Result<(), String> {
-        let key = self.program.number(bytes)?;
-        let top = self.stack.last().ok_or("an empty stack")?;
-        self.memo.insert(key, top.clone());
-        Ok(())
-    }
-
-    fn recall(&mut self, bytes: usize) -> Result<(), String> {
-        let key = self.program.number(bytes)?;
-        let value = self.memo.get(&key).ok_or("a reference to nothing")?;
-        self.stack.push(value.clone());
-        Ok(())
-    }
-
-    fn pop(&mut self, count: usize) -> Result<Vec<Value>, String> {
-        let below = self.marks.last().copied().unwrap_or(0);
-        match self.stack.len().checked_sub(count) {
-            Some(start) if start >= below => Ok(self.stack.split_off(start)),
-            _ => Err("an empty stack".into()),
-        }
-    }
-
-    /// Removes the topmost mark; returns how many values are above it.
-    fn since_mark(&mut self) -> Result<usize, String> {
-        let mark = self.marks.pop().ok_or("no mark")?;
-        Ok(self.stack.len() - mark)
-    }
-
-    fn tuple(&mut self, count: usize) -> Result<(), String> {
-        let elements = self.pop(count)?;
-        let nests = |value: &Value| matches!(value, Value::Tuple(_));
-        let deep = elements
-            .iter()
-            .any(|element| matches!(element, Value::Tuple(inner) if inner.iter().any(nests)));
-        if deep {
-            return Err("tuples in tuples in tuples".into());
-        }
-        self.stack.push(Value::Tuple(elements.into()));
-        Ok(())
-    }
-
-    fn set_items(&mut self, count: usize) -> Result<(), String> {
-        let items = self.pop(count)?;
-        let (pairs, rest) = items.as_chunks();
-        if !rest.is_empty() || !matches!(self.stack.last(), Some(Value::Dict)) {
-            return Err("items of something else".into());
-        }
-        for pair in pairs {
-            match pair {
-                [Value::Text(name), Value::Tensor(tensor)] => {
-                    let tensor = Tensor::clone(tensor);
-                    if self.tensors.insert(name.clone(), tensor).is_some() {
-                        return Err(format!("{name:?} twice"));
-                    }
-                }
-                [
-                    Value::Text(_),
-                    Value::Integer(_) | Value::Other | Value::Dict,
-                ] => {}
-                _ => return Err("an entry that is no tensor".into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn call(&mut self) -> Result<(), String> {
-        let result = match &self.pop(2)?[..] {
-            [Value::OrderedDict, Value::Tuple(none)] if none.is_empty() => Value::Dict,
-            [Value::RebuildTensor, Value::Tuple(arguments)] => match &arguments[..] {
-                [
-                    Value::Storage(key, floats),
-                    Value::Integer(offset),
-                    Value::Tuple(shape),
-                    Value::Tuple(strides),
-                    ..,
-                ] if shape.len() == strides.len() && shape.len() <= MAX_AXES => {
-                    Value::Tensor(Rc::new(Tensor {
-                        storage: (key.clone(), *floats),
-                        offset: *offset,
-                        shape: integers(shape)?,
-                        strides: integers(strides)?,
-                    }))
-                }
-                _ => return Err("a tensor of other parts".into()),
-            },
-            _ => return Err("a call of something else".into()),
+impl Tensor {
+    /// The tensor that a call would make.
+    fn of(call: &Call) -> Option<Self> {
+        let arguments = call.arguments.values();
+        let [
+            Value::Persistent(storage),
+            Value::Integer(offset),
+            shape,
+            strides,
+            ..,
+        ] = &arguments[..]
+        else {
+            return None;
         };
-        self.stack.push(result);
-        Ok(())
-    }
-
-    fn persistent(&mut self) -> Result<(), String> {
-        let storage = match &self.pop(1)?[..] {
-            [Value::Tuple(parts)] => match &parts[..] {
-                [
-                    Value::Text(kind),
-                    Value::FloatStorage,
-                    Value::Text(key),
-                    Value::Text(_),
-                    Value::Integer(floats),
-                ] if &**kind == "storage" => Some(Value::Storage(key.clone(), *floats)),
-                _ => None,
-            },
-            _ => None,
-        };
-        self.stack.push(storage.ok_or("a storage of other parts")?);
-        Ok(())
+        let (shape, strides) = (integers(shape)?, integers(strides)?);
+        (shape.len() == strides.len() && shape.len() <= MAX_AXES).then_some(Self {
+            storage: storage_of(&storage.values())?,
+            offset: usize::try_from(*offset).ok()?,
+            shape,
+            strides,
+        })
     }
 }
 
-fn integers(values: &[Value]) -> Result<Vec<usize>, String> {
-    let each = values.iter().map(|value| match value {
-        Value::Integer(value) => Ok(*value),
-        _ => Err("a shape of something else".to_owned()),
+/// The key of a storage of floats, and how many it has.
+fn storage_of(id: &[Value]) -> Option<(Rc<str>, usize)> {
+    let [parts] = id else {
+        return None;
+    };
+    match &parts.elements()?[..] {
+        [
+            Value::Text(kind),
+            Value::Global(class),
+            Value::Text(key),
+            Value::Text(_),
+            Value::Integer(floats),
+        ] if &**kind == "storage" && NAMES[*class] == FLOAT_STORAGE => {
+            Some((key.clone(), usize::try_from(*floats).ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn integers(tuple: &Value) -> Option<Vec<usize>> {
+    let elements = tuple.elements()?;
+    let each = elements.iter().map(|value| match value {
+        Value::Integer(value) => usize::try_from(*value).ok(),
+        _ => None,
     });
     each.collect()
 }

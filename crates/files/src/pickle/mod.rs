@@ -16,8 +16,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use opcode::{Instruction, Program};
-pub(crate) use value::Value;
-use value::{Call, Object};
+use value::Object;
+pub(crate) use value::{Call, Value};
 
 /// Values on the stack, at most: Python adds to lists and dictionaries in batches of 1,000.
 const HIGHEST_STACK: usize = 1 << 20;
