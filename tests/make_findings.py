@@ -257,11 +257,13 @@ def network():
 
 
 def suite2p(subject, frames, neuropil=True, **expected):
-    """A recording of suite2p with an imaging plane for each number of frames."""
+    """A recording of suite2p with an imaging plane for each number of frames; planes of none were not processed."""
     where = OUTPUT / "plain" / f"subject_{subject}"
     for plane, length in enumerate(frames):
         folder = where / "suite2p" / f"plane{plane}"
         folder.mkdir(parents=True)
+        if length is None:
+            continue
         f = recording(frames=length, seed=plane)
         around = 0.1 * recording(frames=length, seed=plane + 10, jump=0)
         xyz = positions(f.shape[1])
@@ -277,7 +279,8 @@ def suite2p(subject, frames, neuropil=True, **expected):
 
 def planes():
     suite2p("planes", [400, 399], codes=["frames.cut"], near=["input.no_neuropil"])
-    suite2p("planes_not", [400, 400], near=["frames.cut", "input.no_neuropil"])
+    suite2p("planes_not", [400, 400], near=["frames.cut", "input.no_neuropil", "layout.skipped_planes"])
+    suite2p("skipped", [400, None], codes=["layout.skipped_planes"], near=["frames.cut"])
     suite2p("neuropil", [400], neuropil=False, codes=["input.no_neuropil"], near=["frames.cut"])
 
 

@@ -171,6 +171,9 @@ pub(crate) fn check_data(data: &DataArgs) -> Result<(), ConfigError> {
     let is_named = data.calcium_dataset.as_deref() != Some("");
     expect("--calcium_dataset", is_named, &"empty", "a dataset's name")?;
     if let Some(source) = &data.source {
+        let is_local = !source.to_string_lossy().contains("://");
+        let expected = "a path on a local disk: URLs are not read, so copy the recording first";
+        expect("--source", is_local, &source.display(), expected)?;
         let is_within =
             source.is_relative() && source.to_str().is_some_and(|path| !path.is_empty());
         let expected = "a path within each subject's folder, in UTF-8";

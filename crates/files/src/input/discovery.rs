@@ -52,8 +52,12 @@ pub fn subjects(input_dir: &Path) -> Result<Vec<Subject>, InputError> {
             found.extend(loose(&dir));
         }
     }
-    if found.is_empty() {
-        found.extend(loose_subject(input_dir));
+    let is_folder_of_subject = |subject: &Subject| file_name(&subject.dir).starts_with(PREFIX);
+    if !found.iter().any(is_folder_of_subject)
+        && let Some(itself) = loose_subject(input_dir)
+    {
+        // What lies in it are parts of one recording.
+        found = vec![itself];
     }
     if found.is_empty() {
         return Err(InputError::NoSubjects {

@@ -83,6 +83,14 @@ struct Plane {
     folder: PathBuf,
 }
 
+impl Plane {
+    /// Whether suite2p made its folder and did not process it, as it does with planes of the flyback.
+    fn is_unprocessed(&self) -> bool {
+        let lacks = |name: &str| self.folder.join(name).symlink_metadata().is_err();
+        lacks(FLUORESCENCE) && lacks(REGIONS)
+    }
+}
+
 /// The planes of a folder, of its folder `suite2p`, or the folder itself; none if it is no recording of suite2p.
 fn planes(place: &Path) -> Vec<Plane> {
     let has_planes = [place.join("suite2p"), place.to_owned()];
@@ -117,6 +125,8 @@ fn open(place: &Path, request: &Request) -> Result<Source, InputError> {
             folder: place.to_owned(),
         });
     }
+    let skipped = planes.extract_if(.., |plane| plane.is_unprocessed());
+    let skipped: Vec<Plane> = skipped.collect();
     if planes.is_empty() {
         return Err(InputError::File {
             path: place.to_owned(),
@@ -155,8 +165,8 @@ fn open(place: &Path, request: &Request) -> Result<Source, InputError> {
         });
     }
     let dataset = opened[0].dataset.clone();
-    let findings = uncorrected(&planes, &opened).into_iter().collect();
-    let rate = opened.iter().find_map(|plane| plane.rate);
+    let findings = [uncorrected(&planes, &opened), unprocessed(&skipped)];
+    let rate = common_rate(&planes, &opened)?;
     let first = planes[0].folder.join(FLUORESCENCE);
     let first = first.strip_prefix(place).unwrap_or(&first);
     let reason = format!(
@@ -175,8 +185,51 @@ fn open(place: &Path, request: &Request) -> Result<Source, InputError> {
         dataset,
         rate,
         is_dff: false,
-        findings,
+        findings: findings.into_iter().flatten().collect(),
     })
+}
+
+/// The rate of all planes, if one states it.
+///
+/// # Errors
+/// If rates differ, so that frames of one number were not recorded together.
+fn common_rate(planes: &[Plane], opened: &[OpenPlane]) -> Result<Option<f64>, InputError> {
+    /// Rates that differ by no more are the same but for rounding.
+    const SAME: f64 = 1e-3;
+    let rates = planes.iter().zip(opened);
+    let mut rates = rates.filter_map(|(plane, opened)| Some((plane, opened.rate?)));
+    let Some((_, first)) = rates.next() else {
+        return Ok(None);
+    };
+    match rates.find(|(_, rate)| (rate - first).abs() > SAME * first.abs()) {
+        None => Ok(Some(first)),
+        Some((plane, rate)) => Err(InputError::File {
+            path: plane.folder.clone(),
+            what: "a plane with the rate of the first, so that their frames belong together",
+            found: format!(
+                "{rate} Hz, not {first} Hz; process the planes one by one with --source suite2p/plane{}",
+                plane.number
+            ),
+        }),
+    }
+}
+
+/// What is to be said of planes that suite2p did not process.
+fn unprocessed(skipped: &[Plane]) -> Option<Finding> {
+    let first = skipped.first()?;
+    let have = match skipped.len() {
+        1 => "1 folder of an imaging plane has".to_owned(),
+        several => format!("{several} folders of imaging planes have"),
+    };
+    Some(Finding::new(
+        Code::SkippedPlanes,
+        format!(
+            "{have} neither {FLUORESCENCE} nor {REGIONS} and no neuron comes of {} (the first is {}).",
+            if skipped.len() == 1 { "it" } else { "them" },
+            first.folder.display()
+        ),
+        "Nothing has to be done if suite2p was told to ignore these planes (ignore_flyback). Otherwise run suite2p on them.",
+    ))
 }
 
 /// What is to be said of planes without neuropil.

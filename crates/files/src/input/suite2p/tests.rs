@@ -272,6 +272,40 @@ fn rule_2_6_files_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn rule_2_6_planes_of_the_flyback_are_passed_over_and_planes_of_another_rate_are_not_joined() {
+    let lab = Lab::new(&[(1, 20), (2, 20)]);
+    fs::create_dir(lab.path(0, "")).expect("a folder");
+    fs::write(lab.path(0, "ops.npy"), fixture("settings_3.npy")).expect("a file");
+    let source = lab.open(&Request::default()).expect("a recording");
+    assert_eq!(
+        source.positions.source_plane.as_deref(),
+        Some(&[1, 1, 2, 2][..])
+    );
+    assert_eq!(source.findings.len(), 1);
+    assert_eq!(source.findings[0].code.name(), "layout.skipped_planes");
+    let mut faster = fixture("settings_3.npy");
+    let place = faster
+        .windows(8)
+        .position(|bytes| bytes == 7.5_f64.to_be_bytes());
+    let place = place.expect("the rate");
+    faster[place..place + 8].copy_from_slice(&8.0_f64.to_be_bytes());
+    lab.put(2, "ops.npy", &faster);
+    let message = lab.message(&Request::default());
+    assert!(
+        message.contains("8 Hz, not 7.5 Hz") && message.contains("--source suite2p/plane2"),
+        "{message}"
+    );
+}
+
+#[test]
+fn rule_2_6_the_input_folder_itself_is_a_recording() {
+    let lab = Lab::new(&[(0, 20)]);
+    let found = crate::input::subjects(&lab.folder.path().join("fish")).expect("subjects");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].name, "fish");
+}
+
+#[test]
 fn rule_8_7_a_curation_changes_the_identity() {
     let lab = Lab::new(&[(0, 20), (1, 20)]);
     let before = lab.open(&Request::default()).expect("a recording").identity;
