@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use serde_json::{Map, Value};
+use std::rc::Rc;
 
 use super::metadata::{ArrayHeader, Group, Node};
 use crate::input::error::InputError;
@@ -30,8 +29,8 @@ pub(super) struct Listed {
     /// Its path within the folder, with `/` between the parts; its own name where it is the folder.
     pub name: String,
     pub header: ArrayHeader,
-    /// The attributes of the groups around it, the innermost first.
-    pub groups: Vec<Map<String, Value>>,
+    /// The groups around it, the innermost first.
+    pub groups: Vec<Rc<Group>>,
 }
 
 /// The last part of a name, without `.zarr`, in small letters.
@@ -114,7 +113,7 @@ impl Listing {
         &mut self,
         folder: &Path,
         parts: &mut Vec<String>,
-        groups: &mut Vec<Group>,
+        groups: &mut Vec<Rc<Group>>,
         left: &mut usize,
     ) {
         let name = match parts.is_empty() {
@@ -130,12 +129,12 @@ impl Listing {
                     .extend(around.clone().flat_map(|group| group.files.clone()));
                 return self.arrays.push(Listed {
                     name,
-                    groups: around.map(|group| group.attributes.clone()).collect(),
+                    groups: around.cloned().collect(),
                     header: *header,
                 });
             }
-            Ok(Some(Node::Group(group))) => groups.push(group),
-            Ok(None) => groups.push(Group::default()),
+            Ok(Some(Node::Group(group))) => groups.push(Rc::new(group)),
+            Ok(None) => groups.push(Rc::default()),
         }
         if parts.len() < DEPTH {
             for entry in entries(folder) {

@@ -17,7 +17,7 @@ use crate::input::number_type::NumberType;
 use crate::regular;
 
 /// The largest file of metadata that is read: consolidated metadata of many arrays are some MB.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 32 << 20;
 
 /// What a folder of a Zarr store is.
 #[derive(Debug)]

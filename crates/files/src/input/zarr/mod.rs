@@ -135,9 +135,8 @@ fn open(place: &Path, dataset: Option<&str>) -> Result<Source, InputError> {
 
 /// The rate in Hz that the attributes of an array state, or those of the groups around it.
 fn rate(traces: &Listed) -> Option<f64> {
-    let attributes = [&traces.header.attributes]
-        .into_iter()
-        .chain(&traces.groups);
+    let groups = traces.groups.iter().map(|group| &group.attributes);
+    let attributes = [&traces.header.attributes].into_iter().chain(groups);
     let mut rates = attributes.flat_map(|attributes| {
         let values = RATES.iter().filter_map(|name| attributes.get(*name));
         values
