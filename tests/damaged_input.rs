@@ -11,7 +11,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use common::{PROGRAM, Workbench, alone, copy_subject, mpirun};
-use hdf5::File;
+use hdf5::types::VarLenAscii;
+use hdf5::{File, ObjectReference1};
 use spikegrid_files::input::{self, Positions, Request, Subject};
 use spikegrid_files::models;
 use spikegrid_files::output::metadata::Metadata;
@@ -28,6 +29,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 struct Kind {
     name: &'static str,
     file: &'static str,
+    /// `FILE` in it stands for the path of the file.
     content: &'static str,
     make: fn(&Path),
     read: fn(&Path) -> bool,
@@ -45,7 +47,23 @@ impl Kind {
     }
 }
 
-const KINDS: [Kind; 11] = [
+/// An element of a pixel mask.
+#[derive(Clone, Copy, hdf5::H5Type)]
+#[repr(C)]
+struct Pixel {
+    x: u32,
+    y: u32,
+    weight: f32,
+}
+
+const KINDS: [Kind; 12] = [
+    Kind {
+        name: "NWB",
+        file: "subject_1/recording.nwb",
+        content: r#"{"Recording":{"Recording":{"place":"FILE","request":{"cells":"iscell"}}}}"#,
+        make: make_nwb,
+        read: read_subject,
+    },
     Kind::traces("traces, contiguous", |folder| {
         make_subject(folder, "compressed.mat", Layout::Contiguous)
     }),
@@ -156,6 +174,53 @@ fn make_subject(folder: &Path, positions: &str, layout: Layout) {
     }
     let rows = file.new_dataset::<f64>().shape((1, CELLS)).create("absIX");
     rows.unwrap().write_raw(&[1.0, 3.0, 4.0, 6.0]).unwrap();
+}
+
+fn make_nwb(folder: &Path) {
+    let subject = folder.join("subject_1");
+    std::fs::create_dir(&subject).unwrap();
+    let file = File::create(subject.join("recording.nwb")).unwrap();
+    let class = |group: &hdf5::Group, class: &str| {
+        let attribute = group.new_attr::<VarLenAscii>().create("neurodata_type");
+        let class = VarLenAscii::from_ascii(class).unwrap();
+        attribute.unwrap().write_scalar(&class).unwrap();
+    };
+    let numbers = |group: &hdf5::Group, name: &str, values: &[f64]| {
+        let dataset = group.new_dataset_builder().with_data(values);
+        dataset.create(name).unwrap()
+    };
+    let plane = file.create_group("general/plane").unwrap();
+    numbers(&plane, "grid_spacing", &[2e-6, 3e-6]);
+    let table = file.create_group("processing/ophys/table").unwrap();
+    numbers(&table, "id", &[0.0; CELLS]);
+    numbers(&table, "pixel_mask_index", &[1.0, 2.0, 3.0, 6.0]);
+    let pixels = [2, 3, 5, 7, 11, 13].map(|x| Pixel {
+        x,
+        y: 2 * x,
+        weight: 0.5,
+    });
+    let mask = table.new_dataset_builder().with_data(&pixels);
+    mask.chunk(4).deflate(1).create("pixel_mask").unwrap();
+    table.link_soft("/general/plane", "imaging_plane").unwrap();
+    let container = file.create_group("processing/ophys/traces").unwrap();
+    class(&container, "Fluorescence");
+    let series = container.create_group("series").unwrap();
+    class(&series, "RoiResponseSeries");
+    let data = series.new_dataset::<i16>().shape((FRAMES, CELLS));
+    let data = data.chunk((8, 2)).deflate(1).create("data").unwrap();
+    let values: Vec<i16> = (0..).take(FRAMES * CELLS).collect();
+    data.write_raw(&values).unwrap();
+    data.new_attr::<f64>()
+        .create("conversion")
+        .unwrap()
+        .write_scalar(&0.5)
+        .unwrap();
+    let times: Vec<f64> = (0..FRAMES).map(|frame| 0.5 * frame as f64).collect();
+    numbers(&series, "timestamps", &times);
+    let rois = numbers(&series, "rois", &[3.0, 1.0, 2.0, 0.0]);
+    let reference: ObjectReference1 = file.reference("processing/ophys/table").unwrap();
+    let attribute = rois.new_attr::<ObjectReference1>().create("table");
+    attribute.unwrap().write_scalar(&reference).unwrap();
 }
 
 fn make_model(folder: &Path, member: &str) {
@@ -388,6 +453,7 @@ fn survives_trial(file: &Path, content: &str) -> bool {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
+    let content = content.replace("FILE", &file.display().to_string());
     let trials = format!("[[\"{}\",{content}]]", file.display());
     let mut input = child.stdin.take().unwrap();
     input.write_all(trials.as_bytes()).unwrap();

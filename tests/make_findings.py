@@ -284,6 +284,36 @@ def planes():
     suite2p("neuropil", [400], neuropil=False, codes=["input.no_neuropil"], near=["frames.cut"])
 
 
-for make in [kinds, values, frames, neurons, files, rates, places, network, planes]:
+def nwb(subject, timestamps=None, writer="made", **expected):
+    """A recording in an NWB file."""
+    where = OUTPUT / "plain" / f"subject_{subject}"
+    where.mkdir(parents=True)
+    f = recording()
+    frames, neurons = f.shape
+    pixels = np.zeros(neurons, [("x", "u4"), ("y", "u4"), ("weight", "f4")])
+    pixels["x"], pixels["y"], pixels["weight"] = *positions(neurons)[:, :2].T, 1
+    with h5py.File(where / "recording.nwb", "w") as file:
+        file["session_description"] = writer
+        table = file.create_group("processing/ophys/ImageSegmentation/PlaneSegmentation")
+        table["id"] = np.arange(neurons)
+        table["pixel_mask"], table["pixel_mask_index"] = pixels, np.arange(neurons) + 1
+        series = file.create_group("processing/ophys/Fluorescence/RoiResponseSeries")
+        series.parent.attrs["neurodata_type"] = "Fluorescence"
+        series.attrs["neurodata_type"] = "RoiResponseSeries"
+        series["data"], series["rois"] = f, np.arange(neurons)
+        series["rois"].attrs["table"] = table.ref
+        series["timestamps"] = np.arange(frames) / RATE if timestamps is None else timestamps
+    expect("plain", f"subject_{subject}", **({"codes": [], "near": [], "fails": False} | expected))
+
+
+def timestamps():
+    times = np.arange(400) / RATE
+    lost = np.where(times > 100, times + 1 / RATE, times)
+    nwb("uneven", lost, codes=["rate.uneven"], near=["layout.suite2p_nwb"])
+    nwb("uneven_not", near=["rate.uneven", "layout.suite2p_nwb"])
+    nwb("exported", writer="suite2p_proc", codes=["layout.suite2p_nwb"])
+
+
+for make in [kinds, values, frames, neurons, files, rates, places, network, planes, timestamps]:
     make()
 (OUTPUT / "expected.json").write_text(json.dumps(EXPECTED, indent=1))

@@ -29,13 +29,19 @@ const fn sample(
     }
 }
 
-const SAMPLES: [Sample; 11] = [
+const SAMPLES: [Sample; 17] = [
     sample(
         "suite2p_0_14",
         &["plane0", "plane1", "combined", "ophys.nwb"],
         "suite2p",
     ),
     sample("suite2p_1_1", &[], "suite2p"),
+    sample("suite2p_0_14", &["ophys.nwb"], "NWB"),
+    sample("suite2p_1_1", &["ophys.nwb"], "NWB"),
+    sample("nwb", &["fluorescence_rate.nwb"], "NWB"),
+    sample("nwb", &["fluorescence_timestamps_voxel_mask.nwb"], "NWB"),
+    sample("nwb", &["subset_gzip_scaled.nwb"], "NWB"),
+    sample("nwb", &["dff_only.nwb"], "NWB"),
     sample("zarr_v2_blosc", &[], "Zarr"),
     sample("zarr_v3_sharded", &[], "Zarr"),
     sample("zarr_v3_sharded_ts", &[], "Zarr"),

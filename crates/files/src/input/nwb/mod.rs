@@ -96,7 +96,7 @@ impl Form for Nwb {
 
 fn open(path: &Path, request: &Request, extent: Extent) -> Result<Source, InputError> {
     // Before anything is read: what changes meanwhile is noticed by a later run.
-    Identity::of(&[(EXTENSION, path, WHAT)])?;
+    let identity = Identity::of(&[(EXTENSION, path, WHAT)])?;
     let root = Node::root(path)?;
     let chosen = series::chosen(&root, request.dataset.as_deref())?;
     let is_dff = chosen.iter().all(|series| series.kind == Kind::Dff);
@@ -119,7 +119,7 @@ fn open(path: &Path, request: &Request, extent: Extent) -> Result<Source, InputE
     Ok(Source {
         location: panels.location(),
         positions,
-        identity: identity(path, &panels.files)?,
+        identity: Identity::joined(vec![identity, linked(path, &panels.files)?]),
         format: Nwb.name(),
         reason,
         dataset,
@@ -156,25 +156,17 @@ fn exported_by_suite2p() -> Finding {
     )
 }
 
-/// The NWB file, and the other files to which its links lead, each under its path as the NWB file sees it.
-fn identity(path: &Path, files: &BTreeSet<PathBuf>) -> Result<Identity, InputError> {
+/// The other files to which the links of the NWB file lead, each under its path as seen from there.
+fn linked(path: &Path, files: &BTreeSet<PathBuf>) -> Result<Identity, InputError> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let linked = files.iter().filter(|file| *file != path).map(|file| {
+    let others = files.iter().filter(|file| *file != path);
+    let identities = others.map(|file| {
         let name = file.strip_prefix(folder).unwrap_or(file);
-        (format!("nwb link {}", name.display()), file)
+        let name = format!("nwb link {}", name.display());
+        Identity::of(&[(&name, file, "a file to which the NWB file links")])
     });
-    let linked: Vec<(String, &PathBuf)> = linked.collect();
-    let linked = linked.iter().map(|(name, file)| {
-        (
-            &name[..],
-            file.as_path(),
-            "a file to which the NWB file links",
-        )
-    });
-    let files: Vec<_> = std::iter::once((EXTENSION, path, WHAT))
-        .chain(linked)
-        .collect();
-    Identity::of(&files)
+    let identities = identities.collect::<Result<Vec<_>, _>>()?;
+    Ok(Identity::joined(identities))
 }
 
 #[cfg(test)]

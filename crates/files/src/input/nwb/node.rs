@@ -49,16 +49,22 @@ impl Node {
         })
     }
 
-    /// A group that was opened by the name `by` in the file at `path`, or by a reference, wherever a link has led.
-    fn of(group: Group, path: &Path, by: &str) -> Result<Self, InputError> {
-        let failed = |error: hdf5::Error| hdf5_error(path, by, &error);
-        let file = group.file().map_err(failed)?;
+    /// A group that was opened from this one by the name `by`, or by a reference, wherever a link has led.
+    fn opened(&self, group: Group, by: &str) -> Result<Self, InputError> {
+        let file = group.file();
+        let file = file.map_err(|error| hdf5_error(&self.path, by, &error))?;
         let name = match group.name() {
             name if name.is_empty() => by.to_owned(),
             name => name,
         };
+        // The library tells the names of files as text only, which this one's need not be.
+        let other = group.filename();
+        let path = match other == self.file.filename() {
+            true => self.path.clone(),
+            false => PathBuf::from(other),
+        };
         Ok(Self {
-            path: PathBuf::from(group.filename()),
+            path,
             name: name.trim_matches('/').to_owned(),
             file,
             group,
@@ -104,7 +110,7 @@ impl Node {
         Ok(Some(match kind {
             LocationType::Group => {
                 let group = self.file.group(&name).map_err(failed)?;
-                Member::Group(Self::of(group, &self.path, &name)?)
+                Member::Group(self.opened(group, &name)?)
             }
             LocationType::Dataset => Member::Dataset(linked),
             _ => Member::Other,
@@ -180,7 +186,7 @@ impl Node {
             _ => Err("no reference".into()),
         });
         match object {
-            Ok(ReferencedObject::Group(group)) => Self::of(group, &self.path, attribute),
+            Ok(ReferencedObject::Group(group)) => self.opened(group, attribute),
             Ok(_) => Err(wrong("one that refers to something else".to_owned())),
             Err(error) => Err(wrong(hdf5_access::reason(&error))),
         }

@@ -101,10 +101,22 @@ impl Panels {
         self.findings.extend(ambiguity(&name, header.shape));
         let (gain, mut offset) = scale(node)?;
         if let Some((coefficient, neuropil)) = neuropil {
+            let other = neuropil.path_of(DATA);
+            let (found, _) = Header::read(&neuropil.path, &other)?;
+            if found.shape != header.shape {
+                return Err(InputError::Dataset {
+                    path: neuropil.path,
+                    dataset: other,
+                    expected: format!("the shape of {name}, {}", shape_text(&header.shape)),
+                    found: shape_text(&found.shape),
+                });
+            }
             let (other_gain, other_offset) = scale(&neuropil)?;
             offset -= coefficient * other_offset;
-            let other = Place::hdf5(&neuropil.path, &neuropil.path_of(DATA));
-            panel = panel.plus(-coefficient * other_gain, other);
+            panel = panel.plus(
+                -coefficient * other_gain,
+                Place::hdf5(&neuropil.path, &other),
+            );
             self.files.insert(neuropil.path);
         }
         self.files.insert(node.path.clone());

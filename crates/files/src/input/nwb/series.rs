@@ -52,7 +52,10 @@ pub(super) struct Series {
 
 impl Series {
     fn new(path: String, container: Option<Kind>, found: Result<Node, InputError>) -> Self {
-        let names: Vec<String> = path.rsplit('/').take(2).map(str::to_lowercase).collect();
+        // The name of a module says nothing of its series, that of a container does.
+        let telling = if container.is_some() { 2 } else { 1 };
+        let names = path.rsplit('/').take(telling).map(str::to_lowercase);
+        let names: Vec<String> = names.collect();
         let has = |parts: &[&str]| {
             let mut names = names.iter();
             names.any(|name| parts.iter().any(|part| name.contains(part)))

@@ -10,7 +10,7 @@ use crate::hdf5_access::{name_list, shape_text};
 use crate::input::error::InputError;
 
 /// Rows of a table, at most: a damaged file may say any number.
-const MOST_ROWS: usize = 1 << 24;
+const MOST_ROWS: usize = 1 << 22;
 
 /// A table of regions of interest, and which of its rows are used.
 #[derive(Debug)]
