@@ -39,16 +39,25 @@ impl Separator {
 
     /// The cells of a line, without the spaces and quotation marks around them.
     pub(super) fn cells(self, line: &[u8]) -> Vec<&[u8]> {
-        let line = line.trim_ascii_end();
         match self.byte() {
             Some(byte) => line.split(|b| *b == byte).map(bare).collect(),
-            None => line
-                .split(u8::is_ascii_whitespace)
-                .filter(|cell| !cell.is_empty())
-                .map(bare)
-                .collect(),
+            None => words(line).map(bare).collect(),
         }
     }
+
+    /// The number of cells of a line.
+    pub(super) fn count(self, line: &[u8]) -> usize {
+        match self.byte() {
+            Some(byte) => 1 + line.iter().filter(|b| **b == byte).count(),
+            None => words(line).count(),
+        }
+    }
+}
+
+/// What spaces part.
+pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = line.split(u8::is_ascii_whitespace);
+    words.filter(|word| !word.is_empty())
 }
 
 /// A cell without the spaces and quotation marks around it.
@@ -92,40 +101,55 @@ pub(super) fn number<N: CellNumber>(cell: &[u8], separator: Separator) -> Option
     }
 }
 
-/// Reads the next line, at most `longest` bytes of it, without its end and a byte order mark; nothing at the end of the file.
+/// Reads the next line that holds cells, at most `longest` bytes of it, without its end; returns how many bytes and lines were read, none
+/// at the end of the file. Empty lines and comments, which begin with `#`, are passed over.
 ///
 /// # Errors
-/// If the file cannot be read, or the line is longer.
-pub(super) fn next_line(
+/// If the file cannot be read, or a line is longer.
+pub(super) fn next_row(
     file: &mut impl BufRead,
     line: &mut Vec<u8>,
     longest: u64,
-) -> io::Result<bool> {
-    line.clear();
-    if file.take(longest).read_until(b'\n', line)? == 0 {
-        return Ok(false);
+) -> io::Result<Row> {
+    let mut read = Row::default();
+    loop {
+        line.clear();
+        let bytes = Read::take(&mut *file, longest).read_until(b'\n', line)? as u64;
+        if bytes == 0 {
+            return Ok(Row::default());
+        }
+        if bytes == longest && line.last() != Some(&b'\n') {
+            let long = format!("a line of more than {longest} bytes");
+            return Err(io::Error::other(long));
+        }
+        read.bytes += bytes;
+        read.lines += 1;
+        read.row_bytes = bytes;
+        while let Some(b'\n' | b'\r') = line.last() {
+            line.pop();
+        }
+        if line.starts_with(MARK) {
+            line.drain(..MARK.len());
+        }
+        let is_void = line.starts_with(b"#") || line.iter().all(|byte| *byte == b' ');
+        if !is_void {
+            return Ok(read);
+        }
     }
-    if line.len() as u64 == longest && line.last() != Some(&b'\n') {
-        return Err(io::Error::other(format!(
-            "a line of more than {longest} bytes"
-        )));
-    }
-    let content = without_mark(line).trim_ascii_end().len();
-    let skipped = line.len() - without_mark(line).len();
-    line.drain(..skipped);
-    line.truncate(content);
-    Ok(true)
 }
 
-/// A text without the byte order mark with which Windows begins it.
-pub(super) fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+/// What was read of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Bytes and lines, with those that were passed over.
+    pub(super) bytes: u64,
+    pub(super) lines: u64,
+    /// Bytes of the line that was found.
+    pub(super) row_bytes: u64,
 }
 
-/// Whether a line holds no numbers: it is empty, or a comment.
-pub(super) fn is_void(line: &[u8]) -> bool {
-    matches!(line.trim_ascii_start(), [] | [b'#', ..])
-}
+/// The byte order mark with which Windows begins a text.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]
 mod tests {
@@ -134,11 +158,12 @@ mod tests {
     #[test]
     fn rule_2_6_cells_are_parted_by_commas_semicolons_tabs_or_spaces() {
         for (line, separator, cells) in [
-            ("1,2 , 3\r\n", Separator::Comma, &["1", "2", "3"][..]),
+            ("1,2 , 3", Separator::Comma, &["1", "2", "3"][..]),
             ("1,5;2;\"3\"", Separator::Semicolon, &["1,5", "2", "3"]),
             ("1\t\t3", Separator::Tab, &["1", "", "3"]),
             ("  1  2 3 ", Separator::Spaces, &["1", "2", "3"]),
             ("1,,", Separator::Comma, &["1", "", ""]),
+            ("\t2\t", Separator::Tab, &["", "2", ""]),
         ] {
             assert_eq!(Separator::of(line.as_bytes()), separator, "{line}");
             let found = separator.cells(line.as_bytes());
@@ -147,6 +172,7 @@ mod tests {
                 .map(|cell| str::from_utf8(cell).expect("text"))
                 .collect();
             assert_eq!(found, cells, "{line}");
+            assert_eq!(separator.count(line.as_bytes()), cells.len(), "{line}");
         }
     }
 
@@ -167,15 +193,21 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_anywhere_and_have_a_longest() {
-        let mut file = &b"\xef\xbb\xbfa\r\n\n12345\nend"[..];
+    fn rows_are_lines_with_cells_and_have_a_longest() {
+        let mut file = &b"\xef\xbb\xbfa\r\n\n  \n#no\n\t\t\n12345\nend"[..];
         let mut line = Vec::new();
-        let mut lines = Vec::new();
-        while next_line(&mut file, &mut line, 6).expect("a line") {
+        let (mut lines, mut reads) = (Vec::new(), Vec::new());
+        loop {
+            let read = next_row(&mut file, &mut line, 6).expect("a line");
+            if read.lines == 0 {
+                break;
+            }
             lines.push(String::from_utf8(line.clone()).expect("text"));
+            reads.push([read.bytes, read.lines, read.row_bytes]);
         }
-        assert_eq!(lines, ["a", "", "12345", "end"]);
-        let long = next_line(&mut &b"123456\n"[..], &mut line, 6).expect_err("a long line");
+        assert_eq!(lines, ["a", "\t\t", "12345", "end"]);
+        assert_eq!(reads, [[6, 1, 6], [11, 4, 3], [6, 1, 6], [3, 1, 3]]);
+        let long = next_row(&mut &b"123456\n"[..], &mut line, 6).expect_err("a long line");
         assert!(long.to_string().contains("more than 6 bytes"), "{long}");
     }
 }
