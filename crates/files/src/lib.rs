@@ -24,3 +24,4 @@ mod raw_chunk;
 pub mod regular;
 pub mod report;
 mod signature;
+mod zip;

@@ -9,6 +9,7 @@ use super::caiman::Caiman;
 use super::discovery::{Subject, is_url, natural_order};
 use super::error::InputError;
 use super::nwb::Nwb;
+use super::plain::Plain;
 use super::source::Source;
 use super::suite2p::Suite2p;
 use super::time_series::TimeSeries;
@@ -18,7 +19,7 @@ use super::zarr::Zarr;
 use crate::hdf5_access::name_list;
 
 /// The forms, the first that fits first.
-const FORMS: [&dyn Form; 6] = [&TimeSeries, &Suite2p, &Nwb, &Zarr, &Caiman, &Voluseg];
+const FORMS: [&dyn Form; 7] = [&TimeSeries, &Suite2p, &Nwb, &Zarr, &Caiman, &Voluseg, &Plain];
 
 /// A form in which a recording can lie: one file or folder of this module for each.
 pub(super) trait Form: Sync {
@@ -176,6 +177,13 @@ pub(super) fn try_out(place: &Path, request: &Request) {
     if let Some(form) = FORMS.into_iter().find(|form| form.recognises(place)) {
         form.try_out(place, request);
     }
+}
+
+/// Whether a folder, or something directly in it, is a recording of a form other than the one of this name.
+pub(super) fn is_of_another(folder: &Path, name: &str) -> bool {
+    let others = || FORMS.into_iter().filter(|form| form.name() != name);
+    let recognised = |place: &Path| others().any(|form| form.recognises(place));
+    recognised(folder) || entries(folder).iter().any(|entry| recognised(entry))
 }
 
 /// The name of the subject that a file or folder of an input folder is by itself, without a folder `subject_*`.

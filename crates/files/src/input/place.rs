@@ -9,6 +9,8 @@ use super::flat_matrix::{self, FlatPlace};
 use super::hdf5_matrix;
 use super::samples::Samples;
 use super::storage::{Missing, Orientation, Piece, Storage};
+use super::stream_matrix::{self, StreamPlace};
+use super::text_matrix::{self, TextPlace};
 use super::zarr;
 
 /// Where a matrix lies: what a rank needs to open it.
@@ -20,6 +22,10 @@ pub(super) enum Place {
     Flat(FlatPlace),
     /// A Zarr array with two axes.
     Zarr { folder: PathBuf },
+    /// Numbers that are compressed as one stream.
+    Stream(StreamPlace),
+    /// A table of numbers in text.
+    Text(TextPlace),
 }
 
 impl Place {
@@ -37,6 +43,8 @@ impl Place {
             Self::Hdf5 { path, .. } => path,
             Self::Flat(place) => &place.path,
             Self::Zarr { folder } => folder,
+            Self::Stream(place) => &place.path,
+            Self::Text(place) => &place.path,
         }
     }
 
@@ -59,6 +67,10 @@ impl Place {
                 let matrix = zarr::Matrix::open(folder, orientation)?;
                 Ok(Matrix::Zarr(Box::new(matrix)))
             }
+            Self::Stream(place) => {
+                stream_matrix::Matrix::open(place, orientation).map(Matrix::Stream)
+            }
+            Self::Text(place) => text_matrix::Matrix::open(place, orientation).map(Matrix::Text),
         }
     }
 
@@ -66,7 +78,7 @@ impl Place {
     pub(super) fn read_corners(&self) {
         match self {
             Self::Hdf5 { path, dataset } => hdf5_matrix::Matrix::read_corners(path, dataset),
-            Self::Flat(_) | Self::Zarr { .. } => {}
+            Self::Flat(_) | Self::Zarr { .. } | Self::Stream(_) | Self::Text(_) => {}
         }
     }
 }
@@ -77,6 +89,8 @@ pub(super) enum Matrix {
     Hdf5(hdf5_matrix::Matrix),
     Flat(flat_matrix::Matrix),
     Zarr(Box<zarr::Matrix>),
+    Stream(stream_matrix::Matrix),
+    Text(text_matrix::Matrix),
 }
 
 impl Matrix {
@@ -86,6 +100,8 @@ impl Matrix {
             Self::Hdf5(matrix) => matrix.storage(),
             Self::Flat(matrix) => matrix.storage(),
             Self::Zarr(matrix) => matrix.storage(),
+            Self::Stream(matrix) => matrix.storage(),
+            Self::Text(matrix) => matrix.storage(),
         }
     }
 
@@ -95,6 +111,8 @@ impl Matrix {
             Self::Hdf5(matrix) => matrix.whole_chunk(),
             Self::Flat(_) => None,
             Self::Zarr(matrix) => matrix.whole_chunk(),
+            Self::Stream(matrix) => matrix.whole_chunk(),
+            Self::Text(matrix) => matrix.whole_chunk(),
         }
     }
 
@@ -108,6 +126,8 @@ impl Matrix {
             Self::Hdf5(matrix) => matrix.read(piece, parts),
             Self::Flat(matrix) => matrix.read(piece, parts),
             Self::Zarr(matrix) => matrix.read(piece, parts),
+            Self::Stream(matrix) => matrix.read(piece, parts),
+            Self::Text(matrix) => matrix.read(piece, parts),
         }
     }
 }

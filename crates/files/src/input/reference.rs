@@ -214,3 +214,27 @@ fn rule_2_6_nwb_of_suite2p() {
         );
     }
 }
+
+#[test]
+fn rule_2_6_plain_matrices() {
+    let Some(sources) = sources() else { return };
+    for (name, rate_is_stated) in [
+        ("plain_npy", false),
+        ("plain_npz", true),
+        ("plain_mat5", true),
+        ("plain_mat5_uncompressed", true),
+        ("plain_mat73", true),
+        ("plain_csv", false),
+    ] {
+        let expected = Expected::read(&sources, name, rate_is_stated);
+        let folder = sources.join(name);
+        let source = check(&folder, &Request::default(), &expected, "plain matrix");
+        assert_eq!(source.dataset, "dF_traces", "{name}");
+        assert!(source.findings.is_empty(), "{:?}", source.findings);
+    }
+    // In per cent, as the excerpt tells; `--scale` divides.
+    let mut expected = Expected::read(&sources, "plain_npy_percent", false);
+    expected.fluorescence *= 100.0;
+    let folder = sources.join("plain_npy_percent");
+    check(&folder, &Request::default(), &expected, "plain matrix");
+}

@@ -158,8 +158,13 @@ pub(in crate::input) fn open_file(path: &Path, object: &str) -> Result<File, Inp
     hdf5_access::open(path).map_err(|error| hdf5_error(path, object, &error))
 }
 
-/// Names of the datasets in a file, those in groups with their paths, for messages.
+/// Names of the datasets in a file, for messages.
 fn datasets_in(file: &File) -> String {
+    hdf5_access::name_list(dataset_names(file).into_iter(), "no dataset")
+}
+
+/// Names of the datasets in a file, those in groups with their paths, and of the links out of it; the first hundreds.
+pub(in crate::input) fn dataset_names(file: &File) -> Vec<String> {
     const DEEPEST: usize = 5;
     const MOST: usize = 100;
     let mut names = Vec::new();
@@ -194,7 +199,7 @@ fn datasets_in(file: &File) -> String {
         }
     }
     names.sort_by_key(|name| (name.matches('/').count(), name.clone()));
-    hdf5_access::name_list(names.into_iter(), "no dataset")
+    names
 }
 
 /// Opens a dataset, or `None` where the file has nothing of that name.

@@ -30,7 +30,7 @@ use crate::hdf5_access::{self, NumberKind};
 use crate::raw_chunk::stored_bytes;
 use crate::regular;
 use chunks::{Chunks, Coding};
-pub(super) use header::{Header, existing_dataset, hdf5_error, open_file};
+pub(super) use header::{Header, dataset_names, existing_dataset, hdf5_error, open_file};
 use hyperslab::HyperslabReader;
 use raw_files::open_dataset;
 pub(super) use sources::linked_file;

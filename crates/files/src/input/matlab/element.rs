@@ -6,6 +6,8 @@
 use std::io::Read;
 
 use super::MatError;
+use crate::hdf5_access::NumberKind;
+use crate::input::number_type::NumberType;
 
 /// How the bytes of a number follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,27 @@ impl Storage {
         }
     }
 
+    /// The type of the numbers in this byte order, or `None` where the type holds no numbers.
+    pub(super) fn numbers(self, order: ByteOrder) -> Option<NumberType> {
+        let kind = match self {
+            Storage::Int8 => NumberKind::I8,
+            Storage::Uint8 => NumberKind::U8,
+            Storage::Int16 => NumberKind::I16,
+            Storage::Uint16 => NumberKind::U16,
+            Storage::Int32 => NumberKind::I32,
+            Storage::Uint32 => NumberKind::U32,
+            Storage::Single => NumberKind::F32,
+            Storage::Double => NumberKind::F64,
+            Storage::Int64 => NumberKind::I64,
+            Storage::Uint64 => NumberKind::U64,
+            Storage::Matrix | Storage::Compressed | Storage::Other => return None,
+        };
+        Some(NumberType {
+            big_endian: order == ByteOrder::Big,
+            ..NumberType::little_endian(kind)
+        })
+    }
+
     /// Bytes of one number, or `None` where the type holds no numbers.
     fn width(self) -> Option<usize> {
         match self {
@@ -88,6 +111,14 @@ impl<'a> Stream<'a> {
             source,
             order,
             position: 0,
+        }
+    }
+
+    /// The place of the data of the element whose tag was read last.
+    pub(super) fn place_of_data(&self, tag: &Tag) -> u64 {
+        match tag.small {
+            Some(data) => self.position - data.len() as u64,
+            None => self.position,
         }
     }
 

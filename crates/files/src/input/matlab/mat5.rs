@@ -8,6 +8,7 @@
 //! The file is read as a stream: variables and fields that are not asked for are passed over without being held.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use flate2::read::ZlibDecoder;
 
@@ -18,6 +19,8 @@ use crate::hdf5_access::name_list;
 /// Which fields of structs to read, by name, at any depth; the others become [`Array::Other`].
 pub type FieldFilter<'a> = &'a dyn Fn(&str) -> bool;
 
+/// Bytes of a file before its first element.
+pub(super) const HEADER: usize = 128;
 /// Deepest nesting of cells and structs that is followed.
 const MAX_DEPTH: usize = 32;
 /// Most numbers, cells and fields that are held: positions of ten million cells, some 300 MB.
@@ -38,40 +41,15 @@ pub fn read_variable<R: Read + Seek>(
     let io = |e: std::io::Error| MatError::Io(e.to_string());
     let length = file.seek(SeekFrom::End(0)).map_err(io)?;
     file.seek(SeekFrom::Start(0)).map_err(io)?;
-    let mut header = [0u8; 128];
-    file.read_exact(&mut header)
-        .map_err(|_| damaged("no complete header"))?;
-    let order = if header.ends_with(b"MI") {
-        ByteOrder::Big
-    } else {
-        ByteOrder::Little
-    };
-
+    let order = byte_order(file)?;
     let mut others = Vec::new();
-    let mut place = header.len() as u64;
+    let mut place = HEADER as u64;
     while place < length {
-        let left = length - place;
-        if left < 8 {
-            return Err(MatError::Truncated {
-                at: place,
-                expected: 8,
-                left,
-            });
-        }
-        let tag = Stream::new(file, order).tag(u64::MAX)?;
-        let (at, left) = (place + 8, left - 8);
-        if tag.size > left {
-            return Err(MatError::Truncated {
-                at,
-                expected: tag.size,
-                left,
-            });
-        }
-        let mut data = file.by_ref().take(tag.size);
-        let found = match tag.storage {
-            Storage::Matrix => {
-                variable(&mut Stream::new(&mut data, order), tag.size, name, wanted)?
-            }
+        let (storage, bytes) = next_element(file, place, length, order)?;
+        let size = bytes.end - bytes.start;
+        let mut data = file.by_ref().take(size);
+        let found = match storage {
+            Storage::Matrix => variable(&mut Stream::new(&mut data, order), size, name, wanted)?,
             Storage::Compressed => compressed_variable(&mut data, order, name, wanted)?,
             _ => Variable::Unnamed,
         };
@@ -80,13 +58,53 @@ pub fn read_variable<R: Read + Seek>(
             Variable::Named(other) => others.push(other),
             Variable::Unnamed => {}
         }
-        place = at + tag.size;
+        place = bytes.end;
         file.seek(SeekFrom::Start(place)).map_err(io)?;
     }
     Err(MatError::NoVariable {
         name,
         found: name_list(others.into_iter(), "no variable at all"),
     })
+}
+
+/// The byte order of a file, which is read up to its first element.
+pub(super) fn byte_order(file: &mut impl Read) -> Result<ByteOrder, MatError> {
+    let mut header = [0u8; HEADER];
+    file.read_exact(&mut header)
+        .map_err(|_| damaged("no complete header"))?;
+    Ok(match header.ends_with(b"MI") {
+        true => ByteOrder::Big,
+        false => ByteOrder::Little,
+    })
+}
+
+/// Whether a file that begins like this is a MAT-file 5.
+pub(super) fn has_version_5(start: &[u8]) -> bool {
+    matches!(
+        start.get(HEADER - 4..HEADER),
+        Some([0, 1, b'I', b'M'] | [1, 0, b'M', b'I'])
+    )
+}
+
+/// How the element at a place of the file is stored, and the bytes of its data, which lie in the file.
+pub(super) fn next_element<R: Read + Seek>(
+    file: &mut R,
+    place: u64,
+    length: u64,
+    order: ByteOrder,
+) -> Result<(Storage, Range<u64>), MatError> {
+    const TAG: u64 = 8;
+    let truncated = |at, expected, left| MatError::Truncated { at, expected, left };
+    let left = length - place;
+    if left < TAG {
+        return Err(truncated(place, TAG, left));
+    }
+    let tag = Stream::new(file, order).tag(u64::MAX)?;
+    let (at, left) = (place + TAG, left - TAG);
+    match tag.size <= left {
+        true => Ok((tag.storage, at..at + tag.size)),
+        false => Err(truncated(at, tag.size, left)),
+    }
 }
 
 enum Variable {
@@ -135,7 +153,7 @@ fn variable(
         wanted,
         values_left: MAX_VALUES,
     };
-    let header = reader.header(end)?;
+    let header = Header::read(reader.stream, end)?;
     if header.name != name {
         return Ok(Variable::Named(header.name));
     }
@@ -143,22 +161,75 @@ fn variable(
 }
 
 /// Flags, dimensions and name of an array.
-struct Header {
+pub(super) struct Header {
     class: u32,
     complex: bool,
     logical: bool,
-    dims: Vec<usize>,
-    name: String,
+    pub(super) dims: Vec<usize>,
+    pub(super) name: String,
 }
 
 impl Header {
     /// Number of elements.
-    fn count(&self) -> Result<usize, MatError> {
+    pub(super) fn count(&self) -> Result<usize, MatError> {
         let product = self
             .dims
             .iter()
             .try_fold(1usize, |product, &dim| product.checked_mul(dim));
         product.ok_or_else(|| damaged("an array with an impossible number of elements"))
+    }
+
+    /// What the array is, if it is none of real numbers.
+    pub(super) fn kind_instead_of_numbers(&self) -> Result<Option<&'static str>, MatError> {
+        Ok(Some(match self.class {
+            1 => "cell",
+            2 => "struct",
+            6..=15 if self.complex => "complex",
+            6..=15 if self.logical => "logical",
+            6..=15 => return Ok(None),
+            3 => "object",
+            4 => "char",
+            5 => "sparse",
+            16 => "function handle",
+            OPAQUE => "MATLAB object (table, string or other class)",
+            _ => return Err(damaged("an array of an unknown class")),
+        }))
+    }
+
+    /// Reads the header of an array that ends at `end`.
+    pub(super) fn read(stream: &mut Stream, end: u64) -> Result<Self, MatError> {
+        let tag = stream.tag(end)?;
+        if tag.storage != Storage::Uint32 || tag.size != 8 {
+            return Err(damaged("an array without its flags"));
+        }
+        let flags = stream
+            .numbers(&tag, end, 2)?
+            .first()
+            .map_or(0, |&word| word as u32);
+        let class = flags & 0xff;
+        let mut dims = Vec::new();
+        // An opaque object (table, string, datetime, …) has no dimensions here.
+        if class != OPAQUE {
+            let tag = stream.tag(end)?;
+            if tag.storage != Storage::Int32 || tag.size > MAX_DIMS_BYTES || tag.size < 8 {
+                return Err(damaged("an array without its dimensions"));
+            }
+            for dim in stream.numbers(&tag, end, tag.size as usize / 4)? {
+                dims.push(
+                    usize::try_from(dim as i64)
+                        .map_err(|_| damaged("an array with a negative dimension"))?,
+                );
+            }
+        }
+        let tag = stream.tag(end)?;
+        let name = String::from_utf8_lossy(&stream.bytes(&tag, end, MAX_NAME_BYTES)?).into_owned();
+        Ok(Header {
+            class,
+            complex: flags & 0x0800 != 0,
+            logical: flags & 0x0200 != 0,
+            dims,
+            name,
+        })
     }
 }
 
@@ -169,43 +240,6 @@ struct ArrayReader<'s, 'a, 'w> {
 }
 
 impl ArrayReader<'_, '_, '_> {
-    fn header(&mut self, end: u64) -> Result<Header, MatError> {
-        let tag = self.stream.tag(end)?;
-        if tag.storage != Storage::Uint32 || tag.size != 8 {
-            return Err(damaged("an array without its flags"));
-        }
-        let flags = self
-            .stream
-            .numbers(&tag, end, 2)?
-            .first()
-            .map_or(0, |&word| word as u32);
-        let class = flags & 0xff;
-        let mut dims = Vec::new();
-        // An opaque object (table, string, datetime, …) has no dimensions here.
-        if class != OPAQUE {
-            let tag = self.stream.tag(end)?;
-            if tag.storage != Storage::Int32 || tag.size > MAX_DIMS_BYTES || tag.size < 8 {
-                return Err(damaged("an array without its dimensions"));
-            }
-            for dim in self.stream.numbers(&tag, end, tag.size as usize / 4)? {
-                dims.push(
-                    usize::try_from(dim as i64)
-                        .map_err(|_| damaged("an array with a negative dimension"))?,
-                );
-            }
-        }
-        let tag = self.stream.tag(end)?;
-        let name =
-            String::from_utf8_lossy(&self.stream.bytes(&tag, end, MAX_NAME_BYTES)?).into_owned();
-        Ok(Header {
-            class,
-            complex: flags & 0x0800 != 0,
-            logical: flags & 0x0200 != 0,
-            dims,
-            name,
-        })
-    }
-
     /// Reads what follows the header of the array that ends at `end`, and leaves the stream there.
     fn content(&mut self, header: Header, end: u64, depth: usize) -> Result<Array, MatError> {
         if depth > MAX_DEPTH {
@@ -214,15 +248,10 @@ impl ArrayReader<'_, '_, '_> {
         let kind = match header.class {
             1 => return self.cells(header, end, depth),
             2 => return self.structs(header, end, depth),
-            6..=15 if header.complex => "complex",
-            6..=15 if header.logical => "logical",
-            6..=15 => return self.numeric(header, end),
-            3 => "object",
-            4 => "char",
-            5 => "sparse",
-            16 => "function handle",
-            OPAQUE => "MATLAB object (table, string or other class)",
-            _ => return Err(damaged("an array of an unknown class")),
+            _ => header.kind_instead_of_numbers()?,
+        };
+        let Some(kind) = kind else {
+            return self.numeric(header, end);
         };
         self.stream.skip_to(end)?;
         Ok(Array::Other {
@@ -330,7 +359,7 @@ impl ArrayReader<'_, '_, '_> {
                 dims: Vec::new(),
             });
         }
-        let header = self.header(end)?;
+        let header = Header::read(self.stream, end)?;
         self.content(header, end, depth + 1)
     }
 

@@ -3,6 +3,7 @@
 //! The two formats are read into the same [`Array`]; what the arrays must look like is said once, here.
 
 mod element;
+mod listing;
 pub mod mat5;
 mod mat73;
 
@@ -12,6 +13,7 @@ use std::path::Path;
 use crate::hdf5_access::{name_list, shape_text};
 use crate::regular;
 use crate::signature::{has_hdf5_signature, instead};
+pub(super) use listing::{Variable, is_mat5, variables};
 
 /// A MATLAB array, in MATLAB's dimensions and column-major order.
 #[derive(Clone, Debug, PartialEq)]
