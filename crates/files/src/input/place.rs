@@ -68,7 +68,8 @@ impl Place {
                 Ok(Matrix::Zarr(Box::new(matrix)))
             }
             Self::Stream(place) => {
-                stream_matrix::Matrix::open(place, orientation).map(Matrix::Stream)
+                let matrix = stream_matrix::Matrix::open(place, orientation)?;
+                Ok(Matrix::Stream(Box::new(matrix)))
             }
             Self::Text(place) => text_matrix::Matrix::open(place, orientation).map(Matrix::Text),
         }
@@ -89,7 +90,7 @@ pub(super) enum Matrix {
     Hdf5(hdf5_matrix::Matrix),
     Flat(flat_matrix::Matrix),
     Zarr(Box<zarr::Matrix>),
-    Stream(stream_matrix::Matrix),
+    Stream(Box<stream_matrix::Matrix>),
     Text(text_matrix::Matrix),
 }
 

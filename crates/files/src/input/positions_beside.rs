@@ -59,14 +59,15 @@ pub(super) fn find(folder: &Path) -> Option<PathBuf> {
     ranked.min().map(|(_, path)| path)
 }
 
+/// The x, y, z of each neuron, and the file that has them.
+pub(super) type Placed = (Vec<[f64; 3]>, PathBuf);
+
 /// The x, y, z of each neuron from the file with positions in a folder, with its path, if there is one. NaN where a coordinate is
 /// missing.
 ///
 /// # Errors
 /// If the file cannot be read, does not have three columns of numbers, or has an infinite one.
-pub(super) fn positions_beside(
-    folder: &Path,
-) -> Result<Option<(Vec<[f64; 3]>, PathBuf)>, InputError> {
+pub(super) fn positions_beside(folder: &Path) -> Result<Option<Placed>, InputError> {
     match find(folder) {
         Some(path) => Ok(Some((read(&path)?, path))),
         None => Ok(None),

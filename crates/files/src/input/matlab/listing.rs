@@ -120,7 +120,6 @@ fn variable(
 }
 
 /// Type and place of the numbers of an array whose header was read, or what it is instead.
-#[expect(clippy::type_complexity, reason = "a kind of array is no error")]
 fn numbers(
     stream: &mut Stream,
     header: &Header,
