@@ -98,21 +98,12 @@ fn open(path: &Path, request: &Request, extent: Extent) -> Result<Source, InputE
     // Before anything is read: what changes meanwhile is noticed by a later run.
     let identity = Identity::of(&[(EXTENSION, path, WHAT)])?;
     let root = Node::root(path)?;
-    let chosen = series::chosen(&root, request.dataset.as_deref())?;
+    let (chosen, mut panels) = panels(&root, request)?;
     let is_dff = chosen.iter().all(|series| series.kind == Kind::Dff);
     let dataset = dataset(&chosen);
-    let by_suite2p = is_of_suite2p(&root);
-    let paths: Vec<String> = chosen.iter().map(|series| series.path.clone()).collect();
-    let mut panels = Panels::of(&root, chosen, request)?;
-    if panels.overlap {
-        return Err(InputError::SeveralDatasets {
-            path: path.to_owned(),
-            candidates: name_list(paths.into_iter(), "none"),
-        });
-    }
     let positions = panels.positions(request, extent)?;
     let mut reason = format!("{} is there; its traces are {dataset}", file_name(path));
-    if by_suite2p {
+    if is_of_suite2p(&root) {
         reason += "; suite2p exported it";
         panels.findings.push(exported_by_suite2p());
     }
@@ -127,6 +118,24 @@ fn open(path: &Path, request: &Request, extent: Extent) -> Result<Source, InputE
         is_dff,
         findings: panels.findings,
     })
+}
+
+/// The series that are read. Where some have traces of the same neurons, those in containers of the usual names: suite2p exports a second
+/// channel as `Fluorescence_chan2`.
+fn panels(root: &Node, request: &Request) -> Result<(Vec<Series>, Panels), InputError> {
+    let mut chosen = series::chosen(root, request.dataset.as_deref())?;
+    let mut panels = Panels::of(root, &chosen, request)?;
+    if panels.overlap && chosen.iter().any(Series::is_usual) {
+        chosen.retain(Series::is_usual);
+        panels = Panels::of(root, &chosen, request)?;
+    }
+    match panels.overlap {
+        false => Ok((chosen, panels)),
+        true => Err(InputError::SeveralDatasets {
+            path: root.path.clone(),
+            candidates: name_list(chosen.into_iter().map(|series| series.path), "none"),
+        }),
+    }
 }
 
 /// The name of the series that are read: its path, or that of the container that they have in common.

@@ -128,6 +128,21 @@ impl Node {
         })
     }
 
+    /// The group at the end of these names, if there is one.
+    ///
+    /// # Errors
+    /// As [`member`](Self::member).
+    pub(super) fn descend(&self, path: &str) -> Result<Option<Self>, InputError> {
+        let mut group = Some(self.clone());
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            group = match group {
+                Some(group) => group.child(name)?,
+                None => return Ok(None),
+            };
+        }
+        Ok(group)
+    }
+
     /// The dataset of this name in it, if there is one.
     ///
     /// # Errors

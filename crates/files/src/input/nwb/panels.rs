@@ -59,14 +59,14 @@ impl Panels {
     /// If they cannot be read, contradict themselves, or have different rates.
     pub(super) fn of(
         root: &Node,
-        series: Vec<Series>,
+        series: &[Series],
         request: &Request,
     ) -> Result<Self, InputError> {
         let mut panels = Self::default();
         let mut all_times = Vec::new();
         for series in series {
-            let neuropil = neuropil(root, &series, request)?;
-            let node = series.into_node()?;
+            let neuropil = neuropil(root, series, request)?;
+            let node = series.group(root)?;
             all_times.push(Times::read(&node)?);
             panels.add(&node, neuropil, request)?;
         }
@@ -294,20 +294,15 @@ fn neuropil(
     let Some(coefficient) = request.neuropil_coefficient.filter(|c| *c != 0.0) else {
         return Ok(None);
     };
-    let mut module = Some(root.clone());
-    let mut names: Vec<&str> = series.container().split('/').collect();
-    let own = names.pop();
-    for name in names {
-        module = match module {
-            Some(module) => module.child(name)?,
-            None => None,
-        };
-    }
+    let (module, own) = match series.container().rsplit_once('/') {
+        Some((module, own)) => (root.descend(module)?, own),
+        None => return Ok(None),
+    };
     let Some(module) = module else {
         return Ok(None);
     };
     for name in module.names()? {
-        if Some(&name[..]) != own
+        if name != own
             && name.to_lowercase().contains("neuropil")
             && let Some(container) = module.child(&name)?
             && let Some(found) = container.child(series.name())?

@@ -47,11 +47,12 @@ pub(super) struct Series {
     pub(super) kind: Kind,
     /// Whether it holds something else than the fluorescence of neurons, by its name.
     is_other: bool,
-    found: Result<Node, InputError>,
+    /// Its group; none where a link leads nowhere.
+    group: Option<Node>,
 }
 
 impl Series {
-    fn new(path: String, container: Option<Kind>, found: Result<Node, InputError>) -> Self {
+    fn new(path: String, container: Option<Kind>, group: Option<Node>) -> Self {
         // The name of a module says nothing of its series, that of a container does.
         let telling = if container.is_some() { 2 } else { 1 };
         let names = path.rsplit('/').take(telling).map(str::to_lowercase);
@@ -70,7 +71,7 @@ impl Series {
             is_other: has(&OTHERS) && !has(&CORRECTED),
             path,
             kind,
-            found,
+            group,
         }
     }
 
@@ -90,8 +91,18 @@ impl Series {
     ///
     /// # Errors
     /// If a link to it leads nowhere.
-    pub(super) fn into_node(self) -> Result<Node, InputError> {
-        self.found
+    pub(super) fn group(&self, root: &Node) -> Result<Node, InputError> {
+        let found = match &self.group {
+            Some(group) => Some(group.clone()),
+            None => root.descend(&self.path)?,
+        };
+        found.ok_or_else(|| none(root, &self.path, &[]))
+    }
+
+    /// Whether its container has the name that containers of its class have by default.
+    pub(super) fn is_usual(&self) -> bool {
+        let container = self.container().rsplit('/').next();
+        matches!(container, Some("Fluorescence" | "DfOverF"))
     }
 
     /// Whether the user means it: by its path, its name, or the path or name of its container.
@@ -143,8 +154,8 @@ impl Search {
                 Ok(Some(Member::Group(node))) => node,
                 Ok(_) => continue,
                 // What the link should lead to may be a series.
-                Err(error @ InputError::LostSource { .. }) if container.is_some() || depth == 1 => {
-                    self.found.push(Series::new(path, container, Err(error)));
+                Err(InputError::LostSource { .. }) if container.is_some() || depth == 1 => {
+                    self.found.push(Series::new(path, container, None));
                     continue;
                 }
                 Err(InputError::LostSource { .. }) => continue,
@@ -157,7 +168,7 @@ impl Search {
             }
             let class = node.neurodata_type();
             if is_series(&node, &class) {
-                self.found.push(Series::new(path, container, Ok(node)));
+                self.found.push(Series::new(path, container, Some(node)));
                 continue;
             }
             let kind = match (&class[..], &name[..]) {

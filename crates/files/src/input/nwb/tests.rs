@@ -328,6 +328,43 @@ fn rule_2_6_series_of_the_same_neurons_are_listed() {
 }
 
 #[test]
+fn rule_2_6_a_second_channel_is_not_taken() {
+    let made = Made::new();
+    made.container("Fluorescence_chan2", "Fluorescence");
+    let second = "processing/ophys/Fluorescence_chan2/RoiResponseSeries";
+    made.series(second, TABLE, &[0, 1, 2]);
+    assert_eq!(made.source().dataset, SERIES);
+    let chosen = made.open(&named("Fluorescence_chan2"));
+    assert_eq!(chosen.expect("a recording").dataset, second);
+}
+
+#[test]
+fn rule_2_6_groups_may_lie_in_other_files() {
+    for linked in [
+        "processing",
+        "processing/ophys/Traces",
+        "processing/ophys/Traces/Plane2",
+    ] {
+        let made = two_planes();
+        let before = made.source();
+        let expected = (traces(&before), before.positions);
+        std::fs::copy(made.path(), made.path().with_file_name("other.h5")).expect("a file");
+        made.unlink(linked);
+        let link = made
+            .file
+            .link_external("other.h5", &format!("/{linked}"), linked);
+        link.expect("a link");
+        let source = made.source();
+        assert_eq!((traces(&source), source.positions), expected, "{linked}");
+        let identity = serde_json::to_value(&source.identity).expect("an identity");
+        assert!(
+            identity["nwb link other.h5"]["size"].is_number(),
+            "{identity}"
+        );
+    }
+}
+
+#[test]
 fn rule_2_6_series_may_lie_in_a_module_itself_or_in_another_section() {
     let made = Made::empty();
     made.pixel_table(TABLE, None);
