@@ -19,7 +19,15 @@ use super::zarr::Zarr;
 use crate::hdf5_access::name_list;
 
 /// The forms, the first that fits first.
-const FORMS: [&dyn Form; 7] = [&TimeSeries, &Suite2p, &Nwb, &Zarr, &Caiman, &Voluseg, &Plain];
+const FORMS: [&dyn Form; 7] = [
+    &TimeSeries,
+    &Suite2p,
+    &Nwb,
+    &Zarr,
+    &Caiman,
+    &Voluseg,
+    &Plain,
+];
 
 /// A form in which a recording can lie: one file or folder of this module for each.
 pub(super) trait Form: Sync {
