@@ -187,6 +187,22 @@ pub(super) fn objects(
     what: &'static str,
     keys: &'static [&'static str],
 ) -> Result<Value, InputError> {
+    read_objects(path, what, Some(keys))
+}
+
+/// As [`objects`], with the values of all keys.
+///
+/// # Errors
+/// As [`objects`].
+pub(super) fn all_objects(path: &Path, what: &'static str) -> Result<Value, InputError> {
+    read_objects(path, what, None)
+}
+
+fn read_objects(
+    path: &Path,
+    what: &'static str,
+    keys: Option<&'static [&'static str]>,
+) -> Result<Value, InputError> {
     let wrong = |found: String| InputError::File {
         path: path.to_owned(),
         what,
@@ -201,7 +217,7 @@ pub(super) fn objects(
         return Err(wrong(format!("an array of type {}", header.descr)));
     }
     let pickled = length.saturating_sub(header.start);
-    let expected = numpy::expected(Some(keys));
+    let expected = numpy::expected(keys);
     let array = pickle::read(&mut file, header.start, pickled, expected).map_err(wrong)?;
     numpy::objects(&array).ok_or_else(|| wrong("something other than an array".to_owned()))
 }

@@ -220,6 +220,7 @@ fn rule_2_6_plain_matrices() {
     let Some(sources) = sources() else { return };
     for (name, rate_is_stated) in [
         ("plain_npy", false),
+        ("plain_npy_dict", false),
         ("plain_npz", true),
         ("plain_mat5", true),
         ("plain_mat5_uncompressed", true),

@@ -140,8 +140,8 @@ impl Head {
         let label_follows = second.first().is_some_and(|cell| is_text(cell));
         let has_header = names.iter().any(|cell| is_text(cell))
             || is_text(corner) && !label_follows
-            || is_counted(first)
-            || is_counted(names);
+            || is_scale(first, separator)
+            || is_scale(names, separator);
         let names_labels = corner.is_empty()
             || LABELS
                 .iter()
@@ -155,34 +155,54 @@ impl Head {
     }
 }
 
-/// Whether cells are 0, 1, 2, … or 1, 2, 3, …, which numbers rows or columns: no fluorescence is.
-fn is_counted(cells: &[&[u8]]) -> bool {
-    let mut counter = Counter::default();
-    cells.len() > 2 && cells.iter().all(|cell| counter.counts(cell))
+/// Whether cells are a scale, which numbers rows or columns or says their times.
+fn is_scale(cells: &[&[u8]], separator: Separator) -> bool {
+    let mut scale = Scale::default();
+    cells.iter().for_each(|cell| scale.add(cell, separator));
+    scale.is_one()
 }
 
-/// Tells whether cells count from 0 or 1.
+/// Tells whether cells are a scale: they count from 0 or 1, or ascend in even steps. No fluorescence does.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counter {
-    next: Option<u64>,
-    has_ended: bool,
+struct Scale {
+    cells: usize,
+    first: f64,
+    last: f64,
+    /// The smallest and the largest step.
+    steps: Option<[f64; 2]>,
+    has_broken: bool,
 }
 
-impl Counter {
-    /// Whether this cell and all before it count.
-    fn counts(&mut self, cell: &[u8]) -> bool {
-        if self.has_ended {
-            return false;
+impl Scale {
+    fn add(&mut self, cell: &[u8], separator: Separator) {
+        if self.has_broken {
+            return;
         }
-        let text = str::from_utf8(cell).ok();
-        let number = text.and_then(|text| text.trim_end_matches(".0").parse::<u64>().ok());
-        let counts = number.is_some_and(|number| match self.next {
-            Some(next) => number == next,
-            None => number < 2,
-        });
-        self.next = number.map(|number| number + 1);
-        self.has_ended = !counts;
-        counts
+        let number = number(cell, separator).filter(|number: &f64| number.is_finite());
+        let Some(number) = number else {
+            self.has_broken = true;
+            return;
+        };
+        if self.cells == 0 {
+            self.first = number;
+        } else {
+            let step = number - self.last;
+            let [least, most] = self.steps.unwrap_or([step; 2]);
+            self.steps = Some([least.min(step), most.max(step)]);
+            self.has_broken = step <= 0.0;
+        }
+        self.last = number;
+        self.cells += 1;
+    }
+
+    fn is_one(&self) -> bool {
+        /// Times of so many frames are even steps, but for what was rounded off.
+        const MANY: usize = 8;
+        const UNEVEN: f64 = 1.5;
+        let [least, most] = self.steps.unwrap_or([0.0; 2]);
+        let counts = (self.first == 0.0 || self.first == 1.0) && (least, most) == (1.0, 1.0);
+        let is_even = self.cells >= MANY && most <= UNEVEN * least;
+        !self.has_broken && self.cells > 2 && (counts || is_even)
     }
 }
 
@@ -200,7 +220,7 @@ impl Scan {
         let rows_apart = (BLOCK / head.columns.max(1)).max(1);
         let (mut starts, mut rows) = (Vec::new(), 0);
         let (mut line, mut place, mut lines) = (Vec::new(), 0, 0);
-        let mut counter = Counter::default();
+        let mut labels = Scale::default();
         loop {
             let read = next_row(&mut file, &mut line, LONGEST_LINE);
             let read = read.map_err(|error| error.to_string())?;
@@ -221,10 +241,10 @@ impl Scan {
                 starts.push(place - read.row_bytes);
             }
             rows += 1;
-            counter.counts(first_cell(&line, head.separator));
+            labels.add(first_cell(&line, head.separator), head.separator);
         }
         starts.push(place);
-        head.has_labels |= rows > 2 && head.columns > 2 && !counter.has_ended;
+        head.has_labels |= head.columns > 2 && labels.is_one();
         Ok(Self {
             head,
             rows,

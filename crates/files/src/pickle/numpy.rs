@@ -53,8 +53,8 @@ pub(crate) struct PickledArray {
 /// The contents of an array.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PickledData {
-    /// Few bytes.
-    Short(Vec<u8>),
+    /// Few bytes, and where they begin in the file, unless they are written otherwise there.
+    Short(Vec<u8>, Option<u64>),
     /// Many bytes: which ones of the file.
     Long(Range<u64>),
 }
@@ -124,7 +124,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
             let [dtype, data] = &arguments[..] else {
                 return None;
             };
-            let Bytes::Short(bytes) = bytes(data)? else {
+            let Bytes::Short(bytes, _) = bytes(data)? else {
                 return None;
             };
             only(&descr(dtype)?, &bytes)
@@ -132,7 +132,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
         Value::Call(_) => {
             let array = array(value)?;
             match &array.data {
-                PickledData::Short(bytes) => only(&array.descr, bytes),
+                PickledData::Short(bytes, _) => only(&array.descr, bytes),
                 PickledData::Long(_) => None,
             }
         }
@@ -147,7 +147,7 @@ pub(crate) fn numbers(value: &Value) -> Option<Vec<f64>> {
     }
     let array = array(value)?;
     match &array.data {
-        PickledData::Short(bytes) => values(&array.descr, bytes),
+        PickledData::Short(bytes, _) => values(&array.descr, bytes),
         PickledData::Long(_) => None,
     }
 }
@@ -194,7 +194,7 @@ fn bytes(value: &Value) -> Option<Bytes> {
     match value {
         Value::Bytes(bytes) => Some(bytes.clone()),
         // Python 2 did not tell texts from bytes.
-        Value::Text(text) => Some(Bytes::Short(text.as_bytes().into())),
+        Value::Text(text) => Some(Bytes::Short(text.as_bytes().into(), None)),
         Value::Call(call) if NAMES[call.name].1 == "encode" => {
             let arguments = call.arguments.values();
             let Value::Text(text) = arguments.first()? else {
@@ -204,17 +204,17 @@ fn bytes(value: &Value) -> Option<Bytes> {
                 .chars()
                 .map(|letter| u8::try_from(u32::from(letter)).ok())
                 .collect();
-            Some(Bytes::Short(bytes?.into()))
+            Some(Bytes::Short(bytes?.into(), None))
         }
         // No bytes at all, in protocol 2.
-        Value::Call(call) if NAMES[call.name].1 == "bytes" => Some(Bytes::Short([].into())),
+        Value::Call(call) if NAMES[call.name].1 == "bytes" => Some(Bytes::Short([].into(), None)),
         _ => None,
     }
 }
 
 fn contents(bytes: &Bytes) -> PickledData {
     match bytes {
-        Bytes::Short(bytes) => PickledData::Short(bytes.to_vec()),
+        Bytes::Short(bytes, start) => PickledData::Short(bytes.to_vec(), *start),
         Bytes::Long(place) => PickledData::Long(place.clone()),
     }
 }

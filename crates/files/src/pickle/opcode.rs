@@ -121,7 +121,10 @@ impl<R: Read + Seek> Program<R> {
                 self.skip(length)?;
                 Bytes::Long(start..self.place)
             }
-            false => Bytes::Short(self.read(length)?.into()),
+            false => {
+                let start = self.place;
+                Bytes::Short(self.read(length)?.into(), Some(start))
+            }
         };
         Ok(Instruction::Push(Value::Bytes(bytes)))
     }
@@ -255,10 +258,11 @@ impl<R: Read + Seek> Program<R> {
         if length > SHORT {
             return self.bytes(length);
         }
+        let start = self.place;
         let bytes = self.read(length)?;
         Ok(Instruction::Push(match String::from_utf8(bytes) {
             Ok(text) => Value::Text(text.into()),
-            Err(error) => Value::Bytes(Bytes::Short(error.into_bytes().into())),
+            Err(error) => Value::Bytes(Bytes::Short(error.into_bytes().into(), Some(start))),
         }))
     }
 }

@@ -30,8 +30,8 @@ pub(crate) enum Value {
 /// Bytes of a pickle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Bytes {
-    /// Few bytes.
-    Short(Rc<[u8]>),
+    /// Few bytes, and where they begin in the file, unless they are written otherwise there.
+    Short(Rc<[u8]>, Option<u64>),
     /// Many bytes: which ones of the file.
     Long(Range<u64>),
 }

@@ -36,6 +36,8 @@ pub(super) enum Lies {
     Stream(StreamPlace),
     Hdf5,
     Text(Option<TextPlace>),
+    /// Few numbers, which were read.
+    Held(Vec<f64>),
     /// It has no numbers, or cannot be read: what it is instead.
     Otherwise(String),
 }
@@ -83,6 +85,7 @@ impl Array {
     pub(super) fn is_matrix(&self) -> bool {
         match self.lies {
             Lies::Text(_) => true,
+            Lies::Held(_) => false,
             _ => self
                 .axes()
                 .is_some_and(|axes| axes.iter().all(|extent| *extent > 1)),
@@ -112,12 +115,7 @@ impl Array {
             _ => format!("an array {}", shape_text(&self.shape)),
         };
         let axes = self.axes().filter(|axes| !axes.contains(&0));
-        axes.ok_or_else(|| InputError::Dataset {
-            path: self.path.clone(),
-            dataset: self.name.clone(),
-            expected: "a matrix of numbers, (neurons, frames) or (frames, neurons)".to_owned(),
-            found,
-        })
+        axes.ok_or_else(|| self.wrong(found))
     }
 
     /// The panel of all its neurons, if its rows are frames or neurons as `orientation` says; with what was never stored of it.
@@ -152,11 +150,20 @@ impl Array {
                 let storage = place.storage(stored);
                 (Panel::new(Place::Text(place.clone()), storage), None)
             }
-            Lies::Text(None) | Lies::Otherwise(_) => {
-                self.matrix_shape()?;
-                return self.clone().counted()?.panel(orientation);
+            Lies::Text(None) | Lies::Held(_) | Lies::Otherwise(_) => {
+                let found = "numbers that do not lie in the file as they are";
+                return Err(self.wrong(found.to_owned()));
             }
         })
+    }
+
+    fn wrong(&self, found: String) -> InputError {
+        InputError::Dataset {
+            path: self.path.clone(),
+            dataset: self.name.clone(),
+            expected: "a matrix of numbers, (neurons, frames) or (frames, neurons)".to_owned(),
+            found,
+        }
     }
 
     /// All numbers, row by row as its owner sees them.
@@ -175,6 +182,7 @@ impl Array {
                 let numbers = hdf5_values::numbers(&file, &self.path, &self.name)?;
                 numbers.map(|numbers| numbers.values).unwrap_or_default()
             }
+            Lies::Held(values) => values.clone(),
             Lies::Text(_) | Lies::Otherwise(_) => return self.matrix_shape().map(|_| Vec::new()),
         };
         Ok(match self.axes() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::array::{Array, Lies};
-use super::{hdf5_arrays, npz};
+use super::{hdf5_arrays, npz, pickled};
 use crate::input::error::InputError;
 use crate::input::flat_matrix::FlatPlace;
 use crate::input::form::{entries, file_name};
@@ -126,7 +126,10 @@ fn npy(path: &Path) -> Result<Vec<Array>, InputError> {
     let file = regular::open(path).map_err(|error| wrong(error.to_string()))?;
     let header = NpyHeader::read(std::io::BufReader::new(file));
     let header = header.map_err(|found| wrong(instead_at(path).unwrap_or(found)))?;
-    Ok(vec![of_npy(header, path, stem(path), 0)])
+    match header.shape.is_empty() && header.descr == "|O" {
+        true => pickled::arrays(path),
+        false => Ok(vec![of_npy(header, path, stem(path), 0)]),
+    }
 }
 
 /// The array with a header of NumPy that begins at a byte of a file.

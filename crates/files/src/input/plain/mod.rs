@@ -12,6 +12,7 @@ mod choice;
 mod hdf5_arrays;
 mod listing;
 mod npz;
+mod pickled;
 mod positions;
 
 use std::path::{Path, PathBuf};

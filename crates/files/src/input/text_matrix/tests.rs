@@ -52,6 +52,33 @@ fn rule_2_6_tables_have_any_separator_and_names_of_rows_and_columns_or_none() {
 }
 
 #[test]
+fn rule_2_6_a_line_or_column_of_times_holds_no_samples() {
+    let times = |from: usize| (from..from + 9).map(|frame| format!("{:.3}", frame as f64 / 7.5));
+    let samples = |row: usize| (0..9).map(move |column| (column * 7 + row * 5) % 11);
+    let mut lines = vec![times(3).collect::<Vec<_>>().join(",")];
+    let cells = |row| samples(row).map(|sample| sample.to_string());
+    lines.extend((0..9).map(|row| cells(row).collect::<Vec<_>>().join(",")));
+    let expected: Vec<f32> = (0..9)
+        .flat_map(samples)
+        .map(|sample| sample as f32)
+        .collect();
+    assert_eq!(
+        read(&lines.join("\n")).expect("a table"),
+        ([9, 9], expected.clone())
+    );
+    let labelled = lines[1..].iter().zip(times(0));
+    let labelled: Vec<String> = labelled
+        .map(|(line, time)| format!("{time},{line}"))
+        .collect();
+    assert_eq!(
+        read(&labelled.join("\n")).expect("a table"),
+        ([9, 9], expected)
+    );
+    // Too few to tell.
+    assert_eq!(read("0.5,1.0,1.5\n3,1,2\n").expect("a table").0, [2, 3]);
+}
+
+#[test]
 fn rule_2_6_empty_and_nan_cells_are_missing_and_other_words_are_refused() {
     let (shape, numbers) = read("1,,nan\nNA,5,NaN\n,,\n").expect("a table");
     assert_eq!(shape, [3, 3]);
