@@ -3,7 +3,7 @@
 //! - [`input`]: recordings and the positions of their cells; [`models`]: CASCADE models
 //! - [`output`]: grids, metadata, traces, the journal of an interrupted run; [`figures`]: the PDF of a subject;
 //!   [`report`]: the pages of a run and of its subjects for a browser
-//! - `pickle`: Python's pickles, of which nothing is run
+//! - [`pickle`]: Python's pickles, of which nothing is run
 //! - [`lzf`]: a compression of chunks that the HDF5 library lacks
 //! - [`regular`]: opens nothing but files
 //! - [`crash_trial`]: whether the HDF5 library survives a file
@@ -19,7 +19,7 @@ pub mod lzf;
 pub mod models;
 mod names;
 pub mod output;
-mod pickle;
+pub mod pickle;
 mod raw_chunk;
 pub mod regular;
 pub mod report;

@@ -58,6 +58,7 @@ impl<'a> StateDict<'a> {
         let expected = Expected {
             names: &NAMES,
             keys: None,
+            plain: |_, _| None,
         };
         let dictionary = pickle::read(io::Cursor::new(pickle), 0, pickle.len() as u64, expected)?;
         let tensors = tensors(&dictionary)?;
@@ -238,11 +239,11 @@ fn tensors(dictionary: &Value) -> Result<HashMap<Rc<str>, Tensor>, String> {
         _ => return Err("something other than a dictionary".into()),
     };
     let mut tensors = HashMap::new();
-    for [name, value] in items.values().as_chunks().0 {
+    for [name, value] in items.pairs().iter() {
         match (name, value) {
             (Value::Text(name), Value::Call(call)) if NAMES[call.name] == REBUILD_TENSOR => {
                 let tensor = Tensor::of(call).ok_or("a tensor of other parts")?;
-                if tensors.insert(name.clone(), tensor).is_some() {
+                if tensors.insert(Rc::from(&**name), tensor).is_some() {
                     return Err(format!("{name:?} twice"));
                 }
             }
@@ -297,7 +298,7 @@ fn storage_of(id: &[Value]) -> Option<(Rc<str>, usize)> {
             Value::Text(_),
             Value::Integer(floats),
         ] if &**kind == "storage" && NAMES[*class] == FLOAT_STORAGE => {
-            Some((key.clone(), usize::try_from(*floats).ok()?))
+            Some((Rc::from(&**key), usize::try_from(*floats).ok()?))
         }
         _ => None,
     }

@@ -1,66 +1,80 @@
 //! Reads pickles, which are programs for a stack machine that can call anything Python has. This machine calls nothing: a call becomes a
 //! value that says what would be called with which arguments, and names that the caller does not expect are refused.
 //!
-//! - [`opcode`]: one instruction after the other, with every length checked before it is believed
-//! - [`value`]: what instructions make
+//! - `opcode`: one instruction after the other, with every length checked before it is believed
+//! - `value`: what instructions make, with an account of the memory that it takes
+//! - `survey`: a first pass, which finds the names and what is needed again
 //! - [`numpy`]: NumPy's arrays, types and numbers among the values
 //!
 //! Protocols 2 to 5 are read, those that Python has written since 2003 (<https://peps.python.org/pep-3154/>, <https://peps.python.org/pep-0574/>).
+//! A pickle is read twice from front to back, by way of a small buffer. Tables of cells have hundreds of MB, nearly all of it arrays that
+//! nobody wants: those are passed over, and the memory is that of what is kept. A mapped file would end the program where another
+//! program cuts it short.
 
-pub(crate) mod numpy;
+pub mod numpy;
 mod opcode;
+mod survey;
 mod value;
 
-use std::collections::{HashMap, HashSet};
-use std::io::{Read, Seek, SeekFrom};
+use std::collections::HashMap;
+use std::io::{Read, Seek};
 use std::rc::Rc;
 
-use opcode::{Instruction, Program};
-use value::Object;
-pub(crate) use value::{Call, Value};
+use opcode::{Data, Instruction, Program};
+use survey::Survey;
+use value::Account;
+pub use value::{Bytes, Call, Object, Text, Value};
 
 /// Values on the stack, at most: Python adds to lists and dictionaries in batches of 1,000.
 const HIGHEST_STACK: usize = 1 << 20;
-/// Values that are kept in lists, dictionaries and tuples, at most.
-const MOST_VALUES: usize = 1 << 25;
 /// Lists within lists, at most.
 const DEEPEST: usize = 64;
+/// Longest bytes whose content is kept beside their place.
+const SHORT: u64 = 1 << 8;
+/// Longest text and name that is read.
+const LONGEST_TEXT: u64 = 1 << 16;
 
 /// What the reader of a pickle expects.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected {
+pub struct Expected {
     /// Names that may occur, as module and name; all others are refused. A value tells which by the place in this list.
-    pub(crate) names: &'static [(&'static str, &'static str)],
+    pub names: &'static [(&'static str, &'static str)],
     /// Keys of dictionaries whose values are kept; all, if there is no list. What is not kept takes no memory.
-    pub(crate) keys: Option<&'static [&'static str]>,
+    pub keys: Option<&'static [&'static str]>,
+    /// What a call of a name with arguments is, where a plain value says it.
+    pub plain: fn(usize, &[Value]) -> Option<Value>,
 }
 
 /// Reads the pickle that lies in a part of a file.
 ///
 /// # Errors
 /// What was found that is not a pickle, or a name that is not expected.
-pub(crate) fn read(
+pub fn read(
     mut file: impl Read + Seek,
     start: u64,
     length: u64,
     expected: Expected,
 ) -> Result<Value, String> {
-    let failed = |error: std::io::Error| error.to_string();
-    file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let fetched = fetched(&mut Program::new(&mut file, start, length))?;
-    file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let program = Program::new(&mut file, start, length);
-    Machine::new(program, expected, fetched).run()
+    let survey = Survey::of(&mut Program::new(&mut file, start, length)?, &expected)?;
+    let program = Program::new(&mut file, start, length)?;
+    Machine::new(program, expected, survey).run()
 }
 
-/// The places of the memo that are ever read: a pickle notes nearly every value there, and reads few of them again.
-fn fetched(program: &mut Program<impl Read + Seek>) -> Result<HashSet<u64>, String> {
-    let mut fetched = HashSet::new();
-    loop {
-        match program.next()? {
-            Instruction::Get(place) => drop(fetched.insert(place)),
-            Instruction::Stop => return Ok(fetched),
-            _ => {}
+impl Expected {
+    /// The place of an expected name.
+    ///
+    /// # Errors
+    /// The name, if it is not expected.
+    fn place(&self, module: &str, name: &str) -> Result<usize, String> {
+        let place = self.names.iter().position(|own| *own == (module, name));
+        place.ok_or_else(|| format!("{:?}, which is not used", format!("{module}.{name}")))
+    }
+
+    fn is_wanted(&self, key: &Value) -> bool {
+        match (self.keys, key) {
+            (None, _) => true,
+            (Some(keys), Value::Text(key)) => keys.contains(&&**key),
+            (Some(_), _) => false,
         }
     }
 }
@@ -69,33 +83,34 @@ fn fetched(program: &mut Program<impl Read + Seek>) -> Result<HashSet<u64>, Stri
 struct Machine<R> {
     program: Program<R>,
     expected: Expected,
+    survey: Survey,
+    account: Account,
     stack: Vec<Value>,
+    /// Heights of the stack.
     marks: Vec<usize>,
+    /// The noted values that are needed again.
     memo: HashMap<u64, Value>,
     /// How many values were noted.
     noted: u64,
-    fetched: HashSet<u64>,
-    /// Values in lists, dictionaries and tuples so far.
-    kept: usize,
 }
 
 impl<R: Read + Seek> Machine<R> {
-    fn new(program: Program<R>, expected: Expected, fetched: HashSet<u64>) -> Self {
+    fn new(program: Program<R>, expected: Expected, survey: Survey) -> Self {
         Self {
             program,
             expected,
+            survey,
+            account: Account::default(),
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
             noted: 0,
-            fetched,
-            kept: 0,
         }
     }
 
     fn run(mut self) -> Result<Value, String> {
         loop {
-            let instruction = self.program.next()?;
+            let (_, instruction) = self.program.next()?;
             if let Instruction::Stop = instruction {
                 let result = self.pop()?;
                 return match self.stack.is_empty() && self.marks.is_empty() {
@@ -104,7 +119,7 @@ impl<R: Read + Seek> Machine<R> {
                 };
             }
             self.step(instruction)?;
-            if self.stack.len() > HIGHEST_STACK {
+            if self.stack.len().max(self.marks.len()) > HIGHEST_STACK {
                 return Err(format!("more than {HIGHEST_STACK} values on the stack"));
             }
         }
@@ -114,6 +129,16 @@ impl<R: Read + Seek> Machine<R> {
         match instruction {
             Instruction::Stop | Instruction::Nothing => {}
             Instruction::Push(value) => self.stack.push(value),
+            Instruction::Data(data, length) => self.data(data, length)?,
+            Instruction::EmptyList => {
+                let list = Object::new(&self.account)?;
+                self.stack.push(Value::List(list));
+            }
+            Instruction::EmptyTuple => self.tuple(self.stack.len())?,
+            Instruction::EmptyDict => {
+                let dict = Object::new(&self.account)?;
+                self.stack.push(Value::Dict(dict));
+            }
             Instruction::Mark => self.marks.push(self.stack.len()),
             Instruction::Pop => {
                 // A mark is removed like a value.
@@ -122,7 +147,10 @@ impl<R: Read + Seek> Machine<R> {
                     _ => drop(self.pop()?),
                 }
             }
-            Instruction::PopMark => drop(self.since_mark()?),
+            Instruction::PopMark => {
+                let start = self.mark()?;
+                self.stack.truncate(start);
+            }
             Instruction::Duplicate => {
                 let top = self.stack.last().ok_or("an empty stack")?.clone();
                 self.push_again(top);
@@ -133,79 +161,71 @@ impl<R: Read + Seek> Machine<R> {
                 let value = self.memo.get(&place).ok_or("a reference to nothing")?;
                 self.push_again(value.clone());
             }
-            Instruction::Tuple(count) => {
-                let items = match count {
-                    Some(count) => self.pop_many(count)?,
-                    None => self.since_mark()?,
-                };
-                let tuple = self.sequence(items)?;
-                self.stack.push(Value::Tuple(tuple));
+            Instruction::Tuple(count) => self.tuple(self.below(count)?)?,
+            Instruction::TupleSinceMark => {
+                let start = self.mark()?;
+                self.tuple(start)?;
             }
             Instruction::List => {
-                let items = self.since_mark()?;
-                let list = self.sequence(items)?;
+                let (start, list) = (self.mark()?, Object::new(&self.account)?);
+                list.add(self.stack.drain(start..))?;
                 self.stack.push(Value::List(list));
             }
             Instruction::Dict => {
-                let items = self.since_mark()?;
-                let dict = Object::default();
-                self.set_items(&dict, items)?;
+                let (start, dict) = (self.mark()?, Object::new(&self.account)?);
+                self.set_items(start, &dict)?;
                 self.stack.push(Value::Dict(dict));
             }
-            Instruction::Append { one } => {
-                let items = if one {
-                    self.pop_many(1)?
-                } else {
-                    self.since_mark()?
-                };
-                self.append(items)?;
+            Instruction::Append => self.append(self.below(1)?)?,
+            Instruction::Appends => {
+                let start = self.mark()?;
+                self.append(start)?;
             }
-            Instruction::SetItem { one } => {
-                let items = if one {
-                    self.pop_many(2)?
-                } else {
-                    self.since_mark()?
-                };
-                let object = match self.stack.last() {
-                    Some(Value::Dict(object)) => object.clone(),
-                    Some(Value::Call(call)) => call.object.clone(),
-                    _ => return Err("items of something else".to_owned()),
-                };
-                self.set_items(&object, items)?;
+            Instruction::SetItem => self.set_items_of_top(self.below(2)?)?,
+            Instruction::SetItems => {
+                let start = self.mark()?;
+                self.set_items_of_top(start)?;
             }
-            Instruction::Global(module, name) => self.global(&module, &name)?,
-            Instruction::StackGlobal => match &self.pop_many(2)?[..] {
-                [Value::Text(module), Value::Text(name)] => self.global(module, name)?,
-                _ => return Err("a name that is no text".to_owned()),
-            },
+            Instruction::Global => {
+                let (module, name) = (self.program.line()?, self.program.line()?);
+                let place = self.expected.place(&module, &name)?;
+                self.stack.push(Value::Global(place));
+            }
+            Instruction::StackGlobal => self.stack_global()?,
             Instruction::Call => self.call()?,
             Instruction::Build => self.build()?,
             Instruction::Persistent => {
-                let id = self.pop()?;
-                let id = self.sequence(vec![id])?;
+                let (start, id) = (self.below(1)?, Object::new(&self.account)?);
+                id.add(self.stack.drain(start..))?;
                 self.stack.push(Value::Persistent(id));
             }
+            // The survey has refused these.
+            Instruction::Instance
+            | Instruction::Refused(_)
+            | Instruction::RefusedLine
+            | Instruction::Unknown => return Err("an instruction that is not used".to_owned()),
         }
         Ok(())
     }
 
     fn pop(&mut self) -> Result<Value, String> {
-        let mut values = self.pop_many(1)?;
-        values.pop().ok_or_else(|| "an empty stack".to_owned())
+        self.below(1)?;
+        self.stack.pop().ok_or_else(|| "an empty stack".to_owned())
     }
 
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Value>, String> {
-        let below = self.marks.last().copied().unwrap_or(0);
+    /// The height of the stack below so many values, all of which are above the topmost mark.
+    fn below(&self, count: usize) -> Result<usize, String> {
+        let mark = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
-            Some(start) if start >= below => Ok(self.stack.split_off(start)),
+            Some(start) if start >= mark => Ok(start),
             _ => Err("an empty stack".to_owned()),
         }
     }
 
-    /// Removes the topmost mark and the values above it.
-    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
+    /// Removes the topmost mark; returns the height of the stack below the values above it.
+    fn mark(&mut self) -> Result<usize, String> {
         let mark = self.marks.pop().ok_or("no mark")?;
-        Ok(self.stack.split_off(mark.min(self.stack.len())))
+        Ok(mark.min(self.stack.len()))
     }
 
     /// Pushes a value that is somewhere else, too. From then on nothing can be added to it: so no value comes to contain itself.
@@ -218,109 +238,146 @@ impl<R: Read + Seek> Machine<R> {
 
     fn note(&mut self, place: u64) -> Result<(), String> {
         self.noted += 1;
-        if self.fetched.contains(&place) {
+        if self.survey.is_fetched(place) {
             let top = self.stack.last().ok_or("an empty stack")?;
             self.memo.insert(place, top.clone());
         }
         Ok(())
     }
 
-    /// Counts values that are kept, and tells how deep they are.
-    fn keep(&mut self, items: &[Value]) -> Result<usize, String> {
-        self.kept += items.len();
-        if self.kept > MOST_VALUES {
-            return Err(format!("more than {MOST_VALUES} values"));
+    /// Pushes the data of so many bytes that come next, or passes over them.
+    fn data(&mut self, data: Data, length: u64) -> Result<(), String> {
+        let start = self.program.place();
+        let longest = match data {
+            Data::Text => LONGEST_TEXT,
+            Data::TextOrBytes | Data::Bytes => SHORT,
+            Data::Integer => 8,
+        };
+        if length > longest {
+            self.program.skip(length)?;
+            self.stack.push(match data {
+                Data::Text | Data::Integer => Value::Long,
+                Data::TextOrBytes | Data::Bytes => Value::Bytes(Bytes::new(
+                    start..self.program.place(),
+                    None,
+                    &self.account,
+                )?),
+            });
+            return Ok(());
         }
-        let depth = items.iter().map(Value::depth).max().unwrap_or(0);
-        match depth < DEEPEST {
-            true => Ok(depth + 1),
-            false => Err(format!("values nested more than {DEEPEST} deep")),
-        }
+        let bytes = self.program.take(length as usize)?;
+        let text = std::str::from_utf8(bytes);
+        let value = match (data, text) {
+            (Data::Integer, _) => Value::Integer(integer(bytes)),
+            (Data::Text | Data::TextOrBytes, Ok(text)) => {
+                Value::Text(Text::new(text, &self.account)?)
+            }
+            (Data::Text, Err(_)) => return Err("text that is not UTF-8".to_owned()),
+            (Data::Bytes | Data::TextOrBytes, _) => {
+                let place = start..start + length;
+                Value::Bytes(Bytes::new(place, Some(bytes), &self.account)?)
+            }
+        };
+        self.stack.push(value);
+        Ok(())
     }
 
-    fn sequence(&mut self, items: Vec<Value>) -> Result<Object, String> {
-        let depth = self.keep(&items)?;
-        let object = Object::default();
-        object.add(items, depth)?;
-        Ok(object)
+    /// Makes a tuple of the values from a height of the stack on.
+    fn tuple(&mut self, start: usize) -> Result<(), String> {
+        let tuple = Object::new(&self.account)?;
+        tuple.add(self.stack.drain(start..))?;
+        self.stack.push(Value::Tuple(tuple));
+        Ok(())
     }
 
-    fn append(&mut self, items: Vec<Value>) -> Result<(), String> {
-        let depth = self.keep(&items)?;
-        match self.stack.last() {
-            Some(Value::List(list)) => list.add(items, depth),
-            _ => Err("elements of something else".to_owned()),
-        }
+    fn append(&mut self, start: usize) -> Result<(), String> {
+        let list = match start.checked_sub(1).map(|below| &self.stack[below]) {
+            Some(Value::List(list)) => list.clone(),
+            _ => return Err("elements of something else".to_owned()),
+        };
+        list.add(self.stack.drain(start..))
+    }
+
+    fn set_items_of_top(&mut self, start: usize) -> Result<(), String> {
+        let object = match start.checked_sub(1).map(|below| &self.stack[below]) {
+            Some(Value::Dict(object)) => object.clone(),
+            Some(Value::Call(call)) => call.object.clone(),
+            _ => return Err("items of something else".to_owned()),
+        };
+        self.set_items(start, &object)
     }
 
     /// Adds keys and values one after the other, without the values that nobody wants.
-    fn set_items(&mut self, object: &Object, items: Vec<Value>) -> Result<(), String> {
-        if !items.len().is_multiple_of(2) {
+    fn set_items(&mut self, start: usize, object: &Object) -> Result<(), String> {
+        if !(self.stack.len() - start).is_multiple_of(2) {
             return Err("a key without a value".to_owned());
         }
-        let is_wanted = |key: &Value| match (self.expected.keys, key) {
-            (None, _) => true,
-            (Some(keys), Value::Text(key)) => keys.contains(&&**key),
-            (Some(_), _) => false,
-        };
-        let mut wanted = Vec::new();
-        let mut items = items.into_iter();
+        let mut items = self.stack.drain(start..);
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            if is_wanted(&key) {
-                wanted.extend([key, value]);
+            if self.expected.is_wanted(&key) {
+                object.add([key, value])?;
             }
         }
-        let depth = self.keep(&wanted)?;
-        object.add(wanted, depth)
+        Ok(())
     }
 
-    fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
-        let mut names = self.expected.names.iter();
-        match names.position(|expected| *expected == (module, name)) {
-            Some(place) => {
-                self.stack.push(Value::Global(place));
-                Ok(())
-            }
-            None => Err(format!(
-                "{:?}, which is not used",
-                format!("{module}.{name}")
-            )),
-        }
+    fn stack_global(&mut self) -> Result<(), String> {
+        let start = self.below(2)?;
+        let place = match &self.stack[start..] {
+            [Value::Text(module), Value::Text(name)] => self.expected.place(module, name)?,
+            _ => return Err("a name that is no text".to_owned()),
+        };
+        self.stack.truncate(start);
+        self.stack.push(Value::Global(place));
+        Ok(())
     }
 
     fn call(&mut self) -> Result<(), String> {
-        let call = self.pop_many(2)?;
-        let depth = self.keep(&call)?;
-        match &call[..] {
-            [Value::Global(name), Value::Tuple(arguments)] => {
-                let object = Object::default();
-                object.add(Vec::new(), depth)?;
-                self.stack.push(Value::Call(Rc::new(Call {
+        let start = self.below(2)?;
+        let [Value::Global(name), Value::Tuple(arguments)] = &self.stack[start..] else {
+            return Err("a call of something else".to_owned());
+        };
+        let plain = (self.expected.plain)(*name, &arguments.values());
+        let result = match plain {
+            Some(plain) => plain,
+            None => {
+                let object = Object::new(&self.account)?;
+                object.deepen(&self.stack[start + 1])?;
+                Value::Call(Rc::new(Call {
                     name: *name,
                     arguments: arguments.clone(),
                     state: Default::default(),
                     object,
-                })));
-                Ok(())
+                }))
             }
-            _ => Err("a call of something else".to_owned()),
-        }
+        };
+        self.stack.truncate(start);
+        self.stack.push(result);
+        Ok(())
     }
 
     /// Gives a call's result, or a dictionary, its state.
     fn build(&mut self) -> Result<(), String> {
-        let state = self.pop_many(1)?;
-        let depth = self.keep(&state)?;
+        self.below(2)?;
+        let state = self.pop()?;
         match self.stack.last() {
             Some(Value::Call(call)) => {
-                call.object.add(Vec::new(), depth)?;
-                *call.state.borrow_mut() = state.into_iter().next();
+                call.object.deepen(&state)?;
+                *call.state.borrow_mut() = Some(state);
                 Ok(())
             }
             Some(Value::Dict(_)) => Ok(()),
             _ => Err("the state of something else".to_owned()),
         }
     }
+}
+
+/// A whole number of at most 8 bytes, the last of which has the sign.
+fn integer(bytes: &[u8]) -> i64 {
+    let is_negative = bytes.last().is_some_and(|byte| byte >> 7 == 1);
+    let start = if is_negative { -1 } else { 0 };
+    let bytes = bytes.iter().rev();
+    bytes.fold(start, |number: i64, &byte| number << 8 | i64::from(byte))
 }
 
 #[cfg(test)]

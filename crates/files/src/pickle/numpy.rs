@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::Expected;
-use super::value::{Bytes, Value};
+use super::value::{Call, Value};
 
 /// The names that NumPy's arrays, types and numbers need, under those of its modules that it has had, and those of values that the settings of
 /// imaging programs hold beside them: dates and paths, of which nothing is read.
-pub(crate) const NAMES: &[(&str, &str)] = &[
+const NAMES: &[(&str, &str)] = &[
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
     ("numpy.core.multiarray", "_reconstruct"),
@@ -34,122 +34,144 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("pathlib._local", "PureWindowsPath"),
 ];
 
-/// Values of NumPy, of which these keys of dictionaries are kept.
-pub(crate) fn expected(keys: Option<&'static [&'static str]>) -> Expected {
-    Expected { names: NAMES, keys }
+/// Values of NumPy, of which these keys of dictionaries are kept; all, if there is no list.
+#[must_use]
+pub fn expected(keys: Option<&'static [&'static str]>) -> Expected {
+    Expected {
+        names: NAMES,
+        keys,
+        plain: scalar,
+    }
 }
 
-/// An array whose numbers lie in the file of the pickle.
+/// An array of numbers in a pickle.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PickledArray {
+pub struct PickledArray {
     /// The type as NumPy describes it, such as `<f4`.
-    pub(crate) descr: String,
-    pub(crate) shape: Vec<usize>,
+    pub descr: String,
+    /// The extents of its axes.
+    pub shape: Vec<usize>,
     /// Whether the first axis runs fastest (Fortran's order).
-    pub(crate) fortran: bool,
-    pub(crate) data: PickledData,
+    pub fortran: bool,
+    /// The bytes of its numbers.
+    pub data: PickledData,
 }
 
 /// The contents of an array.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum PickledData {
+pub enum PickledData {
     /// Few bytes, and where they begin in the file, unless they are written otherwise there.
     Short(Vec<u8>, Option<u64>),
     /// Many bytes: which ones of the file.
     Long(Range<u64>),
 }
 
-/// Which of the names a value is.
-fn is(value: &Value, name: &str) -> bool {
-    matches!(value, Value::Global(place) if NAMES[*place].1 == name)
+impl PickledData {
+    fn few(&self) -> Option<&[u8]> {
+        match self {
+            Self::Short(bytes, _) => Some(bytes),
+            Self::Long(_) => None,
+        }
+    }
+}
+
+/// Whether a call is one of this name.
+fn calls(call: &Call, name: &str) -> bool {
+    NAMES.get(call.name).is_some_and(|(_, own)| *own == name)
+}
+
+/// The number that NumPy's `scalar` makes of a type and bytes.
+fn scalar(name: usize, arguments: &[Value]) -> Option<Value> {
+    let (_, name) = NAMES.get(name)?;
+    match (*name, arguments) {
+        ("scalar", [dtype, data]) => {
+            let data = bytes(data)?;
+            only(&descr(dtype)?, data.few()?).map(Value::Float)
+        }
+        _ => None,
+    }
 }
 
 /// The array that a value is; nothing where it is something else, or an array of Python's objects.
-pub(crate) fn array(value: &Value) -> Option<PickledArray> {
+#[must_use]
+pub fn array(value: &Value) -> Option<PickledArray> {
     let Value::Call(call) = value else {
         return None;
     };
-    let arguments = call.arguments.values();
-    if NAMES[call.name].1 == "_frombuffer" {
-        let [Value::Bytes(data), dtype, shape, Value::Text(order)] = &arguments[..] else {
+    if calls(call, "_frombuffer") {
+        let arguments = call.arguments.values();
+        let [data, dtype, shape, Value::Text(order)] = &arguments[..] else {
             return None;
         };
-        return Some(PickledArray {
-            descr: descr(dtype)?,
-            shape: integers(shape)?,
-            fortran: **order == *"F",
-            data: contents(data),
-        });
+        return whole(dtype, shape, **order == *"F", data);
     }
-    if NAMES[call.name].1 != "_reconstruct" || !is(arguments.first()?, "ndarray") {
-        return None;
+    let state = array_state(call)?;
+    let state = state.elements()?;
+    match &state[..] {
+        [_, shape, dtype, Value::Bool(fortran), data] => whole(dtype, shape, *fortran, data),
+        _ => None,
     }
-    let state = call.state.borrow();
-    let state = state.as_ref()?.elements()?;
-    let [_, shape, dtype, Value::Bool(fortran), data] = &state[..] else {
-        return None;
-    };
-    Some(PickledArray {
-        descr: descr(dtype)?,
-        shape: integers(shape)?,
-        fortran: *fortran,
-        data: contents(&bytes(data)?),
-    })
 }
 
-/// The elements of an array of Python's objects.
-pub(crate) fn objects(value: &Value) -> Option<Value> {
+/// The elements of an array of Python's objects, a list.
+#[must_use]
+pub fn objects(value: &Value) -> Option<Value> {
     let Value::Call(call) = value else {
         return None;
     };
-    if NAMES[call.name].1 != "_reconstruct" {
-        return None;
-    }
-    let state = call.state.borrow();
-    let state = state.as_ref()?.elements()?;
+    let state = array_state(call)?;
+    let state = state.elements()?;
     match &state[..] {
         [_, _, _, _, list @ Value::List(_)] => Some(list.clone()),
         _ => None,
     }
 }
 
-/// The number that a value is: one of Python, or of NumPy.
-pub(crate) fn number(value: &Value) -> Option<f64> {
+/// What `ndarray.__setstate__` would be given: version, shape, type, order, contents.
+fn array_state(call: &Call) -> Option<Value> {
+    let arguments = call.arguments.values();
+    let is_array = match arguments.first()? {
+        Value::Global(class) => NAMES.get(*class) == Some(&("numpy", "ndarray")),
+        _ => false,
+    };
+    match is_array && calls(call, "_reconstruct") {
+        true => call.state.borrow().clone(),
+        false => None,
+    }
+}
+
+fn whole(dtype: &Value, shape: &Value, fortran: bool, data: &Value) -> Option<PickledArray> {
+    Some(PickledArray {
+        descr: descr(dtype)?,
+        shape: integers(shape)?,
+        fortran,
+        data: bytes(data)?,
+    })
+}
+
+/// The number that a value is: one of Python, or of NumPy, or an array of one.
+#[must_use]
+pub fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Integer(number) => Some(*number as f64),
         Value::Float(number) => Some(*number),
         Value::Bool(is) => Some(f64::from(u8::from(*is))),
-        Value::Call(call) if NAMES[call.name].1 == "scalar" => {
-            let arguments = call.arguments.values();
-            let [dtype, data] = &arguments[..] else {
-                return None;
-            };
-            let Bytes::Short(bytes, _) = bytes(data)? else {
-                return None;
-            };
-            only(&descr(dtype)?, &bytes)
-        }
         Value::Call(_) => {
             let array = array(value)?;
-            match &array.data {
-                PickledData::Short(bytes, _) => only(&array.descr, bytes),
-                PickledData::Long(_) => None,
-            }
+            only(&array.descr, array.data.few()?)
         }
         _ => None,
     }
 }
 
 /// The numbers of a list, a tuple or a small array.
-pub(crate) fn numbers(value: &Value) -> Option<Vec<f64>> {
+#[must_use]
+pub fn numbers(value: &Value) -> Option<Vec<f64>> {
     if let Some(elements) = value.elements() {
         return elements.iter().map(number).collect();
     }
     let array = array(value)?;
-    match &array.data {
-        PickledData::Short(bytes, _) => values(&array.descr, bytes),
-        PickledData::Long(_) => None,
-    }
+    values(&array.descr, array.data.few()?)
 }
 
 fn only(descr: &str, bytes: &[u8]) -> Option<f64> {
@@ -169,7 +191,7 @@ fn descr(dtype: &Value) -> Option<String> {
     let Value::Call(call) = dtype else {
         return None;
     };
-    if NAMES[call.name].1 != "dtype" {
+    if !calls(call, "dtype") {
         return None;
     }
     let arguments = call.arguments.values();
@@ -177,45 +199,36 @@ fn descr(dtype: &Value) -> Option<String> {
         return None;
     };
     let state = call.state.borrow();
-    let order = match state.as_ref().and_then(Value::elements) {
-        Some(state) => match state.get(1) {
-            Some(Value::Text(order)) => order.to_string(),
-            _ => return None,
-        },
-        None => "|".to_owned(),
-    };
-    // Types of one byte have no order.
-    let order = if name.ends_with('1') { "|" } else { &order };
-    Some(format!("{order}{name}"))
+    let state = state.as_ref().and_then(Value::elements);
+    match state.as_ref().map(|state| state.get(1)) {
+        Some(Some(Value::Text(order))) => Some(format!("{}{}", &**order, &**name)),
+        Some(_) => None,
+        None => Some(format!("|{}", &**name)),
+    }
 }
 
-/// Bytes, also those that protocol 2 writes as a text of Latin letters to be encoded.
-fn bytes(value: &Value) -> Option<Bytes> {
+/// Bytes, also those that are written as something else.
+fn bytes(value: &Value) -> Option<PickledData> {
+    let elsewhere = |bytes: Vec<u8>| Some(PickledData::Short(bytes, None));
     match value {
-        Value::Bytes(bytes) => Some(bytes.clone()),
+        Value::Bytes(bytes) => Some(match bytes.content() {
+            Some(content) => PickledData::Short(content.to_vec(), Some(bytes.place().start)),
+            None => PickledData::Long(bytes.place()),
+        }),
         // Python 2 did not tell texts from bytes.
-        Value::Text(text) => Some(Bytes::Short(text.as_bytes().into(), None)),
-        Value::Call(call) if NAMES[call.name].1 == "encode" => {
+        Value::Text(text) => elsewhere(text.as_bytes().to_vec()),
+        // Protocol 2 writes a text of Latin letters that is to be encoded.
+        Value::Call(call) if calls(call, "encode") => {
             let arguments = call.arguments.values();
             let Value::Text(text) = arguments.first()? else {
                 return None;
             };
-            let bytes: Option<Vec<u8>> = text
-                .chars()
-                .map(|letter| u8::try_from(u32::from(letter)).ok())
-                .collect();
-            Some(Bytes::Short(bytes?.into(), None))
+            let letters = text.chars().map(|letter| u8::try_from(u32::from(letter)));
+            elsewhere(letters.collect::<Result<_, _>>().ok()?)
         }
         // No bytes at all, in protocol 2.
-        Value::Call(call) if NAMES[call.name].1 == "bytes" => Some(Bytes::Short([].into(), None)),
+        Value::Call(call) if calls(call, "bytes") => elsewhere(Vec::new()),
         _ => None,
-    }
-}
-
-fn contents(bytes: &Bytes) -> PickledData {
-    match bytes {
-        Bytes::Short(bytes, start) => PickledData::Short(bytes.to_vec(), *start),
-        Bytes::Long(place) => PickledData::Long(place.clone()),
     }
 }
 

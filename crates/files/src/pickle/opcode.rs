@@ -1,19 +1,30 @@
 //! The instructions of a pickle.
 
-use std::io::{BufReader, Read, Seek};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
-use super::value::{Bytes, Object, Value};
+use super::value::Value;
 
-/// Longest bytes that are read; of longer ones only the place is told.
-const SHORT: u64 = 1 << 10;
-/// Longest text and name that is read.
-const LONGEST_TEXT: u64 = 1 << 16;
+/// Bytes that are read at a time.
+const BUFFER: usize = 1 << 17;
+/// Longest line that is read.
+const LONGEST_LINE: usize = 1 << 10;
 
-/// An instruction, with the value that follows it.
+/// An instruction. Some have data, which lie behind it: these are to be read or passed over before the next instruction.
+#[derive(Debug)]
 pub(super) enum Instruction {
     Stop,
     Nothing,
+    /// A number, or what stands for itself.
     Push(Value),
+    /// A text, bytes or a long whole number of so many bytes.
+    Data(Data, u64),
+    /// Two lines follow: a module and a name of it.
+    Global,
+    /// The same, with the arguments on the stack: one of protocol 1.
+    Instance,
+    EmptyList,
+    EmptyTuple,
+    EmptyDict,
     Mark,
     Pop,
     PopMark,
@@ -21,248 +32,233 @@ pub(super) enum Instruction {
     Put(u64),
     Memoize,
     Get(u64),
-    /// Of so many values, or of those above the mark.
-    Tuple(Option<usize>),
+    /// Of so many values.
+    Tuple(usize),
+    TupleSinceMark,
     List,
     Dict,
-    /// One value, or those above the mark.
-    Append {
-        one: bool,
-    },
-    SetItem {
-        one: bool,
-    },
-    Global(String, String),
+    Append,
+    Appends,
+    SetItem,
+    SetItems,
     StackGlobal,
     Call,
     Build,
     Persistent,
+    /// An instruction that is known but not carried out, with so many bytes behind it.
+    Refused(u64),
+    /// The same, with a line behind it.
+    RefusedLine,
+    /// Nobody knows what lies behind it.
+    Unknown,
 }
 
-/// A pickle that is read from a part of a file.
+/// What data are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Data {
+    Text,
+    /// Python 2 had one type for texts and bytes; what is no text is bytes.
+    TextOrBytes,
+    Bytes,
+    Integer,
+}
+
+/// A pickle that is read from a part of a file, from front to back.
 pub(super) struct Program<R> {
-    file: BufReader<R>,
-    /// The byte of the file that is read next.
+    file: R,
+    buffer: Box<[u8]>,
+    /// Which bytes of the buffer come next.
+    next: usize,
+    filled: usize,
+    /// The place in the file of the byte that comes next.
     place: u64,
     end: u64,
 }
 
 impl<R: Read + Seek> Program<R> {
-    /// A pickle of so many bytes; `file` is at its first one, byte `start`.
-    pub(super) fn new(file: R, start: u64, length: u64) -> Self {
-        Self {
-            file: BufReader::with_capacity(1 << 16, file),
+    /// A pickle of so many bytes from byte `start` of a file on.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn new(mut file: R, start: u64, length: u64) -> Result<Self, String> {
+        let found = file.seek(SeekFrom::Start(start));
+        found.map_err(|error| error.to_string())?;
+        Ok(Self {
+            file,
+            buffer: vec![0; BUFFER].into(),
+            next: 0,
+            filled: 0,
             place: start,
             end: start.saturating_add(length),
-        }
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let mut bytes = [0; N];
-        self.fill(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), String> {
-        self.claim(bytes.len() as u64)?;
-        let read = self.file.read_exact(bytes);
-        read.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => "an early end".to_owned(),
-            _ => error.to_string(),
         })
     }
 
-    /// Takes the place of bytes that are read or passed over.
-    fn claim(&mut self, bytes: u64) -> Result<(), String> {
-        if bytes > self.end - self.place {
+    /// The place in the file of the byte that comes next.
+    pub(super) fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// The bytes that come next, `length` of them; at most as many as the buffer has.
+    #[inline]
+    pub(super) fn take(&mut self, length: usize) -> Result<&[u8], String> {
+        if self.filled - self.next < length || self.end - self.place < length as u64 {
+            self.fill(length)?;
+        }
+        let taken = self.next..self.next + length;
+        self.next = taken.end;
+        self.place += length as u64;
+        Ok(&self.buffer[taken])
+    }
+
+    /// Reads until the buffer has so many bytes that come next.
+    #[cold]
+    fn fill(&mut self, length: usize) -> Result<(), String> {
+        if self.end - self.place < length as u64 || length > self.buffer.len() {
             return Err("an early end".to_owned());
         }
-        self.place += bytes;
+        self.buffer.copy_within(self.next..self.filled, 0);
+        self.filled -= self.next;
+        self.next = 0;
+        while self.filled < length {
+            match self.file.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => return Err("an early end".to_owned()),
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
         Ok(())
     }
 
-    /// A little-endian number of `N` bytes.
-    fn number<const N: usize>(&mut self) -> Result<u64, String> {
-        let bytes = self.take::<N>()?;
-        let number = bytes.iter().rev();
-        Ok(number.fold(0, |number, &byte| number << 8 | u64::from(byte)))
-    }
-
-    fn read(&mut self, length: u64) -> Result<Vec<u8>, String> {
+    /// Passes over bytes.
+    pub(super) fn skip(&mut self, length: u64) -> Result<(), String> {
         if length > self.end - self.place {
             return Err("an early end".to_owned());
         }
-        let mut bytes = vec![0; length as usize];
-        self.fill(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn skip(&mut self, length: u64) -> Result<(), String> {
-        self.claim(length)?;
-        let far = i64::try_from(length).map_err(|_| "an early end")?;
-        let moved = self.file.seek_relative(far);
-        moved.map_err(|error| error.to_string())
-    }
-
-    fn text(&mut self, length: u64) -> Result<Instruction, String> {
-        if length > LONGEST_TEXT {
-            self.skip(length)?;
-            return Ok(Instruction::Push(Value::Long));
+        self.place += length;
+        let held = (self.filled - self.next) as u64;
+        if length <= held {
+            self.next += length as usize;
+            return Ok(());
         }
-        let text = String::from_utf8(self.read(length)?);
-        let text = text.map_err(|_| "text that is not UTF-8")?;
-        Ok(Instruction::Push(Value::Text(text.into())))
+        (self.next, self.filled) = (0, 0);
+        let moved = self.file.seek(SeekFrom::Start(self.place));
+        moved.map(drop).map_err(|error| error.to_string())
     }
 
-    fn bytes(&mut self, length: u64) -> Result<Instruction, String> {
-        let bytes = match length > SHORT {
-            true => {
-                let start = self.place;
-                self.skip(length)?;
-                Bytes::Long(start..self.place)
-            }
-            false => {
-                let start = self.place;
-                Bytes::Short(self.read(length)?.into(), Some(start))
-            }
-        };
-        Ok(Instruction::Push(Value::Bytes(bytes)))
+    #[inline]
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let bytes = self.take(N)?.first_chunk();
+        Ok(*bytes.unwrap_or(&[0; N]))
     }
 
-    /// A whole number of any length.
-    fn long(&mut self, length: u64) -> Result<Instruction, String> {
-        if length > 8 {
-            self.skip(length)?;
-            return Ok(Instruction::Push(Value::Long));
-        }
-        let bytes = self.read(length)?;
-        let negative = bytes.last().is_some_and(|byte| byte >> 7 == 1);
-        let start = if negative { -1 } else { 0 };
-        let number = bytes.iter().rev();
-        let number = number.fold(start, |number: i64, &byte| number << 8 | i64::from(byte));
-        Ok(Instruction::Push(Value::Integer(number)))
+    /// A little-endian number of `N` bytes.
+    #[inline]
+    fn number<const N: usize>(&mut self) -> Result<u64, String> {
+        let mut number = [0; 8];
+        number[..N].copy_from_slice(&self.bytes::<N>()?);
+        Ok(u64::from_le_bytes(number))
     }
 
-    /// A name that ends with its line.
-    fn line(&mut self) -> Result<String, String> {
+    /// A line, without its end.
+    pub(super) fn line(&mut self) -> Result<String, String> {
         let mut line = Vec::new();
         loop {
-            let [byte] = self.take()?;
-            match byte {
-                b'\n' => break,
-                _ if line.len() as u64 == LONGEST_TEXT => {
+            match self.bytes()? {
+                [b'\n'] => break,
+                _ if line.len() == LONGEST_LINE => {
                     return Err("a line without an end".to_owned());
                 }
-                _ => line.push(byte),
+                [byte] => line.push(byte),
             }
         }
         String::from_utf8(line).map_err(|_| "a name that is not UTF-8".to_owned())
     }
 
-    /// The next instruction.
+    /// The next instruction and its opcode.
     ///
     /// # Errors
-    /// If there is none, or it is of another protocol.
-    pub(super) fn next(&mut self) -> Result<Instruction, String> {
-        let [opcode] = self.take()?;
-        let push = |value| Ok(Instruction::Push(value));
-        match opcode {
-            b'.' => Ok(Instruction::Stop),
-            // PROTO
-            0x80 => match self.number::<1>()? {
-                2..=5 => Ok(Instruction::Nothing),
-                other => Err(format!("protocol {other}")),
-            },
-            // FRAME
-            0x95 => self.number::<8>().map(|_| Instruction::Nothing),
-            b'(' => Ok(Instruction::Mark),
-            b'0' => Ok(Instruction::Pop),
-            b'1' => Ok(Instruction::PopMark),
-            b'2' => Ok(Instruction::Duplicate),
-            b'N' => push(Value::None),
-            0x88 => push(Value::Bool(true)),
-            0x89 => push(Value::Bool(false)),
-            b'J' => {
-                let number = i32::from_le_bytes(self.take()?);
-                push(Value::Integer(number.into()))
-            }
-            b'K' => push(Value::Integer(self.number::<1>()? as i64)),
-            b'M' => push(Value::Integer(self.number::<2>()? as i64)),
-            0x8a => {
-                let length = self.number::<1>()?;
-                self.long(length)
-            }
-            0x8b => {
-                let length = self.number::<4>()?;
-                self.long(length)
-            }
-            b'G' => push(Value::Float(f64::from_be_bytes(self.take()?))),
-            // Texts, those of Python 2 included.
-            0x8c | b'U' => {
-                let length = self.number::<1>()?;
-                self.text_or_bytes(opcode, length)
-            }
-            b'X' | b'T' => {
-                let length = self.number::<4>()?;
-                self.text_or_bytes(opcode, length)
-            }
-            0x8d => {
-                let length = self.number::<8>()?;
-                self.text(length)
-            }
-            b'C' => {
-                let length = self.number::<1>()?;
-                self.bytes(length)
-            }
-            b'B' => {
-                let length = self.number::<4>()?;
-                self.bytes(length)
-            }
-            // BINBYTES8, BYTEARRAY8
-            0x8e | 0x96 => {
-                let length = self.number::<8>()?;
-                self.bytes(length)
-            }
-            // Sets are read as lists.
-            b']' | 0x8f => push(Value::List(Object::default())),
-            b')' => push(Value::Tuple(Object::default())),
-            b'}' => push(Value::Dict(Object::default())),
-            b'l' | 0x91 => Ok(Instruction::List),
-            b'd' => Ok(Instruction::Dict),
-            b't' => Ok(Instruction::Tuple(None)),
-            0x85..=0x87 => Ok(Instruction::Tuple(Some(usize::from(opcode - 0x84)))),
-            b'a' => Ok(Instruction::Append { one: true }),
-            b'e' | 0x90 => Ok(Instruction::Append { one: false }),
-            b's' => Ok(Instruction::SetItem { one: true }),
-            b'u' => Ok(Instruction::SetItem { one: false }),
-            b'c' => Ok(Instruction::Global(self.line()?, self.line()?)),
-            0x93 => Ok(Instruction::StackGlobal),
-            // REDUCE, NEWOBJ
-            b'R' | 0x81 => Ok(Instruction::Call),
-            b'b' => Ok(Instruction::Build),
-            b'Q' => Ok(Instruction::Persistent),
-            b'q' => Ok(Instruction::Put(self.number::<1>()?)),
-            b'r' => Ok(Instruction::Put(self.number::<4>()?)),
-            0x94 => Ok(Instruction::Memoize),
-            b'h' => Ok(Instruction::Get(self.number::<1>()?)),
-            b'j' => Ok(Instruction::Get(self.number::<4>()?)),
-            other => Err(format!("opcode {other:#04x}")),
-        }
+    /// If there is none.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<(u8, Instruction), String> {
+        let [opcode] = self.bytes()?;
+        Ok((opcode, self.instruction(opcode)?))
     }
 
-    /// Python 2 had one type for texts and bytes; what is no text is bytes.
-    fn text_or_bytes(&mut self, opcode: u8, length: u64) -> Result<Instruction, String> {
-        if matches!(opcode, b'X' | 0x8c) {
-            return self.text(length);
-        }
-        if length > SHORT {
-            return self.bytes(length);
-        }
-        let start = self.place;
-        let bytes = self.read(length)?;
-        Ok(Instruction::Push(match String::from_utf8(bytes) {
-            Ok(text) => Value::Text(text.into()),
-            Err(error) => Value::Bytes(Bytes::Short(error.into_bytes().into(), Some(start))),
-        }))
+    #[inline]
+    fn instruction(&mut self, opcode: u8) -> Result<Instruction, String> {
+        Ok(match opcode {
+            b'.' => Instruction::Stop,
+            b'(' => Instruction::Mark,
+            b'0' => Instruction::Pop,
+            b'1' => Instruction::PopMark,
+            b'2' => Instruction::Duplicate,
+            // Sets are read as lists.
+            b']' | 0x8f => Instruction::EmptyList,
+            b')' => Instruction::EmptyTuple,
+            b'}' => Instruction::EmptyDict,
+            b'l' | 0x91 => Instruction::List,
+            b'd' => Instruction::Dict,
+            b't' => Instruction::TupleSinceMark,
+            0x85..=0x87 => Instruction::Tuple(usize::from(opcode - 0x84)),
+            b'a' => Instruction::Append,
+            b'e' | 0x90 => Instruction::Appends,
+            b's' => Instruction::SetItem,
+            b'u' => Instruction::SetItems,
+            b'c' => Instruction::Global,
+            b'i' => Instruction::Instance,
+            0x93 => Instruction::StackGlobal,
+            // REDUCE, NEWOBJ
+            b'R' | 0x81 => Instruction::Call,
+            b'b' => Instruction::Build,
+            b'Q' => Instruction::Persistent,
+            b'q' => Instruction::Put(self.number::<1>()?),
+            b'r' => Instruction::Put(self.number::<4>()?),
+            0x94 => Instruction::Memoize,
+            b'h' => Instruction::Get(self.number::<1>()?),
+            b'j' => Instruction::Get(self.number::<4>()?),
+            _ => return self.constant(opcode),
+        })
+    }
+
+    /// Instructions that put something on the stack, and those that do nothing.
+    fn constant(&mut self, opcode: u8) -> Result<Instruction, String> {
+        Ok(match opcode {
+            // PROTO
+            0x80 => match self.number::<1>()? {
+                0..=5 => Instruction::Nothing,
+                other => return Err(format!("protocol {other}")),
+            },
+            // FRAME
+            0x95 => self.number::<8>().map(|_| Instruction::Nothing)?,
+            b'N' => Instruction::Push(Value::None),
+            0x88 | 0x89 => Instruction::Push(Value::Bool(opcode == 0x88)),
+            b'J' => {
+                let number = i32::from_le_bytes(self.bytes()?);
+                Instruction::Push(Value::Integer(number.into()))
+            }
+            b'K' => Instruction::Push(Value::Integer(self.number::<1>()? as i64)),
+            b'M' => Instruction::Push(Value::Integer(self.number::<2>()? as i64)),
+            b'G' => Instruction::Push(Value::Float(f64::from_be_bytes(self.bytes()?))),
+            0x8a => Instruction::Data(Data::Integer, self.number::<1>()?),
+            0x8b => Instruction::Data(Data::Integer, self.number::<4>()?),
+            0x8c => Instruction::Data(Data::Text, self.number::<1>()?),
+            b'X' => Instruction::Data(Data::Text, self.number::<4>()?),
+            0x8d => Instruction::Data(Data::Text, self.number::<8>()?),
+            b'U' => Instruction::Data(Data::TextOrBytes, self.number::<1>()?),
+            b'T' => Instruction::Data(Data::TextOrBytes, self.number::<4>()?),
+            b'C' => Instruction::Data(Data::Bytes, self.number::<1>()?),
+            b'B' => Instruction::Data(Data::Bytes, self.number::<4>()?),
+            // BINBYTES8, BYTEARRAY8
+            0x8e | 0x96 => Instruction::Data(Data::Bytes, self.number::<8>()?),
+            // Protocol 0: INT, LONG, FLOAT, STRING, UNICODE, PERSID, PUT, GET
+            b'I' | b'L' | b'F' | b'S' | b'V' | b'P' | b'p' | b'g' => Instruction::RefusedLine,
+            // OBJ, NEWOBJ_EX, NEXT_BUFFER, READONLY_BUFFER; EXT1, EXT2, EXT4
+            b'o' | 0x92 | 0x97 | 0x98 => Instruction::Refused(0),
+            0x82 => Instruction::Refused(1),
+            0x83 => Instruction::Refused(2),
+            0x84 => Instruction::Refused(4),
+            _ => Instruction::Unknown,
+        })
     }
 }
