@@ -14,7 +14,7 @@ use crate::input::panel::Panel;
 use crate::input::place::Place;
 use crate::input::storage::Orientation;
 use crate::input::stream_matrix::{self, StreamPlace};
-use crate::input::text_matrix::TextPlace;
+use crate::input::text_matrix::Table;
 
 /// An array.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub(super) enum Lies {
     Flat(FlatPlace),
     Stream(StreamPlace),
     Hdf5,
-    Text(Option<TextPlace>),
+    Text(Option<Table>),
     /// Few numbers, which were read.
     Held(Vec<f64>),
     /// It has no numbers, or cannot be read: what it is instead.
@@ -95,14 +95,21 @@ impl Array {
     /// With its lines counted, if it is a table of text.
     ///
     /// # Errors
-    /// As [`TextPlace::scan`].
+    /// As [`Table::scan`].
     pub(super) fn counted(mut self) -> Result<Self, InputError> {
-        if let Lies::Text(place) = &mut self.lies {
-            let scanned = TextPlace::scan(&self.path)?;
-            self.shape = scanned.shape.to_vec();
-            *place = Some(scanned);
+        if let Lies::Text(table) = &mut self.lies {
+            let scanned = table.insert(Table::scan(&self.path)?);
+            self.shape = scanned.of_neurons(None).shape.to_vec();
         }
         Ok(self)
+    }
+
+    /// Its shape where it has this number of neurons: of a table of text, what may be samples or numbers of rows depends on it.
+    pub(super) fn shape_with(&self, neurons: usize) -> Result<[usize; 2], InputError> {
+        match &self.lies {
+            Lies::Text(Some(table)) => Ok(table.of_neurons(Some(neurons)).shape),
+            _ => self.matrix_shape(),
+        }
     }
 
     /// Rows and columns.
@@ -118,13 +125,15 @@ impl Array {
         axes.ok_or_else(|| self.wrong(found))
     }
 
-    /// The panel of all its neurons, if its rows are frames or neurons as `orientation` says; with what was never stored of it.
+    /// The panel of all its neurons, of this number, if its rows are frames or neurons as `orientation` says; with what was never stored of
+    /// it.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub(super) fn panel(
         &self,
         orientation: Orientation,
+        neurons: usize,
     ) -> Result<(Panel, Option<Finding>), InputError> {
         let stored = match (orientation, self.is_reversed) {
             (_, false) => orientation,
@@ -146,9 +155,10 @@ impl Array {
                 let (header, file) = Header::read(&self.path, &self.name)?;
                 return Panel::hdf5(&self.path, (&header, &file), &self.name, stored);
             }
-            Lies::Text(Some(place)) => {
+            Lies::Text(Some(table)) => {
+                let place = table.of_neurons(Some(neurons));
                 let storage = place.storage(stored);
-                (Panel::new(Place::Text(place.clone()), storage), None)
+                (Panel::new(Place::Text(place), storage), None)
             }
             Lies::Text(None) | Lies::Held(_) | Lies::Otherwise(_) => {
                 let found = "numbers that do not lie in the file as they are";

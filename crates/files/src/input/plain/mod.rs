@@ -87,10 +87,10 @@ fn open(place: &Path, dataset: Option<&str>) -> Result<Source, InputError> {
     let listing = Listing::of(place);
     let (traces, listing) = choice::traces(listing, dataset)?;
     let traces = traces.counted()?;
-    let shape = traces.matrix_shape()?;
-    let found = positions::find(&listing, &traces, shape)?;
-    let [rows, columns] = shape;
+    let found = positions::find(&listing, &traces, traces.matrix_shape()?)?;
     let neurons = found.xyz.len();
+    let shape = traces.shape_with(neurons)?;
+    let [rows, columns] = shape;
     let by_rows = match neurons {
         _ if columns == neurons => Orientation::FramesByNeurons,
         _ if rows == neurons => Orientation::NeuronsByFrames,
@@ -105,7 +105,7 @@ fn open(place: &Path, dataset: Option<&str>) -> Result<Source, InputError> {
             });
         }
     };
-    let (panel, unwritten) = traces.panel(by_rows)?;
+    let (panel, unwritten) = traces.panel(by_rows, neurons)?;
     let file = file_name(&traces.path);
     let mut identity = Identity::of(&[(&file, &traces.path, "a matrix of fluorescence")])?;
     if found.path != traces.path {

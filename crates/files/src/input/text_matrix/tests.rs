@@ -14,8 +14,13 @@ fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
 
 /// Rows, columns and numbers of a table.
 fn read(text: &str) -> Result<([usize; 2], Vec<f32>), InputError> {
+    read_of(text, None)
+}
+
+/// As [`read`], of a table with this number of neurons.
+fn read_of(text: &str, neurons: Option<usize>) -> Result<([usize; 2], Vec<f32>), InputError> {
     let (_folder, path) = written(text);
-    let place = TextPlace::scan(&path)?;
+    let place = Table::scan(&path)?.of_neurons(neurons);
     let storage = place.storage(Orientation::NeuronsByFrames);
     let all = 0..storage.neurons();
     let location = Location::from(Panel::new(Place::Text(place.clone()), storage));
@@ -45,6 +50,21 @@ fn rule_2_6_tables_have_any_separator_and_names_of_rows_and_columns_or_none() {
         let found = read(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert_eq!(found, expected, "{text:?}");
     }
+    // What counts may be samples after all, if only then the number of neurons is right.
+    for (text, neurons, shape) in [
+        ("0,1,2\n3,4,5\n", 2, [2, 3]),
+        ("0,1,2\n3,4,5\n", 1, [1, 3]),
+        ("0,1,2\n3,4,5\n", 3, [1, 3]),
+        ("0,7,8\n1,9,6\n2,3,4\n", 3, [3, 2]),
+        ("0,7\n1,9\n2,3\n3,5\n", 2, [4, 2]),
+        ("0,7\n1,9\n2,3\n3,5\n", 1, [4, 1]),
+    ] {
+        assert_eq!(
+            read_of(text, Some(neurons)).expect("a table").0,
+            shape,
+            "{text}"
+        );
+    }
     // Only a column that counts all rows is a number of rows.
     let counted = read("0,7,8\n1,9,6\n2,3,4\n").expect("a table");
     assert_eq!(counted, ([3, 2], vec![7.0, 8.0, 9.0, 6.0, 3.0, 4.0]));
@@ -53,27 +73,28 @@ fn rule_2_6_tables_have_any_separator_and_names_of_rows_and_columns_or_none() {
 
 #[test]
 fn rule_2_6_a_line_or_column_of_times_holds_no_samples() {
-    let times = |from: usize| (from..from + 9).map(|frame| format!("{:.3}", frame as f64 / 7.5));
-    let samples = |row: usize| (0..9).map(move |column| (column * 7 + row * 5) % 11);
-    let mut lines = vec![times(3).collect::<Vec<_>>().join(",")];
-    let cells = |row| samples(row).map(|sample| sample.to_string());
-    lines.extend((0..9).map(|row| cells(row).collect::<Vec<_>>().join(",")));
-    let expected: Vec<f32> = (0..9)
-        .flat_map(samples)
-        .map(|sample| sample as f32)
-        .collect();
-    assert_eq!(
-        read(&lines.join("\n")).expect("a table"),
-        ([9, 9], expected.clone())
-    );
-    let labelled = lines[1..].iter().zip(times(0));
-    let labelled: Vec<String> = labelled
-        .map(|(line, time)| format!("{time},{line}"))
-        .collect();
-    assert_eq!(
-        read(&labelled.join("\n")).expect("a table"),
-        ([9, 9], expected)
-    );
+    let time = |frame: usize| format!("{:.3}", frame as f64 / 7.5);
+    let sample = |row: usize, column: usize| (column * 7 + row * 5) % 11;
+    let line = |row: usize, columns: usize| {
+        let cells = (0..columns).map(|column| sample(row, column).to_string());
+        cells.collect::<Vec<_>>().join(",")
+    };
+    let samples = |rows: usize, columns: usize| {
+        let rows = (0..rows).flat_map(|row| (0..columns).map(move |column| sample(row, column)));
+        rows.map(|sample| sample as f32).collect::<Vec<_>>()
+    };
+    // Eight neurons in lines below the times of nine frames.
+    let mut lines = vec![(3..12).map(time).collect::<Vec<_>>().join(",")];
+    lines.extend((0..8).map(|row| line(row, 9)));
+    let found = read_of(&lines.join("\n"), Some(8)).expect("a table");
+    assert_eq!(found, ([8, 9], samples(8, 9)));
+    // Nine frames in lines, each after its time.
+    let lines = (0..9).map(|row| format!("{},{}", time(row), line(row, 8)));
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    let found = read_of(&lines, Some(8)).expect("a table");
+    assert_eq!(found, ([9, 8], samples(9, 8)));
+    // Nine neurons, whose first samples ascend.
+    assert_eq!(read_of(&lines, Some(9)).expect("a table").0, [9, 9]);
     // Too few to tell.
     assert_eq!(read("0.5,1.0,1.5\n3,1,2\n").expect("a table").0, [2, 3]);
 }
@@ -121,7 +142,7 @@ fn rule_2_6_any_piece_of_a_large_table_is_read_alone() {
             text.push('\n');
         }
         let (_folder, path) = written(&text);
-        let place = TextPlace::scan(&path).expect("a table");
+        let place = Table::scan(&path).expect("a table").of_neurons(Some(rows));
         assert_eq!(place.shape, [rows, columns]);
         for orientation in [Orientation::FramesByNeurons, Orientation::NeuronsByFrames] {
             let storage = place.storage(orientation);
