@@ -253,7 +253,10 @@ impl Chunks {
         }
         let path = self.header.keys.file(&self.header.path, &chunk);
         let shards = self.header.coding.shards.as_ref();
-        let index = shards.map(|shards| (shards.index, self.in_chunk.iter().product()));
+        // Damaged metadata may say any extents of shards.
+        let mut counts = self.in_chunk.iter();
+        let units = counts.try_fold(1_usize, |all, count| all.checked_mul(*count));
+        let index = shards.map(|shards| (shards.index, units.unwrap_or(usize::MAX)));
         let shard = Shard::open(path.clone(), chunk, index);
         let shard = Rc::new(shard.map_err(|found| damaged(&path, found))?);
         if index.is_some() {

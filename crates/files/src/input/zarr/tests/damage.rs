@@ -148,6 +148,11 @@ fn rule_9_3_absurd_extents_are_refused_before_anything_is_allocated() {
         ),
         (
             "sharded",
+            &[(outer, json!([20_u64 << 40, 10_u64 << 40]))],
+            "bytes of a shard of",
+        ),
+        (
+            "sharded",
             &[(&format!("{outer}/0"), json!(20_u64 << 40))],
             "bytes of a shard of",
         ),
