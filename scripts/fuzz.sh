@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 seconds="${1:-1800}"
 shift || true
-[ $# -gt 0 ] || set -- mat keras pth safetensors config journal lzf
+[ $# -gt 0 ] || set -- mat keras pth safetensors config journal lzf pickle npy
 export ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1
 for target in "$@"; do
     mkdir -p "fuzz/corpus/$target"

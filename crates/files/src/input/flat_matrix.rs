@@ -38,6 +38,22 @@ impl FlatPlace {
         }
     }
 
+    /// Checks that a file of so many bytes has all numbers.
+    ///
+    /// # Errors
+    /// How many bytes are there, and how many the matrix needs.
+    pub(super) fn lies_within(&self, there: u64) -> Result<(), String> {
+        match self.end() {
+            Some(end) if end <= there => Ok(()),
+            end => {
+                let stated = end.map_or("more bytes than any".to_owned(), |end| end.to_string());
+                Err(format!(
+                    "{there} bytes of {stated}: the file is cut short; copy it again"
+                ))
+            }
+        }
+    }
+
     /// Bytes of the file that the matrix needs, from the first on; nothing if no file is so long.
     fn end(&self) -> Option<u64> {
         let [rows, columns] = self.shape;
@@ -79,16 +95,7 @@ impl Matrix {
         }
         let file = regular::open(path).map_err(|error| wrong(error.to_string()))?;
         let there = file.metadata().map_err(|error| wrong(error.to_string()))?;
-        let there = there.len();
-        match place.end() {
-            Some(end) if end <= there => {}
-            end => {
-                let stated = end.map_or("more bytes than any".to_owned(), |end| end.to_string());
-                return Err(wrong(format!(
-                    "{there} bytes of {stated}: the file is cut short; copy it again"
-                )));
-            }
-        }
+        place.lies_within(there.len()).map_err(wrong)?;
         Ok(Self {
             storage: place.storage(orientation),
             place: place.clone(),

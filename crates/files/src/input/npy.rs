@@ -16,6 +16,8 @@ use crate::regular;
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read; NumPy refuses longer ones than 10,000 bytes unless it is asked to.
 const LONGEST_HEADER: u32 = 1 << 16;
+/// Longest name of a type that is read.
+const LONGEST_TYPE: usize = 64;
 
 /// What the header of an array says.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,21 +65,28 @@ impl NpyHeader {
         let mut text = vec![0; length as usize];
         array.read_exact(&mut text).map_err(failed)?;
         let text = String::from_utf8_lossy(&text);
-        let unread = || format!("the header {}", text.trim());
+        // For a message: on one line, and without control characters.
+        let begin: String = text.trim().chars().take(120).collect();
+        let unread = || format!("the header {begin:?}");
         let header = Self::parse(&text, start + u64::from(length));
         header.ok_or_else(unread)
     }
 
     fn parse(text: &str, start: u64) -> Option<Self> {
+        // Other programs than NumPy have other quotation marks and blanks.
         let after = |key: &str| {
-            let (_, rest) = text.split_once(&format!("'{key}':"))?;
-            Some(rest.trim_start())
+            let (_, rest) = text.split_once(key)?;
+            let rest = rest.trim_start_matches(['\'', '"']).trim_start();
+            Some(rest.strip_prefix(':')?.trim_start())
         };
         // A type of several fields is a list: such arrays are named by what they begin with.
-        let descr = match after("descr")?.strip_prefix('\'') {
-            Some(descr) => descr.split_once('\'')?.0,
+        let descr = match after("descr")?.strip_prefix(['\'', '"']) {
+            Some(descr) => descr.split_once(['\'', '"'])?.0,
             None => "several fields",
         };
+        if descr.len() > LONGEST_TYPE || descr.contains(char::is_control) {
+            return None;
+        }
         let fortran = match after("fortran_order")? {
             order if order.starts_with("True") => true,
             order if order.starts_with("False") => false,
@@ -108,7 +117,7 @@ pub(super) struct NpyArray {
 }
 
 impl NpyArray {
-    /// Opens a file with an array of numbers. An array with one axis has one column.
+    /// Opens a file with an array of numbers, all of which are there. An array with one axis has one column.
     ///
     /// # Errors
     /// If the file is missing or damaged, or its array is of another kind. `what` says in messages what it should hold.
@@ -120,8 +129,11 @@ impl NpyArray {
         };
         super::identity::require_file(path, what)?;
         let file = regular::open(path).map_err(|error| wrong(error.to_string()))?;
+        let there = file.metadata().map_err(|error| wrong(error.to_string()))?;
         let header = NpyHeader::read(std::io::BufReader::new(file)).map_err(wrong)?;
-        Self::of(header, path, 0).map_err(wrong)
+        let array = Self::of(header, path, 0).map_err(wrong)?;
+        array.place.lies_within(there.len()).map_err(wrong)?;
+        Ok(array)
     }
 
     /// The array with this header that begins at a byte of a file.
@@ -254,6 +266,9 @@ mod tests {
                 }
             );
         }
+        let other = "{ \"shape\" : (3,) , 'fortran_order':False,\"descr\": \"<f8\"}";
+        let found = NpyHeader::read(&npy(other, 1, &[])[..]).expect("a header");
+        assert_eq!((found.descr.as_str(), found.shape), ("<f8", vec![3]));
         let scalar = "{'descr': '|O', 'fortran_order': True, 'shape': (), }";
         let found = NpyHeader::read(&npy(scalar, 1, &[])[..]).expect("a header");
         assert_eq!((found.shape.len(), found.fortran), (0, true));
@@ -272,6 +287,31 @@ mod tests {
             let values = array.values(6).expect("numbers");
             assert_eq!(values, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
             assert!(array.values(5).is_err());
+        }
+    }
+
+    #[test]
+    fn rule_2_6_a_shape_is_not_believed_before_the_file_is_as_long() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("array.npy");
+        for shape in [
+            "2, 3",
+            "7, 1",
+            "18446744073709551615, 4",
+            "1, 9223372036854775807",
+            "36893488147419103232,",
+        ] {
+            let header =
+                format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+            let data = [0; 24];
+            std::fs::write(&path, npy(&header, 1, &data)).expect("a file");
+            let array = NpyArray::open(&path, "an array");
+            assert_eq!(array.is_ok(), shape == "2, 3", "{shape}");
+            // One byte is missing.
+            std::fs::write(&path, npy(&header, 1, &data[1..])).expect("a file");
+            let message = NpyArray::open(&path, "an array").expect_err("a short file");
+            let cut = message.to_string().contains("the file is cut short");
+            assert!(cut || shape.starts_with("36893"), "{message}");
         }
     }
 

@@ -31,7 +31,9 @@ const HIGHEST_STACK: usize = 1 << 20;
 const DEEPEST: usize = 64;
 /// Longest bytes whose content is kept beside their place.
 const SHORT: u64 = 1 << 8;
-/// Longest text and name that is read.
+/// Longest part of a name that a message shows.
+const LONGEST_NAME: usize = 200;
+/// Longest text that is read.
 const LONGEST_TEXT: u64 = 1 << 16;
 
 /// What the reader of a pickle expects.
@@ -67,7 +69,11 @@ impl Expected {
     /// The name, if it is not expected.
     fn place(&self, module: &str, name: &str) -> Result<usize, String> {
         let place = self.names.iter().position(|own| *own == (module, name));
-        place.ok_or_else(|| format!("{:?}, which is not used", format!("{module}.{name}")))
+        place.ok_or_else(|| {
+            let called = format!("{module}.{name}");
+            let begin: String = called.chars().take(LONGEST_NAME).collect();
+            format!("{begin:?}, which is not used")
+        })
     }
 
     fn is_wanted(&self, key: &Value) -> bool {
