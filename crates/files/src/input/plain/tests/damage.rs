@@ -121,7 +121,7 @@ fn rule_2_6_a_member_that_claims_to_be_huge_is_refused() {
         shape: &shape,
         values: by_neurons(),
     };
-    let mut whole = npz(&[traces.clone()], packing);
+    let mut whole = npz(std::slice::from_ref(&traces), packing);
     fs::write(&path, &whole).expect("a file");
     let message = opened(folder.path()).expect_err("an error").to_string();
     assert!(
