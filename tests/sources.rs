@@ -29,7 +29,7 @@ const fn sample(
     }
 }
 
-const SAMPLES: [Sample; 17] = [
+const SAMPLES: [Sample; 25] = [
     sample(
         "suite2p_0_14",
         &["plane0", "plane1", "combined", "ophys.nwb"],
@@ -55,6 +55,17 @@ const SAMPLES: [Sample; 17] = [
     },
     sample("caiman", &["cnmf_3d.hdf5"], "CaImAn"),
     sample("voluseg", &[], "voluseg"),
+    sample("plain_npy", &[], "plain matrix"),
+    Sample {
+        flags: &["--scale", "0.01"],
+        ..sample("plain_npy_percent", &[], "plain matrix")
+    },
+    sample("plain_npy_dict", &[], "plain matrix"),
+    sample("plain_npz", &[], "plain matrix"),
+    sample("plain_mat5", &[], "plain matrix"),
+    sample("plain_mat5_uncompressed", &[], "plain matrix"),
+    sample("plain_mat73", &[], "plain matrix"),
+    sample("plain_csv", &[], "plain matrix"),
 ];
 
 impl Sample {
