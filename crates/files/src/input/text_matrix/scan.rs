@@ -259,7 +259,7 @@ impl Lines {
             if is_first && head.has_header {
                 continue;
             }
-            if found.rows % found.rows_apart == 0 {
+            if found.rows.is_multiple_of(found.rows_apart) {
                 found.starts.push(place - read.row_bytes);
             }
             let (label, _) = head.separator.split(&line);
