@@ -11,7 +11,9 @@
 //! - `source`: what all forms have in common; `panel`: neurons whose fluorescence lies in one matrix, what is computed of its numbers;
 //!   `place`: the kinds of files in which a matrix lies; `storage`, `samples`: how fluorescence lies in files and in memory
 //! - `excerpt`: the samples by which a recording is judged
-//! - `hdf5_matrix`: reads a dataset with two axes; [`matlab`]: reads MAT-files
+//! - Readers of matrices: `hdf5_matrix` (a dataset with two axes), `flat_matrix` (numbers in one piece), `stream_matrix` (numbers that are
+//!   compressed as one stream), `text_matrix` (a table of text)
+//! - [`matlab`]: reads MAT-files; `npy`: reads headers and small arrays of NumPy; `positions_beside`: reads positions in a file of their own
 
 mod caiman;
 pub mod discovery;

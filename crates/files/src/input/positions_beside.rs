@@ -1,10 +1,12 @@
 //! Positions of neurons in a file beside their traces: a table or an array with columns x, y, z (rule 2.6).
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use spikegrid_core::wording::counted;
+
 use super::error::InputError;
-use super::form::entries;
 use super::npy::NpyArray;
 use super::text_table::{Separator, next_row, number};
 use crate::hdf5_access::shape_text;
@@ -50,7 +52,9 @@ pub(super) fn rank_of_name(name: &str) -> Option<usize> {
 
 /// The file with positions in a folder, if there is one.
 pub(super) fn find(folder: &Path) -> Option<PathBuf> {
-    let ranked = entries(folder).into_iter().filter_map(|path| {
+    // In no order: the folder of a Zarr array may have very many files.
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let ranked = entries.map(|entry| entry.path()).filter_map(|path| {
         let extension = path.extension()?.to_str()?.to_lowercase();
         let kind = EXTENSIONS.iter().position(|known| *known == extension)?;
         let name = rank_of_name(path.file_stem()?.to_str()?)?;
@@ -152,8 +156,8 @@ fn read_text(mut file: impl BufRead) -> Result<Vec<[f64; 3]>, String> {
         };
         let cells = separator.cells(&line);
         if cells.len() != columns.count {
-            let (found, expected) = (cells.len(), columns.count);
-            return Err(format!("{found} cells in line {place}, not {expected}"));
+            let (found, expected) = (counted(cells.len(), "cell"), columns.count);
+            return Err(format!("{found} in line {place}, not {expected}"));
         }
         let axis = |column: usize| number::<f64>(cells[column], separator);
         match columns.xyz.map(axis) {
@@ -246,8 +250,6 @@ pub(super) fn triples(values: &[f64], [_, columns]: [usize; 2]) -> Vec<[f64; 3]>
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::input::form::file_name;
 

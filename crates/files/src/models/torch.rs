@@ -11,6 +11,7 @@ use std::rc::Rc;
 use flate2::Crc;
 
 use crate::pickle::{self, Call, Expected, Value};
+use crate::zip;
 
 /// Largest `data.pkl` that is read, in bytes; ten tensors take less than 2 KiB.
 const MAX_PICKLE_BYTES: usize = 1 << 20;
@@ -108,53 +109,22 @@ impl<'a> StateDict<'a> {
     }
 }
 
-/// Bytes that are read from the front.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or("an early end")?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    /// A little-endian number of up to 8 bytes.
-    fn number(&mut self, bytes: usize) -> Result<usize, String> {
-        let bytes = self.take(bytes)?.iter().rev();
-        Ok(bytes.fold(0, |number, &byte| number << 8 | usize::from(byte)))
-    }
-}
-
-/// A zip archive.
+/// A zip archive of entries that are stored as they are.
 struct Archive<'a> {
     bytes: &'a [u8],
     /// The folder of all entries.
     folder: String,
-    entries: HashMap<String, Entry>,
-}
-
-struct Entry {
-    local_header: usize,
-    length: usize,
-    crc: u32,
+    entries: HashMap<String, zip::Entry>,
 }
 
 impl<'a> Archive<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, String> {
-        const END: usize = 22;
-        let marks = bytes.windows(END).rev().take(END + usize::from(u16::MAX));
-        let end = marks.into_iter().find(|end| end.starts_with(b"PK\x05\x06"));
-        let mut end = Cursor(end.ok_or("no zip archive")?);
-        end.take(10)?;
-        let (count, length, start) = (end.number(2)?, end.number(4)?, end.number(4)?);
-        let directory = bytes.get(start..).and_then(|rest| rest.get(..length));
-        let mut directory = Cursor(directory.ok_or("a directory outside the archive")?);
         let mut entries = HashMap::new();
-        for _ in 0..count {
-            let (name, entry) = Entry::parse(&mut directory)?;
-            if entries.insert(name.clone(), entry).is_some() {
-                return Err(format!("{name} twice"));
+        for entry in zip::directory(bytes)? {
+            if entry.method != zip::Method::Stored {
+                return Err(format!("{} compressed", entry.name));
             }
+            entries.insert(entry.name.clone(), entry);
         }
         let mut pickles = entries
             .keys()
@@ -180,54 +150,15 @@ impl<'a> Archive<'a> {
         read.map_err(|found| format!("{found} in {name}"))
     }
 
-    fn read(&self, entry: &Entry) -> Result<&'a [u8], String> {
-        let local = self.bytes.get(entry.local_header..);
-        let mut local = Cursor(local.ok_or("an early end")?);
-        if local.take(4)? != b"PK\x03\x04" {
-            return Err("no header".into());
-        }
-        local.take(22)?;
-        let (name, extra) = (local.number(2)?, local.number(2)?);
-        local.take(name + extra)?;
-        let bytes = local.take(entry.length)?;
+    fn read(&self, entry: &zip::Entry) -> Result<&'a [u8], String> {
+        let start = entry.start(self.bytes)? as usize;
+        let bytes = &self.bytes[start..][..entry.length as usize];
         let mut crc = Crc::new();
         crc.update(bytes);
         match crc.sum() == entry.crc {
             true => Ok(bytes),
             false => Err("a wrong checksum".into()),
         }
-    }
-}
-
-impl Entry {
-    /// An entry of the archive's directory, with its name.
-    fn parse(directory: &mut Cursor) -> Result<(String, Self), String> {
-        if directory.take(4)? != b"PK\x01\x02" {
-            return Err("a damaged directory".into());
-        }
-        directory.take(4)?;
-        let (flags, method) = (directory.number(2)?, directory.number(2)?);
-        directory.take(4)?;
-        let crc = directory.number(4)? as u32;
-        let (stored, length) = (directory.number(4)?, directory.number(4)?);
-        let names = [
-            directory.number(2)?,
-            directory.number(2)?,
-            directory.number(2)?,
-        ];
-        directory.take(8)?;
-        let local_header = directory.number(4)?;
-        let name = String::from_utf8_lossy(directory.take(names[0])?).into_owned();
-        directory.take(names[1] + names[2])?;
-        if method != 0 || flags & 1 != 0 || stored != length {
-            return Err(format!("{name} compressed or encrypted"));
-        }
-        let entry = Self {
-            local_header,
-            length,
-            crc,
-        };
-        Ok((name, entry))
     }
 }
 

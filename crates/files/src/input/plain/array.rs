@@ -35,6 +35,8 @@ pub(super) enum Lies {
     Flat(FlatPlace),
     Stream(StreamPlace),
     Hdf5,
+    /// In a dataset of an HDF5 file that cannot be opened.
+    Unreadable,
     Text(Option<Table>),
     /// Few numbers, which were read.
     Held(Vec<f64>),
@@ -56,6 +58,7 @@ impl Array {
         match &self.lies {
             Lies::Text(_) => self.name.clone(),
             Lies::Otherwise(what) => format!("{} ({what})", self.name),
+            Lies::Unreadable => format!("{} (damaged)", self.name),
             _ => format!("{} {}", self.name, shape_text(&self.shape)),
         }
     }
@@ -76,7 +79,7 @@ impl Array {
     /// Rows and columns, if it has numbers with two axes.
     pub(super) fn axes(&self) -> Option<[usize; 2]> {
         match self.lies {
-            Lies::Otherwise(_) => None,
+            Lies::Otherwise(_) | Lies::Unreadable => None,
             _ => self.shape[..].try_into().ok(),
         }
     }
@@ -119,6 +122,8 @@ impl Array {
     pub(super) fn matrix_shape(&self) -> Result<[usize; 2], InputError> {
         let found = match &self.lies {
             Lies::Otherwise(what) => what.clone(),
+            // Says what is wrong with it.
+            Lies::Unreadable => return Header::read(&self.path, &self.name).map(|(h, _)| h.shape),
             _ => format!("an array {}", shape_text(&self.shape)),
         };
         let axes = self.axes().filter(|axes| !axes.contains(&0));
@@ -151,7 +156,7 @@ impl Array {
                 let storage = place.storage(stored);
                 (Panel::new(Place::Stream(place.clone()), storage), None)
             }
-            Lies::Hdf5 => {
+            Lies::Hdf5 | Lies::Unreadable => {
                 let (header, file) = Header::read(&self.path, &self.name)?;
                 return Panel::hdf5(&self.path, (&header, &file), &self.name, stored);
             }
@@ -193,7 +198,9 @@ impl Array {
                 numbers.map(|numbers| numbers.values).unwrap_or_default()
             }
             Lies::Held(values) => values.clone(),
-            Lies::Text(_) | Lies::Otherwise(_) => return self.matrix_shape().map(|_| Vec::new()),
+            Lies::Text(_) | Lies::Otherwise(_) | Lies::Unreadable => {
+                return self.matrix_shape().map(|_| Vec::new());
+            }
         };
         Ok(match self.axes() {
             Some([rows, columns]) if self.is_reversed && values.len() == rows * columns => {

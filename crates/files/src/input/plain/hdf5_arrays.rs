@@ -6,7 +6,7 @@ use std::path::Path;
 use super::array::{Array, Lies};
 use crate::hdf5_access;
 use crate::input::error::InputError;
-use crate::input::hdf5_matrix::{dataset_names, existing_dataset, hdf5_error};
+use crate::input::hdf5_matrix::{dataset_names, existing_dataset};
 use crate::input::hdf5_values::text_attribute;
 use crate::regular;
 use crate::signature::{instead_at, is_hdf5};
@@ -26,7 +26,15 @@ pub(super) fn arrays(path: &Path) -> Result<Vec<Array>, InputError> {
             found: instead_at(path).unwrap_or_else(|| "one that cannot be read".to_owned()),
         });
     }
-    let file = hdf5_access::open(path).map_err(|error| hdf5_error(path, "/", &error))?;
+    let file = hdf5_access::open(path).map_err(|error| {
+        let reason = hdf5_access::reason(&error);
+        InputError::Hdf5 {
+            path: path.to_owned(),
+            what: "a matrix of fluorescence".to_owned(),
+            advice: hdf5_access::advice(&reason),
+            reason,
+        }
+    })?;
     let is_matlab = begins_as_matlab(path);
     let mut arrays = Vec::new();
     for name in dataset_names(&file) {
@@ -59,7 +67,7 @@ pub(super) fn arrays(path: &Path) -> Result<Vec<Array>, InputError> {
                 };
             }
             Ok(None) => continue,
-            Err(error) => array.lies = Lies::Otherwise(error.to_string()),
+            Err(_) => array.lies = Lies::Unreadable,
         }
         arrays.push(array);
     }

@@ -125,7 +125,10 @@ fn npy(path: &Path) -> Result<Vec<Array>, InputError> {
     };
     let file = regular::open(path).map_err(|error| wrong(error.to_string()))?;
     let header = NpyHeader::read(std::io::BufReader::new(file));
-    let header = header.map_err(|found| wrong(instead_at(path).unwrap_or(found)))?;
+    let header = header.map_err(|found| {
+        let other = instead_at(path).filter(|other| !other.contains("NumPy"));
+        wrong(other.unwrap_or(found))
+    })?;
     match header.shape.is_empty() && header.descr == "|O" {
         true => pickled::arrays(path),
         false => Ok(vec![of_npy(header, path, stem(path), 0)]),

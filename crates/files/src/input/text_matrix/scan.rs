@@ -3,6 +3,8 @@
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
+use spikegrid_core::wording::counted;
+
 use super::{BUFFER, LONGEST_LINE, TextPlace, wrong};
 use crate::input::error::InputError;
 use crate::input::storage::BLOCK;
@@ -254,7 +256,8 @@ impl Lines {
             lines += read.lines;
             let (cells, expected) = (head.separator.count(&line), head.columns);
             if cells != expected {
-                return Err(format!("{cells} cells in line {lines}, not {expected}"));
+                let cells = counted(cells, "cell");
+                return Err(format!("{cells} in line {lines}, not {expected}"));
             }
             if is_first && head.has_header {
                 continue;

@@ -113,7 +113,7 @@ fn rule_2_6_empty_and_nan_cells_are_missing_and_other_words_are_refused() {
             "n,1,2,3\na,1,2,4\nb,4,5.6.7,1\n",
             "\"5.6.7\" in row 2, column 2",
         ),
-        ("1,2\n3\n", "1 cells in line 2, not 2"),
+        ("1,2\n3\n", "1 cell in line 2, not 2"),
         ("1,2\n\n3,4,5\n", "3 cells in line 3, not 2"),
         ("", "no numbers"),
         ("\n\n", "no numbers"),

@@ -1,6 +1,7 @@
 //! Which matrix, which positions and which axes are taken, and what is refused.
 
 use std::fs;
+use std::slice::from_ref;
 
 use spikegrid_core::findings::Code;
 
@@ -160,11 +161,7 @@ fn rule_2_6_the_number_of_positions_tells_the_axes_or_nothing_does() {
         match hdf5_file {
             None => fs::write(folder.path().join("F.npy"), npy(&square, "<f4", fortran))
                 .expect("a file"),
-            Some(is_matlab) => hdf5(
-                &folder.path().join("F.h5"),
-                std::slice::from_ref(&square),
-                is_matlab,
-            ),
+            Some(is_matlab) => hdf5(&folder.path().join("F.h5"), from_ref(&square), is_matlab),
         }
         let source = opened(folder.path()).expect("a matrix");
         assert_eq!(source.findings[0].code, Code::AmbiguousLayout);

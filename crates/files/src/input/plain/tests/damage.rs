@@ -1,11 +1,12 @@
 //! Damaged copies of files: an error, or the values as they stand, within the memory that the file allows.
 
 use std::fs;
+use std::slice::from_ref;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::files::{Mat5, Named, csv, npy, npz};
+use super::files::{Mat5, Named, csv, npy, npy_of_dictionary, npz};
 use super::*;
 use crate::zip::tests::Packing;
 
@@ -72,6 +73,10 @@ fn rule_2_6_damaged_arrays_and_tables_are_refused_or_read_as_they_stand() {
     let folder = folder();
     let whole = npy(&recording()[0], "<f4", false);
     try_damaged(folder.path(), "dF_traces.npy", &whole);
+    let [traces, _, rate] = recording();
+    let pickled = npy_of_dictionary(&[traces, rate]);
+    try_damaged(folder.path(), "dF_traces.npy", &pickled);
+    fs::write(folder.path().join("dF_traces.npy"), &whole).expect("a file");
     let positions = fs::read(folder.path().join("positions.csv")).expect("positions");
     try_damaged(folder.path(), "positions.csv", &positions);
     check(folder.path(), "whole files");
@@ -121,7 +126,7 @@ fn rule_2_6_a_member_that_claims_to_be_huge_is_refused() {
         shape: &shape,
         values: by_neurons(),
     };
-    let mut whole = npz(std::slice::from_ref(&traces), packing);
+    let mut whole = npz(from_ref(&traces), packing);
     fs::write(&path, &whole).expect("a file");
     let message = opened(folder.path()).expect_err("an error").to_string();
     assert!(

@@ -76,6 +76,67 @@ pub(super) fn npy(array: &Named, descr: &str, fortran: bool) -> Vec<u8> {
     bytes
 }
 
+/// What `np.save` writes of a dictionary: arrays of f32, and numbers where there are no axes.
+pub(super) fn npy_of_dictionary(arrays: &[Named]) -> Vec<u8> {
+    let mut items = Vec::new();
+    for array in arrays {
+        items.extend(text(array.name));
+        items.extend(match array.shape {
+            [] => [&b"G"[..], &array.values[0].to_be_bytes()].concat(),
+            shape => {
+                let data = bytes_of(&array.values, "<f4");
+                let length = (data.len() as u32).to_le_bytes();
+                pickled_array(shape, "f4", "<", &[&b"B"[..], &length, &data].concat())
+            }
+        });
+    }
+    let list = [&b"]}("[..], &items, b"ua"].concat();
+    let pickle = [
+        &b"\x80\x03"[..],
+        &pickled_array(&[], "O8", "|", &list),
+        b".",
+    ]
+    .concat();
+    let objects = Named {
+        name: "",
+        shape: &[],
+        values: Vec::new(),
+    };
+    let mut bytes = npy(&objects, "<f4", false);
+    let place = bytes.windows(3).position(|part| part == b"<f4");
+    let place = place.expect("a type");
+    bytes.splice(place..place + 3, *b"|O ");
+    let quote = place + 2;
+    bytes.swap(quote, quote + 1);
+    [bytes, pickle].concat()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let length = (text.len() as u32).to_le_bytes();
+    [&b"X"[..], &length, text.as_bytes()].concat()
+}
+
+/// An array in the protocol 3 of pickles.
+fn pickled_array(shape: &[usize], kind: &str, order: &str, data: &[u8]) -> Vec<u8> {
+    let extents = shape.iter().flat_map(|extent| {
+        let [low, high, ..] = extent.to_le_bytes();
+        [b'M', low, high]
+    });
+    let shape: Vec<u8> = [b'('].into_iter().chain(extents).chain([b't']).collect();
+    [
+        &b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R(K\x01"[..],
+        &shape,
+        b"cnumpy\ndtype\n",
+        &text(kind),
+        b"\x89\x88\x87R(K\x03",
+        &text(order),
+        b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89",
+        data,
+        b"tb",
+    ]
+    .concat()
+}
+
 /// What `np.savez` writes.
 pub(super) fn npz(arrays: &[Named], packing: Packing) -> Vec<u8> {
     let members = arrays.iter().map(|array| {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::files::{Mat5, Named, csv, hdf5, npy, npz};
+use super::files::{Mat5, Named, csv, hdf5, npy, npy_of_dictionary, npz};
 use super::*;
 use crate::zip::tests::Packing;
 
@@ -64,6 +64,28 @@ fn rule_2_6_arrays_of_numpy_in_any_type_and_order() {
             }
         }
     }
+}
+
+#[test]
+fn rule_2_6_dictionaries_of_arrays_that_numpy_pickled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("recording.npy");
+    for traces in both_orders("dF_traces") {
+        for positions in both_positions("positions") {
+            let other = Named {
+                name: "F",
+                ..traces.clone()
+            };
+            let rate = scalar("frame_rate", &[], 7.5);
+            let bytes = npy_of_dictionary(&[other, traces.clone(), positions, rate]);
+            fs::write(&path, bytes).expect("a file");
+            let source = check(folder.path(), &format!("{:?}", traces.shape));
+            assert_eq!((&*source.dataset, source.rate), ("dF_traces", Some(7.5)));
+        }
+    }
+    fs::write(&path, npy_of_dictionary(&[scalar("fs", &[], 1.0)])).expect("a file");
+    let none = opened(folder.path()).expect_err("no matrix").to_string();
+    assert!(none.contains("a dataset dF_traces, found fs ()"), "{none}");
 }
 
 #[test]

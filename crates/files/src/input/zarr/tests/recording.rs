@@ -212,6 +212,7 @@ fn rule_2_6_positions_are_an_array_or_a_file_of_three_columns() {
     let csv = "3;2;1\n\n30;20;10\n300;200;100\n3000;2000;1000\n";
     fs::write(folder.path().join("positions.csv"), csv).expect("positions");
     assert_eq!(xyz().expect("positions")[3], [3000.0, 2000.0, 1000.0]);
+    fs::remove_file(folder.path().join("positions.csv")).expect("a file less");
     let npy = |dtype: &str, order: &str, data: &[u8]| {
         let header =
             format!("{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': (4, 3), }}\n");
