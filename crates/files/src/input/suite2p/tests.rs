@@ -3,6 +3,8 @@ use std::fs;
 use super::*;
 use crate::input::{Subject, open};
 
+mod damaged;
+
 /// A subject with folders of suite2p, each region `r` of plane `p` in frame `t` with fluorescence 1000 p + 100 r + t.
 struct Lab {
     folder: tempfile::TempDir,
