@@ -14,7 +14,7 @@ use super::values;
 use crate::input::error::InputError;
 use crate::input::form::file_name;
 use crate::input::identity::FileIdentity;
-use crate::input::positions_beside::{self, rank_of_name};
+use crate::input::positions_beside::{self, checked, rank_of_name, triples};
 use crate::regular;
 
 /// Bytes of ZapBench's table, at most: that of 71,721 neurons takes some tens of MB.
@@ -138,15 +138,7 @@ pub(super) fn find(listing: &Listing, extents: &[usize]) -> Result<Found, InputE
                y, z)",
         found: "none".to_owned(),
     })?;
-    let xyz = place.read(extents)?;
-    let infinite = |xyz: &[f64; 3]| xyz.iter().any(|coordinate| coordinate.is_infinite());
-    if let Some(row) = xyz.iter().position(infinite) {
-        return Err(InputError::File {
-            path: place.path().to_owned(),
-            what: "finite coordinates (or NaN where unknown)",
-            found: format!("{:?} for neuron {row}", xyz[row]),
-        });
-    }
+    let xyz = checked(place.read(extents)?, place.path())?;
     Ok(Found {
         xyz,
         counted: place.name(),
@@ -164,12 +156,8 @@ fn neurons(listed: &Listed) -> Option<usize> {
 
 fn read_array(listed: &Listed) -> Result<Vec<[f64; 3]>, InputError> {
     let values = values::read(&listed.header)?;
-    let neurons = match listed.matrix_shape() {
-        Some([_, 3]) => return Ok(values.as_chunks().0.to_vec()),
-        _ => values.len() / 3,
-    };
-    let xyz = (0..neurons).map(|n| [0, 1, 2].map(|axis| values[axis * neurons + n]));
-    Ok(xyz.collect())
+    let shape = listed.matrix_shape().unwrap_or([0, 3]);
+    Ok(triples(&values, shape))
 }
 
 /// The columns of ZapBench's table that are needed.
