@@ -10,7 +10,6 @@
 //! The crate `zarrs` is not used: it allocates what the header of a damaged chunk claims (zstd) or goes on as long as there are data
 //! (gzip), needs a C++ compiler for Blosc, 70 more crates and Rust 1.91, and turns the order of all JSON maps of the program around.
 
-mod beside;
 mod blosc;
 mod choice;
 mod chunks;

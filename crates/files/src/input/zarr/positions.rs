@@ -8,38 +8,15 @@ use std::path::{Path, PathBuf};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::beside;
 use super::listing::{Listed, Listing, is_node, short_name};
 use super::stored::Stored;
 use super::values;
 use crate::input::error::InputError;
 use crate::input::form::file_name;
 use crate::input::identity::FileIdentity;
+use crate::input::positions_beside::{self, checked, rank_of_name, triples};
 use crate::regular;
 
-/// Names of arrays of positions.
-const NAMES: [&str; 20] = [
-    "positions",
-    "position",
-    "pos",
-    "centroids",
-    "centroid",
-    "centers",
-    "centres",
-    "xyz",
-    "cell_xyz",
-    "cellxyz",
-    "coordinates",
-    "coords",
-    "locations",
-    "cell_positions",
-    "cell_coordinates",
-    "cell_centroids",
-    "neuron_positions",
-    "neuron_coordinates",
-    "roi_positions",
-    "roi_centroids",
-];
 /// Bytes of ZapBench's table, at most: that of 71,721 neurons takes some tens of MB.
 const LARGEST_TABLE: u64 = 1 << 30;
 
@@ -55,7 +32,7 @@ pub(super) struct Found {
 
 /// Whether an array holds positions by its name.
 pub(super) fn is_named(name: &str) -> bool {
-    NAMES.contains(&short_name(name).as_str())
+    rank_of_name(&short_name(name)).is_some()
 }
 
 /// ZapBench's table of the segmentation of a recording.
@@ -87,7 +64,7 @@ impl<'a> Place<'a> {
         let folder = &listing.folder;
         let outside = folder.parent().filter(|_| is_node(folder));
         for folder in [Some(&**folder), outside].into_iter().flatten() {
-            if let Some(path) = beside::find(folder) {
+            if let Some(path) = positions_beside::find(folder) {
                 return Ok(Some(Self::Beside(path)));
             }
             let table = zapbench(folder);
@@ -105,7 +82,7 @@ impl<'a> Place<'a> {
     fn read(&self, extents: &[usize]) -> Result<Vec<[f64; 3]>, InputError> {
         match self {
             Self::Array(listed) => read_array(listed),
-            Self::Beside(path) => beside::read(path),
+            Self::Beside(path) => positions_beside::read(path),
             Self::Table(path) => read_table(path, extents),
         }
     }
@@ -145,7 +122,7 @@ impl<'a> Place<'a> {
 pub(super) fn count(listing: &Listing) -> Result<Option<usize>, InputError> {
     match Place::of(listing, &[])? {
         Some(Place::Array(listed)) => Ok(neurons(listed)),
-        Some(Place::Beside(path)) => beside::read(&path).map(|xyz| Some(xyz.len())),
+        Some(Place::Beside(path)) => positions_beside::read(&path).map(|xyz| Some(xyz.len())),
         Some(Place::Table(_)) | None => Ok(None),
     }
 }
@@ -161,15 +138,7 @@ pub(super) fn find(listing: &Listing, extents: &[usize]) -> Result<Found, InputE
                y, z)",
         found: "none".to_owned(),
     })?;
-    let xyz = place.read(extents)?;
-    let infinite = |xyz: &[f64; 3]| xyz.iter().any(|coordinate| coordinate.is_infinite());
-    if let Some(row) = xyz.iter().position(infinite) {
-        return Err(InputError::File {
-            path: place.path().to_owned(),
-            what: "finite coordinates (or NaN where unknown)",
-            found: format!("{:?} for neuron {row}", xyz[row]),
-        });
-    }
+    let xyz = checked(place.read(extents)?, place.path())?;
     Ok(Found {
         xyz,
         counted: place.name(),
@@ -187,12 +156,8 @@ fn neurons(listed: &Listed) -> Option<usize> {
 
 fn read_array(listed: &Listed) -> Result<Vec<[f64; 3]>, InputError> {
     let values = values::read(&listed.header)?;
-    let neurons = match listed.matrix_shape() {
-        Some([_, 3]) => return Ok(values.as_chunks().0.to_vec()),
-        _ => values.len() / 3,
-    };
-    let xyz = (0..neurons).map(|n| [0, 1, 2].map(|axis| values[axis * neurons + n]));
-    Ok(xyz.collect())
+    let shape = listed.matrix_shape().unwrap_or([0, 3]);
+    Ok(triples(&values, shape))
 }
 
 /// The columns of ZapBench's table that are needed.

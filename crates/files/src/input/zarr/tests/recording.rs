@@ -212,25 +212,6 @@ fn rule_2_6_positions_are_an_array_or_a_file_of_three_columns() {
     let csv = "3;2;1\n\n30;20;10\n300;200;100\n3000;2000;1000\n";
     fs::write(folder.path().join("positions.csv"), csv).expect("positions");
     assert_eq!(xyz().expect("positions")[3], [3000.0, 2000.0, 1000.0]);
-    let npy = |dtype: &str, order: &str, data: &[u8]| {
-        let header =
-            format!("{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': (4, 3), }}\n");
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((header.len() as u16).to_le_bytes());
-        bytes.extend(header.as_bytes());
-        bytes.extend(data);
-        fs::write(folder.path().join("positions.npy"), bytes).expect("positions");
-    };
-    let numbers: Vec<u8> = (0..12_i16).flat_map(i16::to_be_bytes).collect();
-    npy(">i2", "False", &numbers);
-    assert_eq!(xyz().expect("positions")[1], [3.0, 4.0, 5.0]);
-    npy(">i2", "True", &numbers);
-    assert_eq!(xyz().expect("positions")[1], [1.0, 5.0, 9.0]);
-    for (dtype, data) in [(">i2", &numbers[1..]), ("|O", &numbers), ("<f8", &numbers)] {
-        npy(dtype, "False", data);
-        let message = xyz().expect_err("damaged positions").to_string();
-        assert!(message.contains("positions.npy"), "{message}");
-    }
     write(
         &folder.path().join("centroids"),
         [3, 4],
