@@ -113,10 +113,8 @@ pub(super) fn find(subject: &Subject, request: &Request) -> Result<Found, InputE
 
 /// The files that the HDF5 library may not survive when it is asked which form a subject's recording has: none where names tell.
 pub(super) fn files_to_recognise(subject: &Subject, request: &Request) -> Vec<PathBuf> {
-    let by_name = find_among(subject, request, |form| !form.looks_into_files());
-    match by_name {
-        Ok(found) if !found.form.recognises(&found.place) => {}
-        Err(InputError::NoRecording { .. }) => {}
+    match find_by_name(subject, request) {
+        Ok(None) => {}
         _ => return Vec::new(),
     }
     let place = match &request.source {
@@ -126,6 +124,25 @@ pub(super) fn files_to_recognise(subject: &Subject, request: &Request) -> Vec<Pa
     match place.is_dir() {
         true => entries(&place),
         false => vec![place],
+    }
+}
+
+/// Bytes of the files with the fluorescence of a subject, about. No HDF5 file is opened for them, because none may have been tried: where
+/// names do not tell the form, they are those of all files of the folder.
+pub(super) fn fluorescence_bytes(subject: &Subject, request: &Request) -> u64 {
+    match find_by_name(subject, request) {
+        Ok(Some(Found { form, place })) => form.fluorescence_bytes(&place),
+        Ok(None) => bytes_below(&subject.dir),
+        Err(_) => 0,
+    }
+}
+
+/// As [`find`], among the forms that names tell; nothing where they do not.
+fn find_by_name(subject: &Subject, request: &Request) -> Result<Option<Found>, InputError> {
+    match find_among(subject, request, |form| !form.looks_into_files()) {
+        Ok(found) => Ok(Some(found).filter(|found| found.form.recognises(&found.place))),
+        Err(InputError::NoRecording { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

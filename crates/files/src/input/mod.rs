@@ -113,8 +113,7 @@ fn cut(location: &Location) -> Option<Finding> {
 /// Bytes of the files with the fluorescence: what reading a subject takes, about. 0 for files that are not there.
 #[must_use]
 pub fn fluorescence_bytes(subject: &Subject, request: &Request) -> u64 {
-    let found = form::find(subject, request);
-    found.map_or(0, |Found { form, place }| form.fluorescence_bytes(&place))
+    form::fluorescence_bytes(subject, request)
 }
 
 /// The files of a subject that the HDF5 library may not survive when it is asked which form they have.

@@ -85,6 +85,16 @@ fn rule_2_6_only_forms_that_names_do_not_tell_are_tried_before_they_are_recognis
 }
 
 #[test]
+fn sizes_are_told_without_opening_a_file_whose_form_names_do_not_tell() {
+    let (folder, subject) = subject(&["notes.txt"]);
+    fs::write(folder.path().join("results.hdf5"), [0; 100]).expect("a file");
+    let bytes = || fluorescence_bytes(&subject, &Request::default());
+    assert_eq!(bytes(), 100);
+    fs::write(folder.path().join("TimeSeries.h5"), [0; 7]).expect("a file");
+    assert_eq!(bytes(), 7);
+}
+
+#[test]
 fn bytes_of_a_folder_are_those_of_its_files() {
     let (folder, _) = subject(&["array/0/1", "array/0/2"]);
     fs::write(folder.path().join("array/0/1"), [0; 100]).expect("a file");
