@@ -13,7 +13,7 @@ use super::error::InputError;
 use super::number_type::NumberType;
 use super::read_ahead::announce;
 use super::samples::{Block, Samples};
-use super::storage::{Orientation, Piece, Storage, blocks, within};
+use super::storage::{Orientation, Piece, Storage, blocks};
 use crate::regular;
 
 /// Where such numbers lie.
@@ -113,21 +113,8 @@ impl Matrix {
     /// rounded to f32.
     ///
     /// # Errors
-    /// If the matrix does not have the piece, or the file cannot be read.
+    /// If the file cannot be read.
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
-        let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
-            return Err(InputError::Range {
-                path: self.place.path.clone(),
-                dataset: "numbers".to_owned(),
-                neurons,
-                frames,
-                piece: piece.clone(),
-            });
-        }
-        if piece.samples() == 0 {
-            return Ok(());
-        }
         let [rows, columns] = self.storage.orientation.axes(piece);
         let FlatPlace {
             start,

@@ -48,6 +48,14 @@ impl Place {
         }
     }
 
+    /// For messages: the dataset, where the file has names for them.
+    pub(super) fn dataset(&self) -> &str {
+        match self {
+            Self::Hdf5 { dataset, .. } => dataset,
+            _ => "numbers",
+        }
+    }
+
     /// Opens the matrix for reading (read-only, without MPI). Samples that were never stored are missing.
     ///
     /// # Errors
@@ -117,11 +125,11 @@ impl Matrix {
         }
     }
 
-    /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it: in the file's units,
-    /// rounded to f32.
+    /// Reads a piece that the matrix has, with one sample or more, and copies to each of `parts`, which have no sample in common, what
+    /// belongs to it: in the file's units, rounded to f32.
     ///
     /// # Errors
-    /// If the matrix does not have the piece, or the file cannot be read.
+    /// If the file cannot be read.
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
         match self {
             Self::Hdf5(matrix) => matrix.read(piece, parts),

@@ -127,6 +127,12 @@ impl Location {
         self.storage
     }
 
+    /// For messages: the dataset with the fluorescence.
+    fn dataset(&self) -> &str {
+        let first = self.panels.first();
+        first.map_or("", |panel| panel.place.dataset())
+    }
+
     /// Cuts all frames of some neurons into pieces, as [`Storage::pieces`] does, so that no chunk is read twice.
     #[must_use]
     pub fn pieces(&self, neurons: &Range<usize>) -> Vec<Piece> {
@@ -228,20 +234,23 @@ impl Reader {
     /// # Errors
     /// If the recording does not have the piece, or the file cannot be read.
     pub fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
-        if let [only] = &self.panels[..]
-            && only.panel.is_plain()
-        {
-            return only.matrix.read(piece, parts);
-        }
         let (neurons, frames) = (self.storage().neurons(), self.storage().frames());
         if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
             return Err(InputError::Range {
                 path: PathBuf::from(self.location.to_string()),
-                dataset: "fluorescence".to_owned(),
+                dataset: self.location.dataset().to_owned(),
                 neurons,
                 frames,
                 piece: piece.clone(),
             });
+        }
+        if piece.samples() == 0 {
+            return Ok(());
+        }
+        if let [only] = &self.panels[..]
+            && only.panel.is_plain()
+        {
+            return only.matrix.read(piece, parts);
         }
         let mut scratch = self.scratch.borrow_mut();
         let mut panels = self.panels.iter();

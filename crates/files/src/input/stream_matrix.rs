@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::error::InputError;
 use super::number_type::NumberType;
 use super::samples::{Block, Samples};
-use super::storage::{BLOCK, Orientation, Piece, Storage, tiles, within};
+use super::storage::{BLOCK, Orientation, Piece, Storage, tiles};
 use crate::regular;
 
 /// Bytes that are read from the disk, and inflated, at a time.
@@ -246,21 +246,8 @@ impl Matrix {
     /// rounded to f32.
     ///
     /// # Errors
-    /// If the matrix does not have the piece, or the stream is damaged or cannot be read.
+    /// If the stream is damaged or cannot be read.
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
-        let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
-            return Err(InputError::Range {
-                path: self.place.path.clone(),
-                dataset: "numbers".to_owned(),
-                neurons,
-                frames,
-                piece: piece.clone(),
-            });
-        }
-        if piece.samples() == 0 {
-            return Ok(());
-        }
         let [rows, _] = self.storage.orientation.axes(piece);
         let mut state = self.state.borrow_mut();
         let columns = self.place.shape[1];

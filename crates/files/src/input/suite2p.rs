@@ -23,7 +23,6 @@ use super::panel::Panel;
 use super::place::Place;
 use super::source::{Location, Positions, Source};
 use super::storage::Orientation;
-use super::trial::Content;
 use crate::hdf5_access::shape_text;
 use crate::pickle::{Value, numpy};
 
@@ -65,10 +64,6 @@ impl Form for Suite2p {
         planes
             .flat_map(|plane| [FLUORESCENCE, NEUROPIL].map(|name| bytes(plane.folder.join(name))))
             .sum()
-    }
-
-    fn files_to_try(&self, _: &Path, _: &Request) -> Vec<(PathBuf, Content)> {
-        Vec::new()
     }
 
     fn name_of_loose(&self, place: &Path) -> Option<String> {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::InputError;
 use super::samples::{Block, Samples};
-use super::storage::{Orientation, Piece, Storage, tiles, within};
+use super::storage::{Orientation, Piece, Storage, tiles};
 use super::stream_matrix::Section;
 use super::text_table::{Separator, next_row};
 use crate::regular;
@@ -108,21 +108,8 @@ impl Matrix {
     /// Reads a piece and copies to each of `parts`, which have no sample in common, what belongs to it. Empty cells are missing.
     ///
     /// # Errors
-    /// If the matrix does not have the piece, a cell of it is no number, or the file cannot be read.
+    /// If a cell of it is no number, or the file cannot be read.
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
-        let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
-            return Err(InputError::Range {
-                path: self.place.path.clone(),
-                dataset: "numbers".to_owned(),
-                neurons,
-                frames,
-                piece: piece.clone(),
-            });
-        }
-        if piece.samples() == 0 {
-            return Ok(());
-        }
         let [rows, columns] = self.storage.orientation.axes(piece);
         let mut scratch = self.scratch.borrow_mut();
         tiles(rows, columns, [self.place.rows_apart, usize::MAX], 0)

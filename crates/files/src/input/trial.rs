@@ -23,6 +23,15 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    /// The trial of a recording whose first HDF5 file is the one that was recognised.
+    pub(super) fn recording(place: &Path, request: &Request) -> (PathBuf, Self) {
+        let content = Self::Recording {
+            place: place.to_owned(),
+            request: request.clone(),
+        };
+        (place.to_owned(), content)
+    }
+
     /// Reads all that a run reads of the file but most samples. What is wrong with the file is said by the process that needs
     /// it.
     pub(crate) fn read(&self, path: &Path) {

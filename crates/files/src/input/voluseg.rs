@@ -50,11 +50,7 @@ impl Form for Voluseg {
     }
 
     fn files_to_try(&self, place: &Path, request: &Request) -> Vec<(PathBuf, Content)> {
-        let content = Content::Recording {
-            place: place.to_owned(),
-            request: request.clone(),
-        };
-        vec![(place.to_owned(), content)]
+        vec![Content::recording(place, request)]
     }
 }
 

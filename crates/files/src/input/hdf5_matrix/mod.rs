@@ -23,9 +23,7 @@ use hdf5_sys::h5::hsize_t;
 use super::error::InputError;
 use super::read_ahead::announce;
 use super::samples::{Block, Number, Samples};
-use super::storage::{
-    BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles, within,
-};
+use super::storage::{BLOCK, Missing, ONE_CHUNK, Orientation, Piece, Storage, blocks, rectangles};
 use crate::hdf5_access::{self, NumberKind};
 use crate::raw_chunk::stored_bytes;
 use crate::regular;
@@ -156,21 +154,8 @@ impl Matrix {
     /// inflated more than once.
     ///
     /// # Errors
-    /// If the dataset does not have the piece, or the file cannot be read.
+    /// If the file cannot be read.
     pub(super) fn read(&self, piece: &Piece, parts: &mut [&mut Samples]) -> Result<(), InputError> {
-        let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
-            return Err(InputError::Range {
-                path: self.path.clone(),
-                dataset: self.name.clone(),
-                neurons,
-                frames,
-                piece: piece.clone(),
-            });
-        }
-        if piece.samples() == 0 {
-            return Ok(());
-        }
         let piece = self.storage.orientation.axes(piece);
         if let Some((file, start)) = &self.stored {
             announce(

@@ -450,7 +450,13 @@ fn some_frames_of_some_neurons_from_any_layout_and_orientation() {
 
 #[test]
 fn a_piece_that_is_not_there_is_an_error() {
-    let traces = open_fixture("float32_le").expect("traces");
+    let location = Location::hdf5(
+        Path::new(FIXTURE),
+        "float32_le",
+        Orientation::FramesByNeurons,
+    );
+    let traces = location.and_then(|location| location.open());
+    let traces = traces.expect("traces");
     let read = |neurons, frames| traces.read(&Piece { neurons, frames }, &mut []).is_ok();
     assert!(read(0..7, 0..10));
     assert!(!read(7..8, 0..10));

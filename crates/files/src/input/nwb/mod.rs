@@ -75,11 +75,7 @@ impl Form for Nwb {
     }
 
     fn files_to_try(&self, place: &Path, request: &Request) -> Vec<(PathBuf, Content)> {
-        let content = Content::Recording {
-            place: place.to_owned(),
-            request: request.clone(),
-        };
-        vec![(place.to_owned(), content)]
+        vec![Content::recording(place, request)]
     }
 
     fn try_out(&self, place: &Path, request: &Request) {

@@ -63,21 +63,12 @@ impl Form for Plain {
         let files = listing::files(place).into_iter();
         let files = files.filter(|file| matches!(Kind::of(file), Some(Kind::Hdf5 | Kind::Mat)));
         let mut trials: Vec<(PathBuf, Content)> = files
-            .map(|file| {
-                let content = Content::Recording {
-                    place: file.clone(),
-                    request: request.clone(),
-                };
-                (file, content)
-            })
+            .map(|file| Content::recording(&file, request))
             .collect();
         // Once more with all that is beside, because the matrix is chosen and its axes are known only then.
         if let Some((file, _)) = trials.first() {
-            let content = Content::Recording {
-                place: place.to_owned(),
-                request: request.clone(),
-            };
-            trials.push((file.clone(), content));
+            let (_, whole) = Content::recording(place, request);
+            trials.push((file.clone(), whole));
         }
         trials
     }

@@ -14,9 +14,7 @@ use super::metadata::{ArrayHeader, Node, damaged};
 use crate::input::error::InputError;
 use crate::input::number_type::NumberType;
 use crate::input::samples::{Block, Samples};
-use crate::input::storage::{
-    BLOCK, ONE_CHUNK, Orientation, Piece, Storage, rectangles, tiles, within,
-};
+use crate::input::storage::{BLOCK, ONE_CHUNK, Orientation, Piece, Storage, rectangles, tiles};
 
 /// An open array with two axes.
 #[derive(Debug)]
@@ -101,26 +99,13 @@ impl Matrix {
     /// Beside the parts it holds one unit, as it is stored and as numbers. No unit that lies wholly in the piece is read more than once.
     ///
     /// # Errors
-    /// If the array does not have the piece, or a chunk is damaged or cannot be read.
+    /// If a chunk is damaged or cannot be read.
     pub(in crate::input) fn read(
         &self,
         piece: &Piece,
         parts: &mut [&mut Samples],
     ) -> Result<(), InputError> {
         let mut open = self.open.borrow_mut();
-        let (neurons, frames) = (self.storage.neurons(), self.storage.frames());
-        if !within(&piece.neurons, neurons) || !within(&piece.frames, frames) {
-            return Err(InputError::Range {
-                path: open.chunks.header().path.clone(),
-                dataset: "numbers".to_owned(),
-                neurons,
-                frames,
-                piece: piece.clone(),
-            });
-        }
-        if piece.samples() == 0 {
-            return Ok(());
-        }
         let [rows, columns] = self.storage.orientation.axes(piece);
         rectangles(rows, columns, Some(self.unit), ONE_CHUNK)
             .try_for_each(|part| open.read_unit(self.unit, part, parts))

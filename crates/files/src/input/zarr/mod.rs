@@ -25,7 +25,7 @@ mod shuffle;
 mod stored;
 mod values;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -36,7 +36,6 @@ use super::panel::Panel;
 use super::place::Place;
 use super::source::{Positions, Source};
 use super::time_series;
-use super::trial::Content;
 use choice::Choice;
 use listing::{Listed, Listing};
 pub(super) use matrix::Matrix;
@@ -81,10 +80,6 @@ impl Form for Zarr {
 
     fn open(&self, place: &Path, request: &Request) -> Result<Source, InputError> {
         open(place, request.dataset.as_deref())
-    }
-
-    fn files_to_try(&self, _: &Path, _: &Request) -> Vec<(PathBuf, Content)> {
-        Vec::new()
     }
 
     fn name_of_loose(&self, place: &Path) -> Option<String> {

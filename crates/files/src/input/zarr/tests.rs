@@ -5,7 +5,7 @@ mod recording;
 
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -14,6 +14,7 @@ use super::*;
 use crate::hdf5_access::NumberKind;
 use crate::input::Subject;
 use crate::input::samples::Samples;
+use crate::input::source::Location;
 use crate::input::storage::{Orientation, Piece};
 
 /// The arrays of `tests/fixtures/make_zarr.py`.
@@ -200,6 +201,11 @@ fn a_piece_that_is_not_there_is_an_error() {
     let folder = folder();
     write(folder.path(), [5, 4], [3, 3], json!({}), json!(0), &[]);
     let matrix = Matrix::open(folder.path(), Orientation::FramesByNeurons).expect("a matrix");
+    let place = Place::Zarr {
+        folder: folder.path().to_owned(),
+    };
+    let location = Location::from(Panel::new(place, matrix.storage()));
+    let matrix = location.open().expect("a matrix");
     let read = |neurons, frames| matrix.read(&Piece { neurons, frames }, &mut []).is_ok();
     assert!(read(0..4, 0..5) && read(2..2, 1..1));
     assert!(!read(0..5, 0..5) && !read(0..1, 5..6));

@@ -1,5 +1,7 @@
 //! Arrays that were cut, of which bits were flipped, or whose metadata are absurd.
 
+use std::path::PathBuf;
+
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 

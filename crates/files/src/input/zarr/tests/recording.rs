@@ -1,5 +1,7 @@
 //! Which arrays are traces and positions, which axis is time, what the rate is, and what tells recordings from each other.
 
+use std::path::PathBuf;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
