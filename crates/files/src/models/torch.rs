@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use flate2::Crc;
 
-use crate::pickle::{self, Call, Expected, Value};
+use crate::pickle::{self, Call, Expected, Object, Value};
 use crate::zip;
 
 /// Largest `data.pkl` that is read, in bytes; ten tensors take less than 2 KiB.
@@ -62,7 +62,8 @@ impl<'a> StateDict<'a> {
             plain: |_, _| None,
         };
         let dictionary = pickle::read(io::Cursor::new(pickle), 0, pickle.len() as u64, expected)?;
-        let tensors = tensors(&dictionary)?;
+        let mut tensors = HashMap::new();
+        collect(&dictionary, &mut tensors)?;
         Ok(Self { archive, tensors })
     }
 
@@ -162,14 +163,9 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// The tensors that a pickled state dictionary names.
-fn tensors(dictionary: &Value) -> Result<HashMap<Rc<str>, Tensor>, String> {
-    let items = match dictionary {
-        Value::Dict(items) => items,
-        Value::Call(call) if is_dictionary(call) => &call.object,
-        _ => return Err("something other than a dictionary".into()),
-    };
-    let mut tensors = HashMap::new();
+/// Collects the tensors that a pickled state dictionary names, and those of dictionaries in it.
+fn collect(dictionary: &Value, tensors: &mut HashMap<Rc<str>, Tensor>) -> Result<(), String> {
+    let items = items(dictionary).ok_or("something other than a dictionary")?;
     for [name, value] in items.pairs().iter() {
         match (name, value) {
             (Value::Text(name), Value::Call(call)) if NAMES[call.name] == REBUILD_TENSOR => {
@@ -178,18 +174,25 @@ fn tensors(dictionary: &Value) -> Result<HashMap<Rc<str>, Tensor>, String> {
                     return Err(format!("{name:?} twice"));
                 }
             }
-            (Value::Text(_), Value::Integer(_) | Value::None | Value::Bool(_) | Value::Dict(_)) => {
-            }
-            (Value::Text(_), Value::Call(call)) if is_dictionary(call) => {}
+            (Value::Text(_), Value::Integer(_) | Value::None | Value::Bool(_)) => {}
+            // The machine bounds how deep values are nested.
+            (Value::Text(_), inner) if self::items(inner).is_some() => collect(inner, tensors)?,
             _ => return Err("an entry that is no tensor".into()),
         }
     }
-    Ok(tensors)
+    Ok(())
 }
 
-/// Whether a call makes a dictionary that is filled afterwards.
-fn is_dictionary(call: &Call) -> bool {
-    NAMES[call.name] == ORDERED_DICT && call.arguments.values().is_empty()
+/// Keys and values of a dictionary.
+fn items(dictionary: &Value) -> Option<&Object> {
+    match dictionary {
+        Value::Dict(items) => Some(items),
+        Value::Call(call) => {
+            let is_empty = call.arguments.values().is_empty();
+            (NAMES[call.name] == ORDERED_DICT && is_empty).then_some(&call.object)
+        }
+        _ => None,
+    }
 }
 
 impl Tensor {

@@ -133,6 +133,26 @@ fn the_attributes_that_pytorch_gives_a_state_dictionary_are_passed_over() {
 }
 
 #[test]
+fn a_state_dictionary_within_a_dictionary_is_read() {
+    let tensor = tensor(0, b"K\x06\x85", b"K\x01\x85");
+    let (outer, name, epoch) = (text("state_dict"), text("a"), text("epoch"));
+    let pickle = [
+        b"\x80\x02}(",
+        &epoch[..],
+        b"K\x05",
+        &outer,
+        b"ccollections\nOrderedDict\n)R",
+        &name,
+        &tensor,
+        b"su.",
+    ]
+    .concat();
+    let bytes: Vec<u8> = SIX.iter().flat_map(|float| float.to_le_bytes()).collect();
+    let file = archive(&[("x/data.pkl", &pickle), ("x/data/0", &bytes)]);
+    assert_eq!(load(&file).unwrap(), SIX);
+}
+
+#[test]
 fn a_pickle_that_asks_for_anything_else_is_refused_by_name() {
     let call = |global: &str| {
         let command = text("touch /tmp/x");
