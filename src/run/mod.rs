@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use spikegrid_core::wording::counted;
 use spikegrid_inference::pipeline::Workers;
 use spikegrid_ranks::World;
 
@@ -225,12 +226,13 @@ fn greet(
 ) {
     let config = &setup.config;
     progress.line(&format!(
-        "spikegrid-mpi {}: {subjects} subjects, model {} ({} Hz), {} ranks of {} threads, {} -> {}",
+        "spikegrid-mpi {}: {}, model {} ({} Hz), {} of {}, {} -> {}",
         env!("CARGO_PKG_VERSION"),
+        counted(subjects, "subject"),
         config.cascade_model,
         setup.model.config.sampling_rate,
-        world.size(),
-        config.workers,
+        counted(world.size(), "rank"),
+        counted(config.workers, "thread"),
         config.input_dir.display(),
         config.output_dir.display()
     ));

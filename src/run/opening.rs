@@ -16,7 +16,7 @@ use spikegrid_core::unit::{NeuronFacts, PlottedNeuron};
 use spikegrid_core::wording::{counted, hertz};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
-use spikegrid_files::input::{Piece, Positions, Source};
+use spikegrid_files::input::{Cells, Piece, Positions, Source};
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::provenance::{self, Provenance};
@@ -31,7 +31,7 @@ use crate::run::report::SubjectReport;
 use crate::run::schedule::Stretch;
 use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
 use crate::settings::Config;
-use crate::settings::flags::{BaselineChoice, CellChoice};
+use crate::settings::flags::BaselineChoice;
 use crate::settings::size::MemorySize;
 
 /// A subject between its plan and its end, as rank 0 keeps it.
@@ -234,7 +234,7 @@ impl Opener {
             threshold: config.threshold,
             shift_frames: config.shift_frames,
             calcium_dataset: source.dataset.clone(),
-            cells: (config.data.cells == CellChoice::All).then_some("all"),
+            cells: (config.data.cells == Cells::All).then_some("all"),
             neuropil_coefficient: config.data.neuropil_coefficient,
             seed: config.seed,
             split_ratio: config.split_ratio,
@@ -389,7 +389,7 @@ impl Opener {
         match plan.storage.chunk {
             Some([rows, columns]) if chunk > self.config.memory_limit.0 / 8 => format!(
                 "{whole}: the file has chunks of {rows} × {columns} numbers, {} each, of which some are held at a time; give \
-                 --memory_limit {enough}MiB, or store the file again in smaller chunks (h5repack -l {}:CHUNK=100x100)",
+                 --memory_limit {enough}MiB, or store the recording again in smaller chunks (of an HDF5 file: h5repack -l {}:CHUNK=100x100)",
                 MemorySize(chunk),
                 dataset
             ),

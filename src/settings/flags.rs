@@ -173,8 +173,8 @@ pub struct DataArgs {
     #[arg(long, value_name = "PATH")]
     pub source: Option<PathBuf>,
     /// Regions of interest that count as neurons, where a recording classifies them (suite2p's iscell)
-    #[arg(long, value_enum, value_name = "WHICH", default_value_t = CellChoice::Iscell)]
-    pub cells: CellChoice,
+    #[arg(long, value_parser = cells(), value_name = "WHICH", default_value_t = Cells::Iscell)]
+    pub cells: Cells,
     /// Neuropil is multiplied by this and subtracted; 0 for none [default: what suite2p's settings say, else 0.7]
     #[arg(long, value_name = "C")]
     pub neuropil_coefficient: Option<f64>,
@@ -201,26 +201,13 @@ pub struct DataArgs {
     pub plane_step: Option<f64>,
 }
 
-/// Which regions of interest count as neurons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CellChoice {
-    /// Those that the recording calls cells
-    Iscell,
-    /// All
-    All,
-}
-
 impl DataArgs {
     /// What these flags say about how recordings lie.
     pub fn request(&self) -> Request {
         Request {
             dataset: self.calcium_dataset.clone(),
             source: self.source.clone(),
-            cells: match self.cells {
-                CellChoice::Iscell => Cells::Iscell,
-                CellChoice::All => Cells::All,
-            },
+            cells: self.cells,
             neuropil_coefficient: self.neuropil_coefficient,
             plane_step: self.plane_step,
         }
@@ -355,6 +342,13 @@ pub enum Device {
     Cpu,
     /// A GPU, or an error
     Cuda,
+}
+
+fn cells() -> impl TypedValueParser<Value = Cells> {
+    kinds(Cells::ALL, Cells::name, |cells| match cells {
+        Cells::Iscell => "Those that the recording calls cells",
+        Cells::All => "All",
+    })
 }
 
 fn baselines() -> impl TypedValueParser<Value = BaselineChoice> {

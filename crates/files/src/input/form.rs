@@ -1,7 +1,7 @@
 //! The forms in which a recording can lie in its folder, and which of them a folder has (rule 2.6).
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,25 @@ pub enum Cells {
     Iscell,
     /// All.
     All,
+}
+
+impl Cells {
+    /// Every choice, the default first.
+    pub const ALL: [Self; 2] = [Self::Iscell, Self::All];
+
+    /// The name of the choice, as `--cells` has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iscell => "iscell",
+            Self::All => "all",
+        }
+    }
+}
+
+impl fmt::Display for Cells {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// A recording that was found: its form and the file or folder that was recognised.

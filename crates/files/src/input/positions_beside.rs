@@ -199,9 +199,13 @@ impl Columns {
                     .iter()
                     .map(|cell| String::from_utf8_lossy(cell))
                     .collect();
+                let hint = match count {
+                    2 => "; where all neurons lie in one plane, add a column z of zeros",
+                    _ => "",
+                };
                 return Err(match is_header {
-                    true => format!("the columns {}", names.join(", ")),
-                    false => format!("{count} columns without names"),
+                    true => format!("the columns {}{hint}", names.join(", ")),
+                    false => format!("{count} columns without names{hint}"),
                 });
             }
         };
@@ -281,7 +285,10 @@ mod tests {
             ("1,2,3\n4,5", "2 cells in line 2, not 3"),
             ("1,2,3\n4,5,a", "\"4,5,a\" in line 2"),
             ("1,2,3,4\n", "4 columns without names"),
-            ("x,y\n1,2\n", "the columns x, y"),
+            (
+                "x,y\n1,2\n",
+                "the columns x, y; where all neurons lie in one plane, add a column z of zeros",
+            ),
         ] {
             let found = of_text(text).expect_err(text);
             assert!(found.contains(words), "{found}");

@@ -16,6 +16,24 @@ use super::place::Place;
 use super::samples::Samples;
 use super::storage::{Orientation, Piece, Storage, within};
 
+/// Names of arrays and attributes that hold the rate in Hz, where a form prescribes none; the first that is there first.
+pub(super) const RATES: [&str; 14] = [
+    "sampling_rate_hz",
+    "sampling_rate",
+    "fs",
+    "frame_rate_hz",
+    "frame_rate",
+    "framerate",
+    "fps",
+    "volume_rate",
+    "imaging_rate",
+    "sampling_frequency",
+    "sample_rate",
+    "rate_hz",
+    "rate",
+    "fr",
+];
+
 /// A recording of `N` neurons in `T` frames that is ready to be processed.
 #[derive(Debug)]
 pub struct Source {

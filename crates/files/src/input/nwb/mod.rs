@@ -103,6 +103,11 @@ fn open(path: &Path, request: &Request, extent: Extent) -> Result<Source, InputE
         reason += "; suite2p exported it";
         panels.findings.push(exported_by_suite2p());
     }
+    if let Some(unit) = panels.unknown_unit() {
+        reason += &format!(
+            "; the unit {unit:?} of its positions is not known, and they are taken as they stand"
+        );
+    }
     Ok(Source {
         location: panels.location(),
         positions,

@@ -226,6 +226,12 @@ impl Panels {
         Ok(positions)
     }
 
+    /// A unit of positions that is not known.
+    pub(super) fn unknown_unit(&self) -> Option<&str> {
+        let mut units = self.tables.iter().map(|table| &table.plane.unknown_unit);
+        units.find_map(Option::as_deref)
+    }
+
     /// Where the fluorescence lies.
     pub(super) fn location(&self) -> Location {
         let panels = self.panels.iter().map(|placed| placed.panel.clone());

@@ -18,6 +18,8 @@ pub(super) struct Plane {
     pub(super) has_origin: bool,
     /// Frames per second, Hz.
     pub(super) rate: Option<f64>,
+    /// A unit of its lengths that is not known; they are taken as they stand.
+    pub(super) unknown_unit: Option<String>,
 }
 
 impl Plane {
@@ -28,6 +30,7 @@ impl Plane {
             spacing: [1.0; 3],
             has_origin: false,
             rate: None,
+            unknown_unit: None,
         }
     }
 
@@ -36,8 +39,9 @@ impl Plane {
     /// # Errors
     /// If a dataset in it cannot be read.
     pub(super) fn read(node: &Node) -> Result<Self, InputError> {
-        let origin = lengths(node, "origin_coords")?;
-        let spacing = lengths(node, "grid_spacing")?;
+        let mut unknown_unit = None;
+        let origin = lengths(node, "origin_coords", &mut unknown_unit)?;
+        let spacing = lengths(node, "grid_spacing", &mut unknown_unit)?;
         let rate = node.numbers("imaging_rate")?;
         Ok(Self {
             has_origin: origin.is_some(),
@@ -47,6 +51,7 @@ impl Plane {
                 [only] => Some(only),
                 _ => None,
             }),
+            unknown_unit,
         })
     }
 
@@ -61,30 +66,40 @@ fn of_axes(numbers: Vec<f64>, otherwise: f64) -> [f64; 3] {
     std::array::from_fn(|axis| numbers.get(axis).copied().unwrap_or(otherwise))
 }
 
-/// Lengths in micrometres.
-fn lengths(node: &Node, name: &str) -> Result<Option<Vec<f64>>, InputError> {
+/// Lengths in micrometres; as they stand where their unit is not known, which is noted.
+fn lengths(
+    node: &Node,
+    name: &str,
+    unknown_unit: &mut Option<String>,
+) -> Result<Option<Vec<f64>>, InputError> {
     let Some(numbers) = node.numbers(name)? else {
         return Ok(None);
     };
     let unit = node.dataset(name)?;
     let unit = unit.and_then(|dataset| hdf5_values::text_attribute(&dataset, "unit"));
-    let factor = micrometres(unit.as_deref().unwrap_or(UNIT));
+    let unit = unit.as_deref().unwrap_or(UNIT);
+    let factor = micrometres(unit).unwrap_or_else(|| {
+        *unknown_unit = Some(unit.to_owned());
+        1.0
+    });
     let values = numbers.values.into_iter();
     Ok(Some(values.map(|value| factor * value).collect()))
 }
 
-/// Micrometres that a unit of length is; 1 for pixels and for units that nobody knows.
-fn micrometres(unit: &str) -> f64 {
+/// Micrometres that a unit of length is, 1 for pixels; nothing for a unit that is not known.
+fn micrometres(unit: &str) -> Option<f64> {
     let unit = unit.trim().to_lowercase();
-    match unit.trim_end_matches('s') {
+    Some(match unit.trim_end_matches('s') {
         "m" | "meter" | "metre" => 1e6,
         "dm" | "decimeter" | "decimetre" => 1e5,
         "cm" | "centimeter" | "centimetre" => 1e4,
         "mm" | "millimeter" | "millimetre" => 1e3,
         "nm" | "nanometer" | "nanometre" => 1e-3,
-        // Micrometres in any spelling, with either Greek letter, and pixels.
-        _ => 1.0,
-    }
+        // With either Greek letter.
+        "um" | "µm" | "μm" | "micron" | "micrometer" | "micrometre" => 1.0,
+        "pixel" | "px" | "voxel" => 1.0,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -108,9 +123,9 @@ mod tests {
             ("μm", 1.0),
             ("nm", 1e-3),
             ("pixels", 1.0),
-            ("unknown", 1.0),
         ] {
-            assert_eq!(micrometres(unit), factor, "{unit}");
+            assert_eq!(micrometres(unit), Some(factor), "{unit}");
         }
+        assert_eq!(micrometres("inches"), None);
     }
 }

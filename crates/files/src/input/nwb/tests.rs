@@ -130,6 +130,12 @@ fn rule_2_6_lengths_of_the_plane_hold_for_voxels_and_pixels() {
     made.lengths("origin_coords", &[0.0, 1.0, 0.5], "millimeters");
     made.lengths("grid_spacing", &[2.0, 4.0], "um");
     assert_eq!(made.source().positions.xyz[1], [5.0, 1016.0, 500.0]);
+    let made = Made::new();
+    made.lengths("grid_spacing", &[2.0, 4.0], "inches");
+    let source = made.source();
+    assert_eq!(source.positions.xyz[1], [10.0, 16.0, 0.0]);
+    let told = "the unit \"inches\" of its positions is not known";
+    assert!(source.reason.contains(told), "{}", source.reason);
 }
 
 #[test]

@@ -20,15 +20,12 @@ use std::path::{Path, PathBuf};
 use super::error::InputError;
 use super::form::{Form, Request, file_name, is_of_another};
 use super::identity::Identity;
-use super::source::{Positions, Source};
+use super::source::{Positions, RATES, Source};
 use super::storage::Orientation;
 use super::time_series;
 use super::trial::Content;
 use array::Array;
 use listing::{Kind, Listing};
-
-/// Names of arrays that hold the rate in Hz, the first that is there first.
-const RATES: [&str; 6] = ["fs", "frame_rate", "fps", "sampling_rate", "rate", "fr"];
 
 /// A matrix of fluorescence and positions.
 pub(super) struct Plain;

@@ -34,28 +34,12 @@ use super::form::{Form, Request, file_name};
 use super::identity::Identity;
 use super::panel::Panel;
 use super::place::Place;
-use super::source::{Positions, Source};
+use super::source::{Positions, RATES, Source};
 use super::time_series;
 use choice::Choice;
 use listing::{Listed, Listing};
 pub(super) use matrix::Matrix;
 use stored::Stored;
-
-/// Attributes that hold the rate in Hz, the first that is there first.
-const RATES: [&str; 12] = [
-    "sampling_rate_hz",
-    "sampling_rate",
-    "fs",
-    "frame_rate_hz",
-    "frame_rate",
-    "fps",
-    "volume_rate",
-    "imaging_rate",
-    "sampling_frequency",
-    "sample_rate",
-    "rate_hz",
-    "rate",
-];
 
 /// Arrays of Zarr 2 or 3.
 pub(super) struct Zarr;
