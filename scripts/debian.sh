@@ -4,7 +4,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 make_debian() { # SUITE ROOT: a minimal Debian, once
     local suite=$1 root=$2 mirror
-    [ ! -e "$root/complete" ] || return 0
+    [ ! -e "$root.complete" ] || return 0
     if ! command -v debootstrap >/dev/null; then
         apt-get update -qq
         apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
@@ -16,7 +16,7 @@ make_debian() { # SUITE ROOT: a minimal Debian, once
     rm -rf --one-file-system "$root"
     mkdir -p "$root"
     debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${mirror:+"$mirror"} >"$root.log"
-    touch "$root/complete"
+    touch "$root.complete"
 }
 
 lend() { # ROOT FROM PLACE [OPTION]: shows a folder of this machine there

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{MODEL, PROGRAM, Run, Workbench, alone, available, datasets, finish, mpirun, report};
+use common::{PROGRAM, Run, Workbench, alone, available, datasets, finish, mpirun, report};
 
 fn verify_against(found: &Path, expected: &Path) -> Run {
     let [found, expected] = [found, expected].map(|path| path.to_str().unwrap());
@@ -135,12 +135,9 @@ fn the_demo_makes_subjects_processes_them_and_names_the_page_to_open() {
     );
     alone(&["verify", output.to_str().unwrap()]).expect(0);
 
-    fs::remove_dir_all(demo.join("raw_trace_data_demo/subject_2")).unwrap();
-    let again = alone(&["demo", demo.to_str().unwrap()]);
-    // The file that was made again has another date.
-    again.expect(1).says(&["subject_2", "modified"]);
+    let again = alone(&["demo", demo.to_str().unwrap()]).expect(0).stdout;
+    assert!(again.contains("0 processed, 2 skipped"), "{again}");
     alone(&["demo", "/proc/nothing"])
         .expect(2)
         .says(&["/proc/nothing/raw_trace_data_demo"]);
-    assert!(MODEL.starts_with("Untrained"));
 }
