@@ -13,7 +13,7 @@ build() {
     fi
     rm -rf "$folder/root" "$folder/dist"
     make install PREFIX=/usr DESTDIR="$folder/root"
-    "$folder/tools/bin/cargo-deb" --no-build --locked --output "$folder/dist/"
+    "$folder/tools/bin/cargo-deb" --no-build --strip --locked --output "$folder/dist/"
     ls -l "$folder/dist"
 }
 
@@ -21,8 +21,6 @@ try() {
     # shellcheck disable=SC2016 # for the shell there
     scripts/bare-debian.sh bookworm "$folder/dist" bash -euc '
         export DEBIAN_FRONTEND=noninteractive OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-        # As on a machine with man pages; in containers dpkg leaves them out.
-        rm -f /etc/dpkg/dpkg.cfg.d/docker
         apt-get update -qq
         apt-get install -y -qq --no-install-recommends man-db bash-completion >/dev/null 2>&1
         apt-get install -y -qq --no-install-recommends /given/*.deb >/dev/null
@@ -30,9 +28,11 @@ try() {
         spikegrid-mpi --version
         mpirun --oversubscribe -n 2 spikegrid-mpi demo
         spikegrid-mpi verify demo/processed_spike_grids_demo
-        man -P cat spikegrid-mpi | grep -q -- --input_dir
-        man -P cat spikegrid-mpi-doctor | grep -q -- --json
-        bash -ic "_completion_loader spikegrid-mpi; complete -p spikegrid-mpi" 2>/dev/null
+        man -P cat spikegrid-mpi >page
+        grep -q -- --input_dir page
+        man -P cat spikegrid-mpi-doctor >page
+        grep -q -- --json page
+        bash -c ". /usr/share/bash-completion/bash_completion; _completion_loader spikegrid-mpi; complete -p spikegrid-mpi"
         test -s /usr/share/zsh/vendor-completions/_spikegrid-mpi
         test -s /usr/share/fish/vendor_completions.d/spikegrid-mpi.fish
         apt-get purge -y -qq spikegrid-mpi >/dev/null

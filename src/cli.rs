@@ -148,8 +148,9 @@ pub fn command() -> clap::Command {
         let has_file = takes_config_file(&command);
         command
             .mut_args(|argument| {
+                let is_setting = has_file && argument.get_id() != "print_config";
                 let argument = match argument.get_action() {
-                    ArgAction::SetTrue if has_file => switch(argument),
+                    ArgAction::SetTrue if is_setting => switch(argument),
                     _ => argument,
                 };
                 let values = argument.get_action().takes_values();

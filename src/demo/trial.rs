@@ -46,7 +46,7 @@ fn make(input: &Path) -> Result<(), DemoError> {
         seed: 42,
         rate_hz: 2.0,
     };
-    write_missing(&options, &mut |_| ())
+    write_missing(&options, &mut |line| say!("{line}"))
 }
 
 fn what_to_look_at(output: &Path) -> String {
