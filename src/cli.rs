@@ -1,16 +1,19 @@
 //! The command line (rules 1.1 to 1.3).
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::demo::DemoOptions;
 use crate::doctor::DoctorArgs;
 use crate::forecast::PlanArgs;
 use crate::models::ModelsCommand;
-use crate::settings::flags::RunArgs;
+use crate::settings::as_toml;
+use crate::settings::config_file::{ConfigFile, ConfigFileError};
+use crate::settings::flags::{CONFIG_FILE, ConfigFlag, RunArgs};
 use crate::train::evaluate::EvaluateArgs;
 use crate::train::run::TrainArgs;
 use crate::verify::VerifyArgs;
@@ -43,6 +46,11 @@ pub struct Cli {
     /// The flags of a run.
     #[command(flatten)]
     pub run: RunArgs,
+    #[command(flatten)]
+    pub config: ConfigFlag,
+    /// Print all settings as TOML for --config, and do nothing else
+    #[arg(long, help_heading = "Configuration file")]
+    pub print_config: bool,
 }
 
 /// The commands beside a run.
@@ -53,6 +61,15 @@ pub enum Command {
     /// No model is needed, and nothing is written. Exit status: 0 a run would process all subjects; 1 it would fail for some; 2
     /// nothing could be judged.
     Doctor(DoctorArgs),
+    /// Try the program: make small subjects, process them, and say which page to open, in seconds
+    ///
+    /// The folder gets raw_trace_data_demo with the subjects and processed_spike_grids_demo with the results. All cores compute; under a
+    /// launcher, all its ranks.
+    Demo {
+        /// Folder to write into
+        #[arg(value_name = "DIR", default_value = "demo")]
+        folder: PathBuf,
+    },
     /// Write made-up subjects to try the program with
     DemoData(DemoOptions),
     /// Write combined_metadata.h5 from the complete subjects of an output folder, after an array job
@@ -128,8 +145,14 @@ Exit status: 0 all is as it should be; 1 something differs or cannot be read; 2 
 /// The definition of the command line, in which `--input-dir` and `--input_dir` are the same flag, for every flag.
 pub fn command() -> clap::Command {
     fn flags(command: clap::Command) -> clap::Command {
+        let has_file = takes_config_file(&command);
         command
             .mut_args(|argument| {
+                let is_setting = has_file && argument.get_id() != "print_config";
+                let argument = match argument.get_action() {
+                    ArgAction::SetTrue if is_setting => switch(argument),
+                    _ => argument,
+                };
                 let values = argument.get_action().takes_values();
                 let argument = argument.allow_negative_numbers(values);
                 match argument.get_long().map(str::to_string) {
@@ -144,6 +167,25 @@ pub fn command() -> clap::Command {
     flags(Cli::command())
 }
 
+fn takes_config_file(command: &clap::Command) -> bool {
+    let mut arguments = command.get_arguments();
+    arguments.any(|argument| argument.get_id() == CONFIG_FILE)
+}
+
+/// A flag without a value, which the command line can also turn off where a file turns it on: `--save_traces=false`.
+fn switch(argument: Arg) -> Arg {
+    argument
+        .action(ArgAction::Set)
+        .value_parser(clap::value_parser!(bool))
+        .value_name("true|false")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_value("false")
+        .default_missing_value("true")
+        .hide_default_value(true)
+        .hide_possible_values(true)
+}
+
 /// Prints the completions of a shell.
 ///
 /// # Errors
@@ -151,10 +193,7 @@ pub fn command() -> clap::Command {
 pub fn print_completions(shell: clap_complete::Shell) -> std::io::Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command(), "spikegrid-mpi", &mut text);
-    match std::io::stdout().write_all(&text) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
-    }
+    print(&text)
 }
 
 /// Writes the man pages into a folder.
@@ -166,12 +205,54 @@ pub fn write_man_pages(folder: &Path) -> std::io::Result<()> {
     clap_mangen::generate_to(command(), folder)
 }
 
-/// Reads the command line.
+/// Reads the command line alone, on every rank.
 ///
 /// # Errors
 /// What clap says of it, `--help` and `--version` included.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command().try_get_matches_from(arguments)?)
+}
+
+/// Reads the command line, and the file of its flag `--config` for what the command line does not give (rule 1.6).
+///
+/// # Errors
+/// A file that cannot be read, a key that is no flag, a value that the flag refuses.
+pub fn parse_with_file(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Cli, ConfigFileError> {
+    let of_a_run = command();
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matches = of_a_run.clone().try_get_matches_from(&arguments)?;
+    // Flags of a run and commands exclude each other: the command's name comes first.
+    let (definition, given, place) = match matches.subcommand() {
+        Some((name, given)) => (of_a_run.find_subcommand(name), given, 2),
+        None => (Some(&of_a_run), &matches, 1),
+    };
+    let definition = definition.filter(|command| takes_config_file(command));
+    let path = definition.and_then(|_| given.get_one::<PathBuf>(CONFIG_FILE));
+    let (Some(definition), Some(path)) = (definition, path) else {
+        return Ok(Cli::from_arg_matches(&matches)?);
+    };
+    let file = ConfigFile::read(path)?;
+    let more = file.arguments(definition, &of_a_run, given)?;
+    arguments.splice(place..place, more.into_iter().map(OsString::from));
+    parse(arguments).map_err(|error| file.refused(&error))
+}
+
+/// Prints the flags of a run as TOML for `--config` (rule 1.6).
+///
+/// # Errors
+/// The first flag whose value makes no sense, or the system's reason.
+pub fn print_config(flags: &RunArgs) -> Result<(), Box<dyn Error>> {
+    Ok(print(as_toml(flags, &command())?.as_bytes())?)
+}
+
+/// Prints to a reader that may leave early.
+fn print(text: &[u8]) -> std::io::Result<()> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use spikegrid_files::input::discovery::Subject;
 
 use crate::recording;
 use crate::run::setup::select;
-use crate::settings::flags::DataArgs;
+use crate::settings::flags::{ConfigFlag, DataArgs};
 use crate::settings::{ConfigError, check_data};
 
 /// The rate by which noise is judged where neither the recording nor a flag says one: that of the default model.
@@ -36,6 +36,9 @@ pub struct DoctorArgs {
     json: bool,
     #[command(flatten)]
     data: DataArgs,
+    /// Of a run, of which the flags above are part.
+    #[command(flatten)]
+    pub config: ConfigFlag,
 }
 
 /// What was found out about a subject.

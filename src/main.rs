@@ -1,10 +1,11 @@
 //! Parse, dispatch, exit status.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use spikegrid_files::crash_trial;
 use spikegrid_files::models::untrained;
-use spikegrid_mpi::cli::{self, Command};
+use spikegrid_mpi::cli::{self, Cli, Command};
 use spikegrid_mpi::job::{NOTHING_STARTED, on_ranks};
 use spikegrid_mpi::{combine, demo, doctor, forecast, models, run, say, train, verify};
 use spikegrid_ranks::launched_rank;
@@ -19,44 +20,47 @@ fn main() -> ExitCode {
             return ExitCode::from(answer.exit_code() as u8);
         }
     };
-    let done: Result<u8, Box<dyn std::error::Error>> = match cli.command {
-        None => return on_ranks(|world| run::run(world, cli.run)),
-        Some(Command::Train(arguments)) => {
-            return on_ranks(|world| train::run::run(world, &arguments));
-        }
-        Some(Command::CrashTrial) => Ok(match crash_trial::read_trials() {
-            true => 0,
-            false => NOTHING_STARTED,
+    match cli.command {
+        None if !cli.print_config => on_ranks(|world| {
+            run::run(world, || {
+                cli::parse_with_file(std::env::args_os()).map(|cli| cli.run)
+            })
         }),
-        Some(_) if launched_rank() != 0 => return ExitCode::SUCCESS,
-        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
-        Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))
-            .map(|_| 0)
-            .map_err(Into::into),
+        Some(Command::Demo { folder }) => on_ranks(|world| demo::trial::run(world, &folder)),
+        Some(Command::Train(arguments)) => on_ranks(|world| train::run::run(world, &arguments)),
+        Some(Command::CrashTrial) => match crash_trial::read_trials() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(NOTHING_STARTED),
+        },
+        _ if launched_rank() != 0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(on_one_rank().unwrap_or_else(|error| {
+            eprintln!("error: {error}");
+            NOTHING_STARTED
+        })),
+    }
+}
+
+/// What rank 0 does alone; its exit status.
+fn on_one_rank() -> Result<u8, Box<dyn Error>> {
+    let Cli { command, run, .. } = cli::parse_with_file(std::env::args_os())?;
+    match command {
+        Some(Command::Doctor(arguments)) => return doctor::run(&arguments),
         Some(Command::Combine {
             output_dir,
             input_dir,
-        }) => combine::run(&output_dir, input_dir.as_deref()),
-        Some(Command::Verify(arguments)) => verify::run(&arguments).map_err(Into::into),
-        Some(Command::Plan(arguments)) => forecast::run(*arguments).map_err(Into::into),
-        Some(Command::Models(command)) => models::run(&command).map_err(Into::into),
-        Some(Command::Evaluate(arguments)) => train::evaluate::run(&arguments)
-            .map(|()| 0)
-            .map_err(Into::into),
-        Some(Command::Completions { shell }) => cli::print_completions(shell)
-            .map(|()| 0)
-            .map_err(Into::into),
+        }) => return combine::run(&output_dir, input_dir.as_deref()),
+        Some(Command::Verify(arguments)) => return Ok(verify::run(&arguments)?),
+        Some(Command::Plan(arguments)) => return Ok(forecast::run(*arguments)?),
+        Some(Command::Models(command)) => return Ok(models::run(&command)?),
+        Some(Command::DemoData(options)) => demo::write(&options, |line| say!("{line}"))?,
+        Some(Command::Evaluate(arguments)) => train::evaluate::run(&arguments)?,
+        Some(Command::Completions { shell }) => cli::print_completions(shell)?,
         Some(Command::Man { output }) => cli::write_man_pages(&output)
-            .map(|()| 0)
-            .map_err(|error| format!("{}: {error}", output.display()).into()),
+            .map_err(|error| format!("{}: {error}", output.display()))?,
         Some(Command::UntrainedModel { output, seed }) => {
-            untrained::write(&output.join(untrained::NAME), seed)
-                .map(|()| 0)
-                .map_err(Into::into)
+            untrained::write(&output.join(untrained::NAME), seed)?;
         }
-    };
-    ExitCode::from(done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        NOTHING_STARTED
-    }))
+        _ => cli::print_config(&run)?,
+    }
+    Ok(0)
 }

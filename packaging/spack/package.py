@@ -7,6 +7,8 @@
     spack repo add ~/spack-packages/spack_repo/lab             # once
     spack dev-build --source-path . spikegrid-mpi@main ^openmpi    # or ^mpich
     spack load spikegrid-mpi
+
+Tried: the syntax of this file; the tests do not build the package.
 """
 
 from spack_repo.builtin.build_systems.makefile import MakefilePackage

@@ -10,6 +10,7 @@
 mod activity;
 mod brain;
 mod mat_file;
+pub mod trial;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,8 +99,16 @@ pub fn write(options: &DemoOptions, mut progress: impl FnMut(&str)) -> Result<()
     check(options)?;
     fs::create_dir_all(&options.output).map_err(|e| DemoError::write(&options.output, e))?;
     refuse_occupied(&options.output)?;
+    write_missing(options, &mut progress)
+}
+
+/// Writes the subjects that are not there.
+fn write_missing(options: &DemoOptions, progress: &mut impl FnMut(&str)) -> Result<(), DemoError> {
     for number in 1..=options.subjects {
         let name = format!("subject_{number}");
+        if options.output.join(&name).exists() {
+            continue;
+        }
         let unfinished = options.output.join(format!(".{name}.unfinished"));
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished).map_err(|e| DemoError::write(&unfinished, e))?;

@@ -16,7 +16,7 @@ use spikegrid_files::input;
 use crate::run::report::engineering;
 use crate::run::setup::select;
 use crate::settings::Config;
-use crate::settings::flags::RunArgs;
+use crate::settings::flags::{ConfigFlag, RunArgs};
 use crate::settings::size::MemorySize;
 use costs::Costs;
 use error::PlanError;
@@ -46,6 +46,8 @@ pub struct PlanArgs {
     /// The flags of the run to forecast.
     #[command(flatten)]
     pub run: RunArgs,
+    #[command(flatten)]
+    pub config: ConfigFlag,
 }
 
 /// Plans and prints; the exit status.

@@ -36,6 +36,7 @@ mod fake_outbox;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -63,11 +64,18 @@ struct Resources {
 }
 
 /// Processes the subjects; the exit status (rule 1.4) is the same on every rank. Collective.
-pub fn run(world: &mut World, flags: RunArgs) -> u8 {
+///
+/// Rank 0 alone reads the flags, because they may come from a file.
+pub fn run<E: Display>(world: &mut World, read: impl FnOnce() -> Result<RunArgs, E>) -> u8 {
     let start = Instant::now();
-    let interruption = flags.interruption;
+    let Some((interruption, flags)) =
+        prepare_on_root(world, || read().map(|flags| (flags.interruption, flags)))
+    else {
+        return NOTHING_STARTED;
+    };
     world.watch_peers(interruption.peer_timeout());
     let prepared = prepare_on_root(world, || {
+        let flags = flags.ok_or("rank 0 has no flags")?;
         Setup::prepare(flags).map(|prepared| {
             let Prepared {
                 setup,

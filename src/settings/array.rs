@@ -50,6 +50,15 @@ pub enum ArrayFlag {
     Task { task: u64, tasks: u64 },
 }
 
+impl std::fmt::Display for ArrayFlag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Task { task, tasks } => write!(f, "{task}/{tasks}"),
+        }
+    }
+}
+
 impl FromStr for ArrayFlag {
     type Err = String;
 

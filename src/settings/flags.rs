@@ -89,7 +89,6 @@ pub struct RunArgs {
         env = "SPIKEGRID_MODEL_DIR",
         help_heading = "Computation"
     )]
-    #[serde(skip)]
     pub model_dir: Option<PathBuf>,
     /// Length of the sliding window of the baseline F0, in seconds
     #[arg(
@@ -158,8 +157,22 @@ pub struct RunArgs {
     )]
     pub memory_limit: MemorySize,
     #[command(flatten)]
-    #[serde(skip)]
     pub interruption: Interruption,
+}
+
+/// The name of [`ConfigFlag`]'s flag within the program: the command `train` has another `--config`.
+pub(crate) const CONFIG_FILE: &str = "config_file";
+
+/// Where flags that are not given get their values from (rule 1.6).
+#[derive(Debug, Clone, Args)]
+pub struct ConfigFlag {
+    /// Settings from a file: TOML as --print_config prints it, or the output folder, report.json or grids file of a finished run
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        help_heading = "Configuration file"
+    )]
+    pub config_file: Option<PathBuf>,
 }
 
 /// What the recordings hold, where they do not say it themselves.
@@ -286,7 +299,7 @@ impl<'de> Deserialize<'de> for BaselineChoice {
 }
 
 /// What ends a job of several ranks before its time.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Copy, Default, Args, Serialize, Deserialize)]
 pub struct Interruption {
     /// Seconds of silence after which the host of a rank counts as lost, which ends the job
     #[arg(
@@ -303,8 +316,9 @@ pub struct Interruption {
 }
 
 /// A signal that can ask for the end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "UPPER")]
+#[serde(rename_all = "UPPERCASE")]
 pub enum StopSignal {
     #[default]
     Usr1,

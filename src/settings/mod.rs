@@ -1,6 +1,7 @@
 //! The configuration of a run: resolved, validated, and written out with the results (rules 1.2, 1.3, 8.1, 8.7).
 
 pub(crate) mod array;
+pub(crate) mod config_file;
 pub(crate) mod flags;
 pub(crate) mod model_search;
 pub(crate) mod size;
@@ -9,6 +10,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use spikegrid_core::baseline::{Baseline, DffSettings, Window, WindowError};
 use thiserror::Error;
 
@@ -112,29 +114,50 @@ impl Config {
         })
     }
 
-    /// The configuration as a JSON object, as the results hold it. Where models are looked for, and what interrupts a run, are
-    /// not part of it.
-    pub fn as_json(&self) -> serde_json::Value {
-        let mut all = serde_json::to_value(&self.flags).unwrap_or_default();
-        // Postcard, by which ranks send each other settings, cannot flatten.
-        let data = all.as_object_mut().and_then(|all| all.remove("data"));
-        if let (Some(all), Some(serde_json::Value::Object(data))) = (all.as_object_mut(), data) {
-            all.extend(data);
-        }
+    /// The configuration as a JSON object, as the results hold it.
+    pub fn as_json(&self) -> Json {
+        let mut all = as_json(&self.flags);
         all["array"] = serde_json::to_value(&self.array).unwrap_or_default();
         all
     }
 }
 
+/// The flags of a run as TOML that `--config` takes (rule 1.6).
+///
+/// # Errors
+/// The first flag whose value makes no sense, with what was expected.
+pub(crate) fn as_toml(flags: &RunArgs, of_a_run: &clap::Command) -> Result<String, ConfigError> {
+    check(flags)?;
+    let mut all = as_json(flags);
+    all["array"] = flags.array.map(|flag| flag.to_string()).into();
+    Ok(config_file::to_toml(&all, of_a_run))
+}
+
+/// The flags as a JSON object.
+fn as_json(flags: &RunArgs) -> Json {
+    let mut all = serde_json::to_value(flags).unwrap_or_default();
+    // Postcard, by which ranks send each other settings, cannot flatten.
+    for part in ["data", "interruption"] {
+        let part = all.as_object_mut().and_then(|all| all.remove(part));
+        if let (Some(all), Some(Json::Object(part))) = (all.as_object_mut(), part) {
+            all.extend(part);
+        }
+    }
+    all
+}
+
 /// Checks the flags that need no file.
 fn check(flags: &RunArgs) -> Result<(), ConfigError> {
     for (flag, folder) in [
-        ("--input_dir", &flags.input_dir),
-        ("--output_dir", &flags.output_dir),
+        ("--input_dir", Some(&flags.input_dir)),
+        ("--output_dir", Some(&flags.output_dir)),
+        ("--model_dir", flags.model_dir.as_ref()),
     ] {
         // Settings go between ranks and into the files as text.
-        let is_text = folder.to_str().is_some();
-        expect(flag, is_text, &folder.display(), "a path in UTF-8")?;
+        let folder = folder.filter(|folder| folder.to_str().is_none());
+        let name = folder.map(|folder| folder.display().to_string());
+        let expected = "a path in UTF-8";
+        expect(flag, name.is_none(), &name.unwrap_or_default(), expected)?;
     }
     let (ratio, neurons, threads) = (flags.split_ratio, flags.batch_size, flags.workers);
     let is_ratio = (0.0..=1.0).contains(&ratio);

@@ -83,6 +83,14 @@ pub fn outputs(files: &SubjectFiles) -> Result<(), CrashingFile> {
     ])
 }
 
+/// Tries a grids file.
+///
+/// # Errors
+/// The library does not survive it.
+pub fn grids(path: &Path) -> Result<(), CrashingFile> {
+    survive(&[(path.to_owned(), Content::Grids)])
+}
+
 /// Tries files `metadata.h5`.
 ///
 /// # Errors

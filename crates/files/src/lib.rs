@@ -25,3 +25,5 @@ pub mod regular;
 pub mod report;
 mod signature;
 mod zip;
+
+pub use signature::is_hdf5;

@@ -13,7 +13,7 @@ const HDF5: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 const START: u64 = 1024;
 
 /// Whether a file has HDF5's signature: at its beginning, or after a user block of 512 bytes or a power of 2 times as many.
-pub(crate) fn is_hdf5(path: &Path) -> bool {
+pub fn is_hdf5(path: &Path) -> bool {
     regular::open(path).is_ok_and(|mut file| has_hdf5_signature(&mut file).unwrap_or(false))
 }
 

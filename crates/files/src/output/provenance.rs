@@ -17,6 +17,7 @@ use crate::input::Identity;
 use crate::regular;
 
 const CONFIG: &str = "config";
+const SUBJECT: &str = "subject";
 const BASELINE: &str = "baseline";
 const FINDINGS: &str = "findings";
 
@@ -136,7 +137,7 @@ pub(crate) fn write(
     };
     integer("num_timepoints", frames as i64)?;
     integer("num_z_planes", planes as i64)?;
-    string("subject", subject)?;
+    string(SUBJECT, subject)?;
     string("cascade_model", &provenance.cascade_model)?;
     float("sampling_rate", provenance.sampling_rate)?;
     float("window_sec", provenance.window_sec)?;
@@ -167,6 +168,15 @@ fn configuration(provenance: &Provenance, config: &impl Serialize) -> String {
         all.extend(decisive);
     }
     all.to_string()
+}
+
+/// The subject of a grids file, and the configuration by which it was made, if it is one of ours.
+#[must_use]
+pub fn subject_and_config(path: &Path) -> Option<(String, serde_json::Value)> {
+    let (config, _) = read(path).ok()?;
+    let file = regular::open_hdf5(path).ok()?;
+    let subject: VarLenUnicode = file.attr(SUBJECT).ok()?.read_scalar().ok()?;
+    Some((subject.to_string(), config))
 }
 
 /// The configuration by which a grids file was made, and the shape of its grids.
