@@ -6,7 +6,7 @@ source "$(dirname "$0")/environment.sh"
 install_packages python3-venv python3-torch
 
 environment="$PWD/target/python-package"
-if ! "$environment/bin/python" -c "import spikegrid, torch, pandas, pytest, mypy, nbclient, matplotlib" 2>/dev/null; then
+if ! "$environment/bin/python" -c "import spikegrid, torch, pandas, pynwb, zarr, pytest, mypy, nbclient, matplotlib" 2>/dev/null; then
     echo "installing the Python package and what its tests need into target/python-package"
     python=/usr/bin/python3
     "$python" -c "import torch" 2>/dev/null || python=python3
@@ -17,7 +17,7 @@ if ! "$environment/bin/python" -c "import spikegrid, torch, pandas, pytest, mypy
         [[ "$version" == 1.* ]] && numpy="numpy<2"
     fi
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
-        "$numpy" $torch pytest mypy ruff matplotlib nbclient ipykernel --editable "python[pandas]"
+        "$numpy" $torch pytest mypy ruff matplotlib nbclient ipykernel --editable "python[pandas,nwb,zarr]"
 fi
 
 cargo build

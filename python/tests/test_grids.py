@@ -26,6 +26,7 @@ INDICES: list[Any] = [
     (slice(0, 20), 1, 200, 100),
     (slice(0, 2), slice(None), slice(255, None, -1), slice(None, None, 2)),
     [4, 2, 2],
+    [1, 2],
     (np.array([699, 0]), 0),
     (10, [2, 0]),
     (10, 1, [255, 3], slice(100, 128)),
@@ -88,6 +89,15 @@ def test_grids_without_compression_are_read(subject: spikegrid.Subject, tmp_path
     with h5py.File(tmp_path / "preaugmented_grids.h5", "w") as file:
         file["grids"] = expected
     assert (spikegrid.open(tmp_path).grids[1:, 0] == expected[1:, 0]).all()
+
+
+@pytest.mark.filterwarnings("default")
+def test_grids_are_copied_to_zarr(subject: spikegrid.Subject, by_hand: npt.NDArray[np.uint8], tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr", reason="zarr is not installed: to_zarr is not tested")
+    subject.grids.to_zarr(tmp_path / "grids.zarr")
+    array = zarr.open_array(tmp_path / "grids.zarr", mode="r")
+    assert array.chunks == (64, 1, 256, 128)
+    assert (array[:] == by_hand).all()
 
 
 def test_a_damaged_plane_is_an_error(bare: Path) -> None:

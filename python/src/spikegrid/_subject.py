@@ -197,7 +197,7 @@ class Subject:
             raise NotWrittenError(f"{path} does not exist: run the program with --nwb, which adds the file")
         import pynwb
 
-        return pynwb.NWBHDF5IO(path, "r").read()
+        return pynwb.read_nwb(path)
 
     def _rates(self, factor: float) -> Traces:
         if TRACES in self._files:
