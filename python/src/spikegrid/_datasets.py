@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from ._subject import Split, Subject
 
 
-class _Windows(Dataset[torch.Tensor]):
+class _Windows(Dataset[torch.Tensor]):  # type: ignore[misc, unused-ignore]  # without PyTorch, mypy knows no Dataset
     """Windows of neighbouring frames that lie wholly in one part of the split."""
 
     def __init__(self, subject: Subject | str | os.PathLike[str], *, length: int, stride: int, split: Split) -> None:

@@ -89,7 +89,7 @@ class Grids:
                 into[i, j] = read(frame, z)[pixels]
         return grids
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if copy is False:
             raise ValueError("the grids lie in a file: an array of them is always a copy")
         return np.asarray(self[...], dtype)
@@ -137,7 +137,7 @@ def _is_one_plane(key: Any, shape: tuple[int, ...]) -> bool:
     """Whether a key is a plane, the commonest of all, of which `select` would take a tenth of the time."""
     if not isinstance(key, tuple) or [type(one) for one in key] != [int, int]:
         return False
-    return 0 <= key[0] < shape[0] and 0 <= key[1] < shape[1]
+    return bool(0 <= key[0] < shape[0] and 0 <= key[1] < shape[1])
 
 
 def _within_plane(selection: Selection) -> Any:

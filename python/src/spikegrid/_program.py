@@ -30,7 +30,7 @@ OPEN_MPI = {
 }
 OPEN_MPI_AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
-Flag = bool | int | float | str | os.PathLike[str] | Iterable[str] | None
+Flag = bool | float | str | Path | list[str] | tuple[str, ...] | None
 """Value of a flag of the program."""
 
 
@@ -126,15 +126,13 @@ def _launcher(ranks: int) -> list[str]:
 
 def _arguments(input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[str], flags: Mapping[str, Flag]) -> list[str]:
     arguments = []
-    for name, value in {"input_dir": input_dir, "output_dir": output_dir, **flags}.items():
-        if value is None or value is False:
-            continue
+    for name, value in {"input_dir": Path(input_dir), "output_dir": Path(output_dir), **flags}.items():
         if value is True:
             arguments.append(f"--{name}")
-        elif isinstance(value, str | os.PathLike | int | float):
-            arguments.append(f"--{name}={os.fspath(value) if isinstance(value, os.PathLike) else value}")
-        else:
+        elif isinstance(value, list | tuple):
             arguments.append(f"--{name}={','.join(value)}")
+        elif value is not None and value is not False:
+            arguments.append(f"--{name}={value}")
     return arguments
 
 
@@ -150,7 +148,7 @@ def _start(command: list[str]) -> tuple[int, list[str]]:
         stdout=output,
         stderr=errors,
         env=_environment(),
-        text=True,
+        encoding="utf-8",
         errors="replace",
     ) as process:
         try:
@@ -198,7 +196,8 @@ def _error(status: int, told: list[str], reports: list[Path]) -> RunError:
         failures.update({subject["name"]: subject["error"] for subject in failed})
     match status:
         case 1 if failures:
-            reason = "\n".join([f"{len(failures)} subjects failed", *(f"{failures[name]}" for name in failures)])
+            count = "1 subject" if len(failures) == 1 else f"{len(failures)} subjects"
+            reason = "\n".join([f"{count} failed:", *failures.values()])
         case 3:
             reason = "the run was stopped; run it again to continue"
         case _:

@@ -67,7 +67,7 @@ class Traces:
             values = values * np.asarray(self._factor, self.dtype)
         return values.squeeze(tuple(axis for axis, one in enumerate((frames, neurons)) if not one.keeps_axis))
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if copy is False:
             raise ValueError("the numbers lie in a file: an array of them is always a copy")
         return np.asarray(self[...], dtype)
