@@ -27,3 +27,6 @@ mpich="$PWD/target/mpich/debug/spikegrid-mpi"
 
 echo "== tests"
 cargo test --workspace
+
+echo "== Python package"
+scripts/test-python.sh

@@ -1,0 +1,82 @@
+"""The program, started from Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spikegrid
+
+
+def test_ranks_and_flags_reach_the_program(
+    recordings: Path, output: spikegrid.Output, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags: dict[str, Any] = {"only": ["subject_2"], "num_neurons": 0, "shift_frames": -1}
+    again = spikegrid.run(recordings, tmp_path / "out", ranks=2, overwrite=False, percentile=None, **flags)
+    assert list(again) == ["subject_2"]
+    assert again.report["ranks"] == 2
+    assert again["subject_2"].config["shift_frames"] == -1
+    assert (again["subject_2"].is_train == output["subject_2"].is_train).all()
+    assert "subject_2: done in" in capsys.readouterr().out
+
+
+def test_failing_subjects_are_raised_with_their_reasons(recordings: Path, tmp_path: Path) -> None:
+    shutil.copytree(recordings, tmp_path / "raw")
+    (tmp_path / "raw/subject_1/TimeSeries.h5").write_bytes(b"not HDF5")
+    for ranks in (1, 2):
+        with pytest.raises(spikegrid.RunError, match=r"subject_1.*TimeSeries\.h5") as raised:
+            spikegrid.run(tmp_path / "raw", tmp_path / "out", ranks=ranks)
+        assert raised.value.exit_status == 1
+        assert list(raised.value.failures) == ["subject_1"]
+    assert list(spikegrid.open_output(tmp_path / "out")) == ["subject_2"]
+
+
+def test_a_run_that_cannot_start_says_why(recordings: Path, output: spikegrid.Output) -> None:
+    with pytest.raises(spikegrid.RunError, match="no CASCADE model") as raised:
+        spikegrid.run(recordings, output.folder, cascade_model="Nobody_trained_this")
+    assert raised.value.exit_status == 2
+    assert raised.value.failures == {}
+    with pytest.raises(spikegrid.RunError, match="--no_such_flag"):
+        spikegrid.run(recordings, output.folder, no_such_flag=1)
+
+
+def test_a_program_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileNotFoundError, match="absent is not a program"):
+        spikegrid.run(tmp_path, tmp_path, program=tmp_path / "absent")
+    with pytest.raises(ValueError, match="at least 1"):
+        spikegrid.run(tmp_path, tmp_path, ranks=0)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(FileNotFoundError, match="workers=4"):
+        spikegrid.run(tmp_path, tmp_path, ranks=4)
+    monkeypatch.delenv("SPIKEGRID_MPI")
+    with pytest.raises(FileNotFoundError, match="is not installed"):
+        spikegrid.run(tmp_path, tmp_path)
+
+
+def test_an_interruption_ends_the_program(recordings: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\necho started\nexec sleep 60\n", encoding="utf-8")
+    program.chmod(0o755)
+    script = (
+        "import builtins, spikegrid\n"
+        "def interrupt(*line, **how): raise KeyboardInterrupt\n"
+        "builtins.print = interrupt\n"
+        f"spikegrid.run({str(recordings)!r}, {str(tmp_path)!r}, program={str(program)!r})\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert "KeyboardInterrupt" in ended.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), 0)
+
+
+def test_pytorch_is_not_imported_before_it_is_used() -> None:
+    check = "import sys, spikegrid; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True, timeout=60)
+    with pytest.raises(AttributeError, match="no attribute 'grids'"):
+        _ = spikegrid.grids

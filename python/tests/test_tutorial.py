@@ -1,0 +1,55 @@
+"""The tutorial, from top to bottom.
+
+After a change of the tutorial, store its outputs anew, with the program on the PATH (this also makes the folder docs/tutorial):
+``jupyter execute --inplace docs/tutorial.ipynb``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="nbformat and nbclient are not installed: the tutorial is not tested")
+nbclient = pytest.importorskip("nbclient", reason="nbformat and nbclient are not installed: the tutorial is not tested")
+pytest.importorskip("torch", reason="PyTorch is not installed: the tutorial is not tested")
+
+REPOSITORY = Path(__file__).parents[2]
+TUTORIAL = REPOSITORY / "docs/tutorial.ipynb"
+SMALL = "NEURONS = 60\nFRAMES = 700\nEPOCHS = 1\n"
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_tutorial_runs_on_small_data(program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook = nbformat.read(TUTORIAL, 4)
+    if "--activity" not in subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout:
+        with capsys.disabled():
+            print("\nNOT RUN: the last part of the tutorial, because the program has no --activity yet")
+        _leave_activity_out(notebook)
+    parameters = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(parameters) == 1
+    parameters[0].source = SMALL
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+    assert (tmp_path / "tutorial/processed/report.html").is_file()
+
+
+def _leave_activity_out(notebook: Any) -> None:
+    last_part = next(place for place, cell in enumerate(notebook.cells) if "## 6." in cell.source)
+    del notebook.cells[last_part:]
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('"activity": True, ', "")
+
+
+def test_the_stored_outputs_are_whole() -> None:
+    notebook = nbformat.read(TUTORIAL, 4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    counts = [cell.execution_count for cell in cells]
+    assert counts == list(range(1, len(cells) + 1)), "each cell was executed once, in order"
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 5
+    assert str(REPOSITORY) not in nbformat.writes(notebook)
+    assert sys.prefix not in nbformat.writes(notebook)
