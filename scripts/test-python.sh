@@ -18,7 +18,9 @@ if ! "$environment/bin/python" -c "import spikegrid, torch, pandas, pynwb, zarr,
         "$numpy" pytest mypy ruff matplotlib nbclient ipykernel --editable "python[torch,pandas,nwb,zarr]"
 fi
 
-cargo build
+if [ -z "${SPIKEGRID_MPI:-}" ]; then
+    cargo build
+fi
 export PATH="$environment/bin:$PATH"
 cd python
 ruff format --check

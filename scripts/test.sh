@@ -29,4 +29,4 @@ echo "== tests"
 cargo test --workspace
 
 echo "== Python package"
-scripts/test-python.sh
+SPIKEGRID_MPI="$PWD/target/debug/spikegrid-mpi" scripts/test-python.sh
