@@ -365,6 +365,7 @@ impl Coordinator {
         let report = &mut self.reports[subject];
         report.outcome = Outcome::Processed;
         report.output_bytes = open.wanted.bytes(&open.claim.files);
+        report.planes_written_by = written.plane_writers.as_ref().map(ToString::to_string);
         report.stage_sec.rasterise = written.rasterise_sec;
         report.stage_sec.write = written.write_sec;
         report.stage_sec.finish = start.elapsed().as_secs_f64();

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use spikegrid_core::grid::{Layout, Place};
-use spikegrid_core::slab::{Planes, Slab};
+use spikegrid_core::slab::{PlaneTable, Planes, Slab};
 use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input::{Piece, Samples};
+use spikegrid_files::output::grids::PlaneWriters;
 use spikegrid_ranks::World;
 
 use crate::run::subject_plan::SubjectPlan;
@@ -153,16 +154,42 @@ pub enum Message {
     Layout {
         subject: usize,
         layout: Box<Layout>,
+        plane_writers: PlaneWriters,
     },
     /// From the writer: a slab that the receiver is to rasterise.
     Slab {
         subject: usize,
         spikes: Slab,
     },
-    /// To the writer: a slab, rasterised.
+    /// To the writer, where it writes all planes: a slab, rasterised.
     Planes {
         subject: usize,
         planes: Planes,
+    },
+    /// To the writer, where every rank writes its planes: a slab is rasterised and needs a place in the file.
+    PlaneTable {
+        subject: usize,
+        table: PlaneTable,
+    },
+    /// From the writer: the address in the file at which the receiver is to write the planes of its slab.
+    Place {
+        subject: usize,
+        first_frame: usize,
+        address: u64,
+    },
+    /// To the writer: the planes of a slab are in the file, or why they are not.
+    Placed {
+        subject: usize,
+        failure: Option<String>,
+    },
+    /// From the writer, after the last slab: bring what you have written to disk.
+    Close {
+        subject: usize,
+    },
+    /// To the writer: it is on disk, or why it is not.
+    Closed {
+        subject: usize,
+        failure: Option<String>,
     },
 }
 
@@ -188,6 +215,8 @@ pub struct Written {
     pub collisions: Vec<(Place, u64)>,
     /// Seconds of rasterising, summed over threads.
     pub rasterise_sec: f64,
-    /// Seconds of cutting slabs out of the spikes and writing planes into the file.
+    /// Seconds of cutting slabs out of the spikes and writing planes or their index into the file.
     pub write_sec: f64,
+    /// Who wrote the planes, where there are grids.
+    pub plane_writers: Option<PlaneWriters>,
 }

@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spikegrid_core::grid::Layout;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
 use spikegrid_files::input::{Piece, Samples};
 use spikegrid_files::output::journal::JournalledUnit;
@@ -17,6 +16,7 @@ use spikegrid_inference::pipeline::{Pipeline, Workers};
 
 use crate::run::computing::{Computed, Computing};
 use crate::run::messages::{Message, Order, Outbox, Reply};
+use crate::run::rank_planes::RankPlanes;
 use crate::run::recording::OpenRecording;
 use crate::run::shares::{ReadyUnit, WorkerSubject};
 use crate::run::subject_plan::SubjectPlan;
@@ -61,8 +61,8 @@ pub struct Worker {
     pieces_to_read: VecDeque<PieceToRead>,
     units_to_send: VecDeque<UnitToSend>,
     recording: OpenRecording,
-    /// Of the subjects of which this rank rasterises slabs.
-    layouts: HashMap<usize, Arc<Layout>>,
+    /// What this rank rasterises.
+    planes: RankPlanes,
     /// The subjects that this rank writes.
     writer: Writer,
 }
@@ -83,7 +83,7 @@ impl Worker {
             pieces_to_read: VecDeque::new(),
             units_to_send: VecDeque::new(),
             recording: OpenRecording::default(),
-            layouts: HashMap::new(),
+            planes: RankPlanes::default(),
             writer,
         }
     }
@@ -105,19 +105,39 @@ impl Worker {
                 unit,
                 spikes,
             } => self.writer.add_spikes(outbox, subject, unit, spikes),
-            Message::Layout { subject, layout } => {
+            Message::Layout {
+                subject,
+                layout,
+                plane_writers,
+            } => {
                 if !self.dropped.contains(&subject) {
-                    self.layouts.insert(subject, Arc::new(*layout));
+                    self.planes.begin(subject, from, *layout, plane_writers);
                 }
             }
             Message::Slab { subject, spikes } => {
-                if let Some(layout) = self.layouts.get(&subject) {
-                    self.computing
-                        .rasterise(from, subject, layout.clone(), spikes);
+                if let Some(layout) = self.planes.layout(subject) {
+                    self.computing.rasterise(subject, layout, spikes);
                 }
             }
             Message::Planes { subject, planes } => {
                 self.writer.write(outbox, from, subject, &planes);
+            }
+            Message::PlaneTable { subject, table } => {
+                self.writer.place(outbox, from, subject, &table);
+            }
+            Message::Place {
+                subject,
+                first_frame,
+                address,
+            } => self.planes.on_place(outbox, subject, first_frame, address),
+            Message::Placed { subject, failure } => {
+                let outcome = failure.map_or(Ok(()), Err);
+                self.writer.handled(outbox, from, subject, outcome);
+            }
+            Message::Close { subject } => self.planes.close(outbox, subject),
+            Message::Closed { subject, failure } => {
+                let outcome = failure.map_or(Ok(()), Err);
+                self.writer.closed(outbox, subject, outcome);
             }
             Message::Reply(_) => return Some(message),
         }
@@ -177,7 +197,7 @@ impl Worker {
         self.recording.close(subject);
         self.before_plan.remove(&subject);
         self.dropped.insert(subject);
-        self.layouts.remove(&subject);
+        self.planes.drop_subject(subject);
         self.writer.drop_subject(subject);
     }
 
@@ -354,16 +374,9 @@ impl Worker {
                 unit,
                 output,
             } => self.on_unit_computed(outbox, subject, unit, *output),
-            Computed::Slab {
-                writer,
-                subject,
-                planes,
-            } if writer == outbox.rank() => self.writer.write(outbox, writer, subject, &planes),
-            Computed::Slab {
-                writer,
-                subject,
-                planes,
-            } => outbox.send(writer, Message::Planes { subject, planes }),
+            Computed::Slab { subject, planes } => {
+                self.planes.on_rasterised(outbox, subject, planes);
+            }
         }
     }
 

@@ -1,24 +1,28 @@
 //! What a rank does as the writer of a subject: it collects the spikes of all neurons, sends slabs of frames to the ranks that
-//! rasterise them, and writes the planes that come back.
+//! rasterise them, and gives the planes of each slab a place in the file, where the rank writes them itself.
 //!
 //! Every rank can be the writer of subjects while it computes others. Nothing here waits: each message is handled as it comes.
 //!
-//! A file has one writer because writing it by all ranks was slower: collective filtered writes through parallel HDF5 reached 0.65
-//! and 0.58 of zlib on 1 and 2 ranks, made ranks wait, and hung on full disks.
+//! Where the file is not one into which ranks can write ([`PlaneWriters::OneRank`]), planes come back to the writer, which writes
+//! them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
-use spikegrid_core::slab::{Planes, Slab, Slabs};
+use spikegrid_core::slab::{PlaneTable, Planes, Slab, Slabs};
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::output::OutputError;
-use spikegrid_files::output::grids::GridsFile;
+use spikegrid_files::output::grids::{GridsFile, PlaneWriters};
 
 use crate::run::messages::{Message, Outbox, Reply, WriteJob, Written};
 
 /// A file of grids while its planes are written.
 pub(crate) trait PlanesFile {
+    /// Who writes the planes.
+    fn plane_writers(&self) -> PlaneWriters;
+    /// The address at which a rank writes these planes.
+    fn place(&mut self, table: &PlaneTable) -> Result<u64, OutputError>;
     /// Writes the planes of some frames.
     fn write(&mut self, planes: &Planes) -> Result<(), OutputError>;
     /// Closes the file and brings it to disk.
@@ -26,6 +30,14 @@ pub(crate) trait PlanesFile {
 }
 
 impl PlanesFile for GridsFile {
+    fn plane_writers(&self) -> PlaneWriters {
+        GridsFile::plane_writers(self)
+    }
+
+    fn place(&mut self, table: &PlaneTable) -> Result<u64, OutputError> {
+        GridsFile::place(self, table)
+    }
+
     fn write(&mut self, planes: &Planes) -> Result<(), OutputError> {
         GridsFile::write(self, planes)
     }
@@ -59,12 +71,23 @@ struct Writing {
     unwritten_slabs: usize,
     /// None until all spikes have arrived, and after a failure.
     file: Option<Box<dyn PlanesFile>>,
-    /// The ranks that have the layout.
+    /// The ranks that have the layout, and may have written planes.
     have_layout: HashSet<usize>,
+    /// Of these, the ones that have not brought their planes to disk.
+    unclosed: usize,
     written: Written,
 }
 
 impl Writing {
+    /// Tells rank 0 of the first failure, after which nothing more is written.
+    fn note(&mut self, outbox: &mut impl Outbox, outcome: Result<(), String>) {
+        if let Err(message) = outcome
+            && self.file.take().is_some()
+        {
+            outbox.send(0, Message::Reply(unwritten(self.job.subject, message)));
+        }
+    }
+
     /// The reply that everything is written.
     fn written(&mut self, units: &BTreeMap<usize, Vec<u8>>) -> Message {
         let units = units.values().map(Vec::as_slice);
@@ -120,6 +143,7 @@ impl Writer {
             unwritten_slabs: slabs.count(),
             file: None,
             have_layout: HashSet::new(),
+            unclosed: 0,
             written: Written::default(),
             job,
         });
@@ -146,6 +170,7 @@ impl Writer {
         let created = (self.create)(path, job.frames, job.layout.planes());
         let reply = match created {
             Ok(file) => {
+                writing.written.plane_writers = Some(file.plane_writers());
                 writing.file = Some(file);
                 Reply::Opened {
                     subject,
@@ -166,9 +191,15 @@ impl Writer {
             return;
         };
         let job = &writing.job;
-        if writing.have_layout.insert(to) {
-            let layout = Box::new(job.layout.clone());
-            outbox.send(to, Message::Layout { subject, layout });
+        if let Some(plane_writers) = writing.written.plane_writers.clone()
+            && writing.have_layout.insert(to)
+        {
+            let layout = Message::Layout {
+                subject,
+                layout: Box::new(job.layout.clone()),
+                plane_writers,
+            };
+            outbox.send(to, layout);
         }
         let start = Instant::now();
         let frames = writing.slabs.frames(slab);
@@ -178,7 +209,37 @@ impl Writer {
         writing.written.write_sec += start.elapsed().as_secs_f64();
     }
 
-    /// Writes a slab that `rank` has rasterised, and after the last one closes the file.
+    /// Gives the planes of a slab that `rank` has rasterised a place in the file, where the rank writes them.
+    pub fn place(
+        &mut self,
+        outbox: &mut impl Outbox,
+        rank: usize,
+        subject: usize,
+        table: &PlaneTable,
+    ) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        let start = Instant::now();
+        let place = writing.file.as_mut().map(|file| file.place(table));
+        writing.written.rasterise_sec += table.seconds;
+        writing.written.write_sec += start.elapsed().as_secs_f64();
+        match place {
+            Some(Ok(address)) => {
+                let place = Message::Place {
+                    subject,
+                    first_frame: table.frames.start,
+                    address,
+                };
+                outbox.send(rank, place);
+            }
+            Some(Err(error)) => self.handled(outbox, rank, subject, Err(error.to_string())),
+            // An earlier slab has failed, which rank 0 knows.
+            None => self.handled(outbox, rank, subject, Ok(())),
+        }
+    }
+
+    /// Writes a slab that `rank` has rasterised.
     pub fn write(
         &mut self,
         outbox: &mut impl Outbox,
@@ -186,39 +247,86 @@ impl Writer {
         subject: usize,
         planes: &Planes,
     ) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        let start = Instant::now();
+        let written = writing.file.as_mut().map_or(Ok(()), |file| file.write(planes));
+        writing.written.rasterise_sec += planes.table.seconds;
+        writing.written.write_sec += start.elapsed().as_secs_f64();
+        let written = written.map_err(|error| error.to_string());
+        self.handled(outbox, rank, subject, written);
+    }
+
+    /// A slab that `rank` has rasterised is written, or not; after the last one, ranks bring their planes to disk.
+    pub fn handled(
+        &mut self,
+        outbox: &mut impl Outbox,
+        rank: usize,
+        subject: usize,
+        outcome: Result<(), String>,
+    ) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        writing.unwritten_slabs -= 1;
+        let rasterised = Reply::Rasterised { rank, subject };
+        outbox.send(0, Message::Reply(rasterised));
+        writing.note(outbox, outcome);
+        if writing.unwritten_slabs > 0 || writing.file.is_none() {
+            return;
+        }
+        match writing.written.plane_writers {
+            Some(PlaneWriters::EveryRank(_)) => {
+                writing.unclosed = writing.have_layout.len();
+                for &rank in &writing.have_layout {
+                    outbox.send(rank, Message::Close { subject });
+                }
+            }
+            _ => self.close(outbox, subject),
+        }
+    }
+
+    /// A rank has brought its planes to disk, or not; after the last one, the file is closed.
+    pub fn closed(
+        &mut self,
+        outbox: &mut impl Outbox,
+        subject: usize,
+        outcome: Result<(), String>,
+    ) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        writing.unclosed -= 1;
+        writing.note(outbox, outcome);
+        if writing.unclosed == 0 {
+            self.close(outbox, subject);
+        }
+    }
+
+    /// Closes the file, unless something has failed.
+    fn close(&mut self, outbox: &mut impl Outbox, subject: usize) {
         let Some(subject_spikes) = self.subjects.get_mut(&subject) else {
             return;
         };
         let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
-        let start = Instant::now();
-        writing.unwritten_slabs -= 1;
-        let last = writing.unwritten_slabs == 0;
-        let outcome = writing.file.take().map(|mut file| {
-            file.write(planes)?;
-            match last {
-                true => file.close().map(|()| None),
-                false => Ok(Some(file)),
-            }
-        });
-        writing.written.rasterise_sec += planes.seconds;
-        writing.written.write_sec += start.elapsed().as_secs_f64();
-        // Without a file, an earlier slab has failed, which rank 0 knows.
-        let reply = match outcome {
-            Some(Ok(None)) => Some(writing.written(&subject_spikes.units)),
-            Some(Ok(file)) => {
-                writing.file = file;
-                None
-            }
-            Some(Err(error)) => Some(Message::Reply(unwritten(subject, error))),
-            None => None,
+        let Some(file) = writing.file.take() else {
+            return;
         };
-        let rasterised = Reply::Rasterised { rank, subject };
-        outbox.send(0, Message::Reply(rasterised));
-        if let Some(reply) = reply {
-            outbox.send(0, reply);
-        }
+        let start = Instant::now();
+        let closed = file.close();
+        writing.written.write_sec += start.elapsed().as_secs_f64();
+        let reply = match closed {
+            Ok(()) => writing.written(&subject_spikes.units),
+            Err(error) => Message::Reply(unwritten(subject, error)),
+        };
+        outbox.send(0, reply);
+    }
+
+    fn writing(&mut self, subject: usize) -> Option<&mut Writing> {
+        self.subjects.get_mut(&subject)?.writing.as_mut()
     }
 
     /// Frees what is held of a subject, and ignores what still arrives of it.

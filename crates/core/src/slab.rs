@@ -111,20 +111,23 @@ impl Slab {
             })
             .collect();
         // From (octet, plane, frame) to (frame, plane): a frame's planes lie together in the file.
-        let mut planes_of_slab = Planes {
+        let count = self.frames.len() * planes;
+        let mut table = PlaneTable {
             frames: self.frames.clone(),
-            lengths: Vec::with_capacity(self.frames.len() * planes),
-            bytes: Vec::new(),
+            lengths: Vec::with_capacity(count),
+            checksums: Vec::with_capacity(count),
             seconds: packed.iter().map(|(_, seconds)| seconds).sum(),
         };
+        let mut bytes = Vec::new();
         for frame in 0..self.frames.len() {
             for (plane, _) in &packed[frame / OCTET * planes..][..planes] {
                 let packed = &plane[frame % OCTET];
-                planes_of_slab.lengths.push(packed.len() as u32);
-                planes_of_slab.bytes.extend_from_slice(packed);
+                table.lengths.push(packed.len() as u32);
+                table.checksums.push(checksum(packed));
+                bytes.extend_from_slice(packed);
             }
         }
-        planes_of_slab
+        Planes { table, bytes }
     }
 }
 
@@ -133,15 +136,31 @@ type Packed = Vec<u8>;
 /// The compressed planes of a slab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planes {
+    /// What they are.
+    pub table: PlaneTable,
+    /// The planes, one after the other.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// What the compressed planes of a slab are, without the planes themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlaneTable {
     /// The frames of the slab.
     pub frames: Range<usize>,
     /// Bytes of each plane, (F, Z).
     pub lengths: Vec<u32>,
-    /// The planes, one after the other.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
+    /// The Adler-32 of the pixels of each plane, (F, Z).
+    pub checksums: Vec<u32>,
     /// Seconds of rasterising and compressing, summed over threads.
     pub seconds: f64,
+}
+
+/// The checksum of the pixels, with which zlib ends a compressed plane.
+fn checksum(packed: &[u8]) -> u32 {
+    packed
+        .last_chunk()
+        .map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
 
 /// Scratch memory of one rasterising thread.
@@ -256,12 +275,13 @@ mod tests {
             let units = spikes.chunks(20 * row_bytes(frames));
             let slab = Slab::cut(range.clone(), frames, neurons, units);
             let planes_of_slab = slab.rasterise(&layout, || Duration::ZERO);
-            assert_eq!(planes_of_slab.lengths.len(), range.len() * planes);
+            assert_eq!(planes_of_slab.table.lengths.len(), range.len() * planes);
             let mut expected = vec![0; range.len() * planes * PLANE_BYTES];
             let row = row_bytes(frames);
             layout.rasterise(&spikes, row, range, 0..planes, &mut expected);
             let mut rest = &planes_of_slab.bytes[..];
             for (length, expected) in planes_of_slab
+                .table
                 .lengths
                 .iter()
                 .zip(expected.chunks(PLANE_BYTES))

@@ -48,6 +48,14 @@ struct FakeFile {
 }
 
 impl PlanesFile for FakeFile {
+    fn plane_writers(&self) -> PlaneWriters {
+        PlaneWriters::OneRank("a test".into())
+    }
+
+    fn place(&mut self, _: &PlaneTable) -> Result<u64, OutputError> {
+        panic!("the writer writes all planes")
+    }
+
     fn write(&mut self, _: &Planes) -> Result<(), OutputError> {
         self.written += 1;
         match self.written == self.fails + 1 {
@@ -81,10 +89,13 @@ fn begun(fails: usize, outbox: &mut FakeOutbox) -> (Writer, usize) {
 
 fn planes() -> Planes {
     Planes {
-        frames: 0..0,
-        lengths: Vec::new(),
+        table: PlaneTable {
+            frames: 0..0,
+            lengths: Vec::new(),
+            checksums: Vec::new(),
+            seconds: 0.5,
+        },
         bytes: Vec::new(),
-        seconds: 0.5,
     }
 }
 
