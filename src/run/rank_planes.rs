@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::Planes;
@@ -81,7 +82,7 @@ impl RankPlanes {
         };
         let placed = Message::Placed {
             subject,
-            failure: held.write(first_frame, address).err(),
+            outcome: timed(|| held.write(first_frame, address)),
         };
         outbox.send(held.writer, placed);
     }
@@ -91,10 +92,14 @@ impl RankPlanes {
         let Some(held) = self.0.get_mut(&subject) else {
             return;
         };
-        let closed = held.file.take().map_or(Ok(()), RankFile::close);
+        let file = held.file.take();
+        let close = || {
+            let closed = file.map_or(Ok(()), RankFile::close);
+            closed.map_err(|error| error.to_string())
+        };
         let closed = Message::Closed {
             subject,
-            failure: closed.err().map(|error| error.to_string()),
+            outcome: timed(close),
         };
         outbox.send(held.writer, closed);
     }
@@ -103,6 +108,12 @@ impl RankPlanes {
     pub(super) fn drop_subject(&mut self, subject: usize) {
         self.0.remove(&subject);
     }
+}
+
+/// The seconds that something took that succeeded.
+fn timed(work: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
+    let start = Instant::now();
+    work().map(|()| start.elapsed().as_secs_f64())
 }
 
 impl SubjectPlanes {
@@ -116,6 +127,10 @@ impl SubjectPlanes {
             Some(file) => file,
             none => none.insert(RankFile::open(path).map_err(|error| error.to_string())?),
         };
-        file.write(address, &bytes).map_err(|error| error.to_string())
+        file.write(address, &bytes)
+            .map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,6 +200,7 @@ fn a_subject_whose_writer_fails_at_its_first_a_middle_its_last_slab_or_at_closin
         Message::Reply(Reply::Opened {
             subject: 0,
             slabs: count,
+            ..
         }) => {
             slabs.set(count);
             true

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
 use spikegrid_files::input::{Piece, Samples};
 use spikegrid_files::output::journal::JournalledUnit;
@@ -100,11 +101,9 @@ impl Worker {
             message @ (Message::Samples { subject, .. } | Message::Unit { subject, .. }) => {
                 self.on_samples(outbox, subject, message);
             }
-            Message::Spikes {
-                subject,
-                unit,
-                spikes,
-            } => self.writer.add_spikes(outbox, subject, unit, spikes),
+            Message::Spikes { subject, spikes } => {
+                self.writer.add_spikes(outbox, subject, &spikes);
+            }
             Message::Layout {
                 subject,
                 layout,
@@ -130,13 +129,11 @@ impl Worker {
                 first_frame,
                 address,
             } => self.planes.on_place(outbox, subject, first_frame, address),
-            Message::Placed { subject, failure } => {
-                let outcome = failure.map_or(Ok(()), Err);
-                self.writer.handled(outbox, from, subject, outcome);
+            Message::Placed { subject, outcome } => {
+                self.writer.placed(outbox, from, subject, outcome);
             }
             Message::Close { subject } => self.planes.close(outbox, subject),
-            Message::Closed { subject, failure } => {
-                let outcome = failure.map_or(Ok(()), Err);
+            Message::Closed { subject, outcome } => {
                 self.writer.closed(outbox, subject, outcome);
             }
             Message::Reply(_) => return Some(message),
@@ -332,8 +329,8 @@ impl Worker {
             return;
         };
         if let Some(found) = held.load_from_journal(unit) {
-            let writer = held.plan.writer;
-            self.send_spikes(outbox, writer, subject, unit, found.spikes);
+            let (writer, spikes) = (held.plan.writer, held.turned(unit, &found.spikes));
+            self.send_spikes(outbox, writer, subject, spikes);
             outbox.send(0, done(subject, unit, found.summary));
             return;
         }
@@ -409,8 +406,8 @@ impl Worker {
         if let Err(message) = held.journal.append(unit, &finished) {
             outbox.send(0, Message::Reply(Reply::Warning { subject, message }));
         }
-        let writer = held.plan.writer;
-        self.send_spikes(outbox, writer, subject, unit, finished.spikes);
+        let (writer, spikes) = (held.plan.writer, held.turned(unit, &finished.spikes));
+        self.send_spikes(outbox, writer, subject, spikes);
         outbox.send(0, done(subject, unit, finished.summary));
     }
 
@@ -420,19 +417,12 @@ impl Worker {
         outbox: &mut impl Outbox,
         writer: usize,
         subject: usize,
-        unit: usize,
-        spikes: Vec<u8>,
+        spikes: UnitSpikes,
     ) {
-        if writer == outbox.rank() {
-            self.writer.add_spikes(outbox, subject, unit, spikes);
-            return;
+        match writer == outbox.rank() {
+            true => self.writer.add_spikes(outbox, subject, &spikes),
+            false => outbox.send(writer, Message::Spikes { subject, spikes }),
         }
-        let spikes = Message::Spikes {
-            subject,
-            unit,
-            spikes,
-        };
-        outbox.send(writer, spikes);
     }
 
     /// Brings what is noted in journals to disk.

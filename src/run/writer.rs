@@ -6,16 +6,16 @@
 //! Where the file is not one into which ranks can write ([`PlaneWriters::OneRank`]), planes come back to the writer, which writes
 //! them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
-use spikegrid_core::slab::{PlaneTable, Planes, Slab, Slabs};
-use spikegrid_core::spikes::row_bytes;
+use spikegrid_core::slab::{PlaneTable, Planes, Slab, Slabs, UnitSpikes};
 use spikegrid_files::output::OutputError;
 use spikegrid_files::output::grids::{GridsFile, PlaneWriters};
 
 use crate::run::messages::{Message, Outbox, Reply, WriteJob, Written};
+use crate::run::schedule::{SLABS_AT_ONCE, SLABS_COMING_BACK};
 
 /// A file of grids while its planes are written.
 pub(crate) trait PlanesFile {
@@ -60,8 +60,9 @@ pub struct Writer {
 
 #[derive(Default)]
 struct SubjectSpikes {
-    /// The spikes of each unit, (n, ceil(T / 8)).
-    units: BTreeMap<usize, Vec<u8>>,
+    /// All frames, with the spikes of the units that have arrived; none before the first.
+    spikes: Option<Slab>,
+    arrived_units: usize,
     writing: Option<Writing>,
 }
 
@@ -79,6 +80,11 @@ struct Writing {
 }
 
 impl Writing {
+    /// Adds the seconds of something that has succeeded to those of writing.
+    fn add_seconds(&mut self, outcome: Result<f64, String>) -> Result<(), String> {
+        outcome.map(|seconds| self.written.write_sec += seconds)
+    }
+
     /// Tells rank 0 of the first failure, after which nothing more is written.
     fn note(&mut self, outbox: &mut impl Outbox, outcome: Result<(), String>) {
         if let Err(message) = outcome
@@ -88,12 +94,27 @@ impl Writing {
         }
     }
 
+    /// Notes what the ranks have found out about the frames of a slab.
+    fn note_table(&mut self, table: &PlaneTable) {
+        let frames = self.written.spikes_per_frame.get_mut(table.frames.clone());
+        if let Some(frames) = frames
+            && frames.len() == table.spikes_per_frame.len()
+        {
+            frames.copy_from_slice(&table.spikes_per_frame);
+        }
+        self.written.rasterise_sec += table.seconds;
+    }
+
+    /// Finds the spikes that the grids cannot hold.
+    fn find_collisions(&mut self, spikes: Option<&Slab>) {
+        let octets = spikes
+            .into_iter()
+            .flat_map(|spikes| spikes.octets(self.job.neurons));
+        self.written.collisions = self.job.layout.collisions(octets).pixels;
+    }
+
     /// The reply that everything is written.
-    fn written(&mut self, units: &BTreeMap<usize, Vec<u8>>) -> Message {
-        let units = units.values().map(Vec::as_slice);
-        let frames = self.job.frames;
-        self.written.collisions = self.job.layout.collisions(frames, units.clone()).pixels;
-        self.written.spikes_per_frame = spikes_per_frame(frames, units);
+    fn written(&mut self) -> Message {
         Message::Reply(Reply::Written {
             subject: self.job.subject,
             written: std::mem::take(&mut self.written),
@@ -119,17 +140,14 @@ impl Writer {
         }
     }
 
-    /// Keeps a unit's spikes, (n, ceil(T / 8)).
-    pub fn add_spikes(
-        &mut self,
-        outbox: &mut impl Outbox,
-        subject: usize,
-        unit: usize,
-        spikes: Vec<u8>,
-    ) {
+    /// Keeps the spikes of a unit.
+    pub fn add_spikes(&mut self, outbox: &mut impl Outbox, subject: usize, unit: &UnitSpikes) {
         if !self.dropped.contains(&subject) {
             let subject_spikes = self.subjects.entry(subject).or_default();
-            subject_spikes.units.insert(unit, spikes);
+            let spikes = &mut subject_spikes.spikes;
+            let silent = || Slab::silent(0..unit.frames, unit.of_neurons);
+            spikes.get_or_insert_with(silent).put(unit);
+            subject_spikes.arrived_units += 1;
             self.open_if_all_here(outbox, subject);
         }
     }
@@ -144,7 +162,10 @@ impl Writer {
             file: None,
             have_layout: HashSet::new(),
             unclosed: 0,
-            written: Written::default(),
+            written: Written {
+                spikes_per_frame: vec![0; job.frames],
+                ..Written::default()
+            },
             job,
         });
         self.open_if_all_here(outbox, subject);
@@ -159,22 +180,36 @@ impl Writer {
             return;
         };
         let job = &writing.job;
-        if subject_spikes.units.len() < job.units {
+        if subject_spikes.arrived_units < job.units {
             return;
         }
         let Some(path) = &job.grids else {
-            let written = writing.written(&subject_spikes.units);
-            outbox.send(0, written);
+            let spikes = subject_spikes.spikes.as_ref();
+            if let Some(spikes) = spikes {
+                writing.written.spikes_per_frame = spikes.spikes_per_frame();
+            }
+            writing.find_collisions(spikes);
+            outbox.send(0, writing.written());
             return;
         };
+        // Nothing where the subject has no units: silence is written as well.
+        let silent = || Slab::silent(0..job.frames, job.neurons);
+        subject_spikes.spikes.get_or_insert_with(silent);
+        let start = Instant::now();
         let created = (self.create)(path, job.frames, job.layout.planes());
+        writing.written.index_sec += start.elapsed().as_secs_f64();
         let reply = match created {
             Ok(file) => {
                 writing.written.plane_writers = Some(file.plane_writers());
                 writing.file = Some(file);
+                let at_once = match writing.written.plane_writers {
+                    Some(PlaneWriters::EveryRank(_)) => SLABS_AT_ONCE,
+                    _ => SLABS_COMING_BACK,
+                };
                 Reply::Opened {
                     subject,
                     slabs: writing.unwritten_slabs,
+                    at_once,
                 }
             }
             Err(error) => unwritten(subject, error),
@@ -190,23 +225,23 @@ impl Writer {
         let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
-        let job = &writing.job;
         if let Some(plane_writers) = writing.written.plane_writers.clone()
             && writing.have_layout.insert(to)
         {
             let layout = Message::Layout {
                 subject,
-                layout: Box::new(job.layout.clone()),
+                layout: Box::new(writing.job.layout.clone()),
                 plane_writers,
             };
             outbox.send(to, layout);
         }
+        let Some(spikes) = &subject_spikes.spikes else {
+            return;
+        };
         let start = Instant::now();
-        let frames = writing.slabs.frames(slab);
-        let units = subject_spikes.units.values().map(Vec::as_slice);
-        let spikes = Slab::cut(frames, job.frames, job.neurons, units);
+        let spikes = spikes.part(writing.slabs.frames(slab));
         outbox.send(to, Message::Slab { subject, spikes });
-        writing.written.write_sec += start.elapsed().as_secs_f64();
+        writing.written.cut_sec += start.elapsed().as_secs_f64();
     }
 
     /// Gives the planes of a slab that `rank` has rasterised a place in the file, where the rank writes them.
@@ -220,10 +255,8 @@ impl Writer {
         let Some(writing) = self.writing(subject) else {
             return;
         };
-        let start = Instant::now();
         let place = writing.file.as_mut().map(|file| file.place(table));
-        writing.written.rasterise_sec += table.seconds;
-        writing.written.write_sec += start.elapsed().as_secs_f64();
+        writing.note_table(table);
         match place {
             Some(Ok(address)) => {
                 let place = Message::Place {
@@ -251,22 +284,42 @@ impl Writer {
             return;
         };
         let start = Instant::now();
-        let written = writing.file.as_mut().map_or(Ok(()), |file| file.write(planes));
-        writing.written.rasterise_sec += planes.table.seconds;
+        let written = writing
+            .file
+            .as_mut()
+            .map_or(Ok(()), |file| file.write(planes));
         writing.written.write_sec += start.elapsed().as_secs_f64();
+        writing.note_table(&planes.table);
         let written = written.map_err(|error| error.to_string());
         self.handled(outbox, rank, subject, written);
     }
 
+    /// The rank has put the planes of a slab into the file, in so many seconds, or could not.
+    pub fn placed(
+        &mut self,
+        outbox: &mut impl Outbox,
+        rank: usize,
+        subject: usize,
+        outcome: Result<f64, String>,
+    ) {
+        if let Some(writing) = self.writing(subject) {
+            let outcome = writing.add_seconds(outcome);
+            self.handled(outbox, rank, subject, outcome);
+        }
+    }
+
     /// A slab that `rank` has rasterised is written, or not; after the last one, ranks bring their planes to disk.
-    pub fn handled(
+    fn handled(
         &mut self,
         outbox: &mut impl Outbox,
         rank: usize,
         subject: usize,
         outcome: Result<(), String>,
     ) {
-        let Some(writing) = self.writing(subject) else {
+        let Some(subject_spikes) = self.subjects.get_mut(&subject) else {
+            return;
+        };
+        let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
         writing.unwritten_slabs -= 1;
@@ -276,14 +329,16 @@ impl Writer {
         if writing.unwritten_slabs > 0 || writing.file.is_none() {
             return;
         }
-        match writing.written.plane_writers {
-            Some(PlaneWriters::EveryRank(_)) => {
-                writing.unclosed = writing.have_layout.len();
-                for &rank in &writing.have_layout {
-                    outbox.send(rank, Message::Close { subject });
-                }
+        if let Some(PlaneWriters::EveryRank(_)) = writing.written.plane_writers {
+            writing.unclosed = writing.have_layout.len();
+            for &rank in &writing.have_layout {
+                outbox.send(rank, Message::Close { subject });
             }
-            _ => self.close(outbox, subject),
+        }
+        // The other ranks bring their planes to disk in the meantime.
+        writing.find_collisions(subject_spikes.spikes.as_ref());
+        if writing.unclosed == 0 {
+            self.close(outbox, subject);
         }
     }
 
@@ -292,12 +347,13 @@ impl Writer {
         &mut self,
         outbox: &mut impl Outbox,
         subject: usize,
-        outcome: Result<(), String>,
+        outcome: Result<f64, String>,
     ) {
         let Some(writing) = self.writing(subject) else {
             return;
         };
         writing.unclosed -= 1;
+        let outcome = writing.add_seconds(outcome);
         writing.note(outbox, outcome);
         if writing.unclosed == 0 {
             self.close(outbox, subject);
@@ -306,10 +362,7 @@ impl Writer {
 
     /// Closes the file, unless something has failed.
     fn close(&mut self, outbox: &mut impl Outbox, subject: usize) {
-        let Some(subject_spikes) = self.subjects.get_mut(&subject) else {
-            return;
-        };
-        let Some(writing) = &mut subject_spikes.writing else {
+        let Some(writing) = self.writing(subject) else {
             return;
         };
         let Some(file) = writing.file.take() else {
@@ -317,9 +370,9 @@ impl Writer {
         };
         let start = Instant::now();
         let closed = file.close();
-        writing.written.write_sec += start.elapsed().as_secs_f64();
+        writing.written.index_sec += start.elapsed().as_secs_f64();
         let reply = match closed {
-            Ok(()) => writing.written(&subject_spikes.units),
+            Ok(()) => writing.written(),
             Err(error) => Message::Reply(unwritten(subject, error)),
         };
         outbox.send(0, reply);
@@ -341,21 +394,6 @@ fn unwritten(subject: usize, error: impl std::fmt::Display) -> Reply {
         subject,
         message: error.to_string(),
     }
-}
-
-/// Spikes of all neurons in each of `T` frames, (T,); `units` gives parts of their bit-packed spikes.
-fn spikes_per_frame<'a>(frames: usize, units: impl Iterator<Item = &'a [u8]>) -> Vec<u32> {
-    let mut counts = vec![0_u32; frames];
-    for row in units.flat_map(|spikes| spikes.chunks_exact(row_bytes(frames))) {
-        for (byte, first) in row.iter().zip((0..).step_by(8)) {
-            let mut bits = *byte;
-            while bits != 0 {
-                counts[first + bits.trailing_zeros() as usize] += 1;
-                bits &= bits - 1;
-            }
-        }
-    }
-    counts
 }
 
 #[cfg(test)]

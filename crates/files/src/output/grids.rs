@@ -92,20 +92,41 @@ impl GridsFile {
     /// # Errors
     /// The reason of HDF5 or the system.
     pub fn create(path: &Path, frames: usize, planes: usize) -> Result<Self, OutputError> {
+        let partial = partial(path);
+        let laid_out = Placed::lay_out(&partial, frames, planes);
+        match laid_out.map_err(|error| write_error(&partial, "cannot be laid out", error))? {
+            Ok(placed) => Ok(Self {
+                path: partial,
+                planes,
+                way: Way::EveryRank(placed),
+            }),
+            Err(reason) => Self::create_for_one_rank(path, frames, planes, reason),
+        }
+    }
+
+    /// Lays out the dataset for planes that the subject's writer writes, for this reason.
+    ///
+    /// # Errors
+    /// The reason of HDF5 or the system.
+    pub fn create_for_one_rank(
+        path: &Path,
+        frames: usize,
+        planes: usize,
+        reason: String,
+    ) -> Result<Self, OutputError> {
         let path = partial(path);
-        let fail = |error| write_error(&path, "cannot be laid out", error);
-        let way = match Placed::lay_out(&path, frames, planes).map_err(fail)? {
-            Ok(placed) => Way::EveryRank(placed),
-            Err(reason) => {
-                let (file, dataset) = lay_out(&path, frames, planes).map_err(fail)?;
-                Way::OneRank {
-                    reason,
-                    dataset,
-                    file,
-                }
-            }
-        };
-        Ok(Self { path, planes, way })
+        let laid_out = lay_out(&path, frames, planes);
+        let (file, dataset) =
+            laid_out.map_err(|error| write_error(&path, "cannot be laid out", error))?;
+        Ok(Self {
+            path,
+            planes,
+            way: Way::OneRank {
+                reason,
+                dataset,
+                file,
+            },
+        })
     }
 
     /// Who writes the planes.
@@ -121,7 +142,10 @@ impl GridsFile {
     /// # Errors
     /// Where ranks do not write planes themselves, or the planes are not those of whole frames.
     pub fn place(&mut self, table: &PlaneTable) -> Result<u64, OutputError> {
-        let (first, count) = (table.frames.start * self.planes, table.frames.len() * self.planes);
+        let (first, count) = (
+            table.frames.start * self.planes,
+            table.frames.len() * self.planes,
+        );
         let address = match &mut self.way {
             Way::EveryRank(placed) => placed.place(first, count, table),
             Way::OneRank { .. } => None,
@@ -196,14 +220,12 @@ fn lay_out(path: &Path, frames: usize, planes: usize) -> hdf5::Result<(File, Dat
 
 impl Placed {
     /// Makes the file with an index of chunks that are written later; or why this cannot be done.
-    fn lay_out(
-        path: &Path,
-        frames: usize,
-        planes: usize,
-    ) -> hdf5::Result<Result<Self, String>> {
+    fn lay_out(path: &Path, frames: usize, planes: usize) -> hdf5::Result<Result<Self, String>> {
         let count = frames * planes;
         if count <= PAGE {
-            return Ok(Err(format!("{count} planes are too few for an index with pages")));
+            return Ok(Err(format!(
+                "{count} planes are too few for an index with pages"
+            )));
         }
         let (file, dataset) = lay_out(path, frames, planes)?;
         // HDF5 makes the index with the first chunk. This byte is not used.
@@ -357,3 +379,6 @@ pub fn complete(
     };
     add().map_err(OutputError::hdf5(&path, "cannot be completed"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,7 +201,8 @@ fn messages(file: &File, address: u64) -> Result<Vec<(u8, Block)>, String> {
     prefix.signature(b"OHDR")?;
     prefix.expect("version of the object header", 1, 2)?;
     let flags = prefix.number(1)?;
-    let optional = if flags & TIMES != 0 { 16 } else { 0 } + if flags & PHASES != 0 { 4 } else { 0 };
+    let optional =
+        if flags & TIMES != 0 { 16 } else { 0 } + if flags & PHASES != 0 { 4 } else { 0 };
     prefix.skip(optional)?;
     let bytes = prefix.number(1 << (flags & 3))?;
     let before = prefix.at;
@@ -245,7 +246,8 @@ fn hard_link(mut link: Block, wanted: &str) -> Option<u64> {
     if flags & KIND != 0 {
         link.expect("kind of link (hard)", 1, 0).ok()?;
     }
-    link.skip(if flags & CREATION_ORDER != 0 { WORD } else { 0 }).ok()?;
+    link.skip(if flags & CREATION_ORDER != 0 { WORD } else { 0 })
+        .ok()?;
     link.skip(usize::from(flags & CHARACTER_SET != 0)).ok()?;
     let length = link.number(1 << (flags & 3)).ok()?;
     let name = link.part(usize::try_from(length).ok()?).ok()?;

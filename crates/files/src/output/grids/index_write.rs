@@ -38,9 +38,13 @@ pub(super) fn blocks(
     end_of_file: u64,
 ) -> io::Result<[(u64, Vec<u8>); 2]> {
     if chunks.len() != index.chunks || index.pages() == 0 {
-        return Err(io::Error::other("another number of chunks than the index has"));
+        return Err(io::Error::other(
+            "another number of chunks than the index has",
+        ));
     }
-    let longest = 1_u64.checked_shl(8 * index.length_bytes as u32).unwrap_or(u64::MAX);
+    let longest = 1_u64
+        .checked_shl(8 * index.length_bytes as u32)
+        .unwrap_or(u64::MAX);
     if chunks.iter().any(|chunk| chunk.bytes >= longest) {
         return Err(io::Error::other("a chunk that is too long for the index"));
     }
@@ -48,12 +52,16 @@ pub(super) fn blocks(
     file.read_exact_at(&mut superblock, 0)?;
     superblock[END_OF_FILE..][..8].copy_from_slice(&end_of_file.to_le_bytes());
     seal(&mut superblock, 0);
-    Ok([(index.data_block, data_block(index, chunks)), (0, superblock)])
+    Ok([
+        (index.data_block, data_block(index, chunks)),
+        (0, superblock),
+    ])
 }
 
 fn data_block(index: &FixedArray, chunks: &[StoredChunk]) -> Vec<u8> {
     let pages = index.pages();
-    let mut bytes = Vec::with_capacity(chunks.len() * index.entry_bytes() + 4 * pages + 32 + pages / 8);
+    let mut bytes =
+        Vec::with_capacity(chunks.len() * index.entry_bytes() + 4 * pages + 32 + pages / 8);
     bytes.extend_from_slice(b"FADB\x00\x01");
     bytes.extend_from_slice(&index.header.to_le_bytes());
     bytes.extend((0..pages.div_ceil(8)).map(|byte| match pages - byte * 8 {
