@@ -31,6 +31,18 @@ python_environment() {
     export SPIKEGRID_TEST_PYTHON="$python"
 }
 
+# Makes a Python with an older h5py, whose wheel brings an older HDF5: 3.8.0 has 1.12, 3.11.0 has 1.14.
+older_h5py() {
+    local python="$PWD/target/h5py-$1/bin/python"
+    "$python" -c "import h5py" 2>/dev/null && return 0
+    # There are wheels for some versions of Python only.
+    python3 -m venv --clear "target/h5py-$1"
+    if ! "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "h5py==$1" "numpy<2"; then
+        echo "NOT RUN: h5py $1, which cannot be installed for this Python" >&2
+        rm -rf "target/h5py-$1"
+    fi
+}
+
 if [ "${with_mpi:-yes}" = yes ]; then
     hdf5_flavour=openmpi
     install_packages build-essential pkg-config libclang-dev libopenmpi-dev openmpi-bin libhdf5-openmpi-dev

@@ -2,8 +2,9 @@
 # Installs, checks formatting, lints and documentation, and runs every test.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-install_packages chromium poppler-utils procps iproute2 slurm-wlm munge
+install_packages chromium poppler-utils procps iproute2 slurm-wlm munge hdf5-tools
 python_environment
+older_h5py 3.8.0
 
 # What the tests of one program share outlives them: all of it goes with this folder.
 TMPDIR="$(mktemp -d)"

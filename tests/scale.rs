@@ -28,6 +28,25 @@ fn sixty_four_ranks_on_two_small_subjects_write_the_bytes_of_one() {
     assert!(written(64) == written(1));
 }
 
+/// The long form has more slabs than ranks: `SPIKEGRID_FRAMES_OF_ALL_RANKS` is the number of frames.
+#[cfg(feature = "mpi")]
+#[test]
+fn rule_8_8_sixty_four_ranks_write_the_planes_of_one_subject_into_one_file() {
+    let frames = common::setting("SPIKEGRID_FRAMES_OF_ALL_RANKS", 3_000);
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("raw");
+    common::demo_data(&raw, 1, 40, frames);
+    let written = |ranks: usize| {
+        let out = folder.path().join(ranks.to_string());
+        let run = Workbench::get().run(ranks, &raw, &out, &["--num_neurons", "1"]);
+        run.expect(0);
+        let subject = &report(&out)["subjects"][0];
+        assert_eq!(subject["planes_written_by"], "every rank");
+        datasets(&out)
+    };
+    assert!(written(64) == written(1));
+}
+
 #[test]
 fn many_tiny_subjects_are_done_in_one_run() {
     let subjects = common::setting("SPIKEGRID_TINY_SUBJECTS", 60);

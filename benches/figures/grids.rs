@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use spikegrid_core::grid::{Layout, PLANE_BYTES};
+use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::output::partial;
 use spikegrid_inference::pipeline::Workers;
@@ -68,7 +69,7 @@ pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
 }
 
 /// Waits until all ranks are here.
-fn wait_for_all(world: &World) {
+pub(crate) fn wait_for_all(world: &World) {
     world.agree(Ok::<(), String>(())).expect("no rank failed");
 }
 
@@ -81,12 +82,8 @@ fn write(
 ) {
     let mut scheduler = Scheduler::new([subject], world.size(), 1);
     if let Some((spikes, job)) = prepared {
-        let unit = 0;
-        let spikes = Message::Spikes {
-            subject,
-            unit,
-            spikes,
-        };
+        let spikes = UnitSpikes::new(0..job.neurons, job.neurons, job.frames, &spikes);
+        let spikes = Message::Spikes { subject, spikes };
         worker.handle(world, 0, spikes);
         worker.handle(world, 0, Message::Order(Order::Write(Box::new(job))));
     }
@@ -124,9 +121,11 @@ fn write(
             idle = false;
             match worker.handle(world, from, message) {
                 Some(Message::Order(Order::Finish { .. })) => return,
-                Some(Message::Reply(Reply::Opened { subject, slabs })) => {
-                    scheduler.opened(subject, slabs);
-                }
+                Some(Message::Reply(Reply::Opened {
+                    subject,
+                    slabs,
+                    at_once,
+                })) => scheduler.opened(subject, slabs, at_once),
                 Some(Message::Reply(Reply::Rasterised { rank, subject })) => {
                     scheduler.rasterised(rank, subject)
                 }

@@ -13,13 +13,15 @@
 //! inflate FILE                              the same chunks, each once, in the order of the file
 //! ```
 //!
-//! `figures grids FOLDER FRAMES REPEATS`, on the ranks of a launcher, writes grids: see [`grids`].
+//! `figures grids FOLDER FRAMES REPEATS`, on the ranks of a launcher, writes grids: see [`grids`]; `figures planes` with the same
+//! arguments puts compressed planes into a file: see [`planes`].
 
 #[path = "../data/mod.rs"]
 mod data;
 
 mod compute;
 mod grids;
+mod planes;
 mod reading;
 
 use compute::Compute;
@@ -32,6 +34,9 @@ fn main() {
     match arguments[..] {
         ["grids", folder, frames, repeats] => {
             grids::run(folder.as_ref(), number(frames), number(repeats));
+        }
+        ["planes", folder, frames, repeats] => {
+            planes::run(folder.as_ref(), number(frames), number(repeats));
         }
         ["serve"] => serve(),
         _ => println!("driven by scripts/bench.sh"),

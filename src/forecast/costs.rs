@@ -20,6 +20,12 @@ const TRIAL_SUBJECT: &str = "subject_1";
 #[derive(Deserialize)]
 struct RunReport {
     subjects: Vec<Processed>,
+    #[serde(default)]
+    devices: Vec<String>,
+    #[serde(default)]
+    ranks: usize,
+    #[serde(default)]
+    wall_sec: f64,
 }
 
 #[derive(Deserialize)]
@@ -39,12 +45,18 @@ struct Processed {
 pub(super) struct Costs {
     /// Of a neuron-frame, on a compute thread.
     pub(super) compute: f64,
+    /// Of a neuron-frame, by a rank with a GPU, where ranks have one.
+    pub(super) gpu: Option<f64>,
     /// Of a neuron-frame, on reading it.
     pub(super) read: f64,
     /// Of a plane, on a compute thread.
     pub(super) rasterise: f64,
-    /// Of a plane, by its writer.
+    /// Of a neuron-frame, by the subject's writer: cutting slabs.
+    pub(super) cut: f64,
+    /// Of a plane, by the rank that writes it.
     pub(super) write: f64,
+    /// Of a plane, by the subject's writer: its place in the index.
+    pub(super) index: f64,
     /// Of a subject, by rank 0.
     pub(super) open: f64,
     pub(super) finish: f64,
@@ -89,11 +101,20 @@ impl Costs {
             .iter()
             .any(|subject| subject.files_written.iter().any(|name| name == "traces.h5"));
         let beside = sum(&|subject| subject.output_bytes as f64) - EMPTY_PLANE_BYTES * planes;
+        // The network's share of a GPU's run is not told: all of its time stands for it.
+        let on_gpu = report
+            .devices
+            .iter()
+            .any(|device| device.contains("network on GPU"));
+        let of_rank = report.wall_sec * report.ranks as f64 / neuron_frames;
         Ok(Self {
+            gpu: (on_gpu && of_rank > 0.0).then_some(of_rank),
             compute: sum(&|subject| subject.stage_sec.compute) / neuron_frames,
             read: sum(&|subject| subject.stage_sec.read) / neuron_frames,
             rasterise: sum(&|subject| subject.stage_sec.rasterise) / planes,
+            cut: sum(&|subject| subject.stage_sec.cut) / neuron_frames,
             write: sum(&|subject| subject.stage_sec.write) / planes,
+            index: sum(&|subject| subject.stage_sec.index) / planes,
             open: sum(&|subject| subject.stage_sec.open) / subjects.len() as f64,
             finish: sum(&|subject| subject.stage_sec.finish) / subjects.len() as f64,
             spikes: spikes / neuron_frames,

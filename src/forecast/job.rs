@@ -124,11 +124,11 @@ impl Recording {
         planes * EMPTY_PLANE_BYTES + self.neuron_frames() * per_neuron_frame
     }
 
-    /// Bytes from rank to rank: samples to those who compute them, spikes to the writer, slabs from it, planes to it.
-    fn moved_bytes(&self, costs: &Costs, ranks: usize) -> f64 {
+    /// Bytes from rank to rank: samples to those who compute them, spikes to the writer, slabs from it.
+    fn moved_bytes(&self, ranks: usize) -> f64 {
         let away = 1.0 - 1.0 / ranks as f64;
         let spikes = (self.neurons * row_bytes(self.frames)) as f64;
-        away * (4.0 * self.neuron_frames() + 2.0 * spikes + self.output_bytes(costs, false))
+        away * (4.0 * self.neuron_frames() + 2.0 * spikes)
     }
 }
 
@@ -194,7 +194,7 @@ impl Job<'_> {
             moved_bytes: self
                 .recordings
                 .iter()
-                .map(|recording| recording.moved_bytes(&self.costs, ranks))
+                .map(|recording| recording.moved_bytes(ranks))
                 .sum(),
         })
     }
@@ -217,6 +217,7 @@ impl Job<'_> {
         let read = (neuron_frames * costs.read * slowed).max(transfer(recording.bytes));
         let written = recording.output_bytes(costs, config.save_traces);
         let write = (planes * costs.write * slowed).max(transfer(written));
+        let cut = neuron_frames * costs.cut * slowed;
         let threads = config.workers as f64 / slowed;
         let load = Load {
             units,
@@ -224,9 +225,11 @@ impl Job<'_> {
             slabs,
             open: costs.open * slowed,
             read: read / pieces as f64,
-            compute: neuron_frames * costs.compute / threads / units as f64,
+            compute: neuron_frames * costs.gpu.unwrap_or(costs.compute / threads) / units as f64,
             rasterise: planes * costs.rasterise / threads / slabs as f64,
+            cut: cut / slabs as f64,
             write: write / slabs as f64,
+            index: planes * costs.index * slowed,
             finish: costs.finish * slowed,
         };
         Ok((load, memory))
@@ -240,9 +243,12 @@ mod tests {
     /// As reports say on one core of 2024, opening and finishing with some room for slow file systems.
     const COSTS: Costs = Costs {
         compute: 2.5e-6,
+        gpu: None,
         read: 1.2e-8,
         rasterise: 2e-5,
-        write: 6e-6,
+        cut: 1e-10,
+        write: 1e-6,
+        index: 1e-6,
         open: 0.1,
         finish: 0.1,
         spikes: 0.1,
@@ -250,8 +256,12 @@ mod tests {
     };
 
     fn config() -> Config {
+        config_of(&[])
+    }
+
+    fn config_of(flags: &[&str]) -> Config {
         use clap::Parser;
-        let cli = crate::cli::Cli::parse_from(["spikegrid-mpi"]);
+        let cli = crate::cli::Cli::parse_from([&["spikegrid-mpi"], flags].concat());
         Config::resolve(cli.run).unwrap()
     }
 
@@ -278,6 +288,48 @@ mod tests {
             assert!(forecast.memory <= 1 << 30);
             assert_eq!(forecast.nodes, ranks.div_ceil(64));
         }
+    }
+
+    /// As the report of a run on one core of 2025 says, whose threads compute 0.8 M neuron-frames a second.
+    const FAST: Costs = Costs {
+        compute: 1.25e-6,
+        cut: 2e-11,
+        index: 3e-7,
+        open: 0.03,
+        finish: 0.04,
+        ..COSTS
+    };
+
+    fn one_brain(costs: Costs, workers: usize, ranks: usize) -> Forecast {
+        let recordings: Recordings = "1x80000x8000x29".parse().unwrap();
+        let config = config_of(&["--workers", &workers.to_string()]);
+        let job = Job {
+            config: &config,
+            recordings: &[recordings.into()],
+            costs,
+            bytes_per_sec: f64::INFINITY,
+            cores_per_node: 64,
+            most_nodes: usize::MAX,
+        };
+        job.forecast(ranks).unwrap()
+    }
+
+    #[test]
+    fn one_whole_brain_keeps_a_thousand_ranks_busy() {
+        for (ranks, least) in [(64, 0.93), (256, 0.85), (1024, 0.75)] {
+            let found = one_brain(FAST, 1, ranks).efficiency;
+            assert!((least..=1.0).contains(&found), "{found} on {ranks} ranks");
+        }
+    }
+
+    #[test]
+    fn one_whole_brain_takes_a_second_or_two_on_eight_gpus() {
+        let costs = Costs {
+            gpu: Some(1e-8),
+            ..FAST
+        };
+        let found = one_brain(costs, 16, 8).seconds;
+        assert!((0.8..2.0).contains(&found), "{found} s");
     }
 
     #[test]

@@ -34,6 +34,10 @@ pub struct PlanArgs {
     /// Plan for this many recordings of this size in place of those in the input folder
     #[arg(long, value_name = "COUNTxNEURONSxFRAMESxPLANES")]
     pub recordings: Option<Recordings>,
+    /// Plan for ranks with a GPU each that computes so many neuron-frames per second, such as 100e6 [default: as in the run of
+    /// --from_run]
+    #[arg(long, value_name = "NEURON-FRAMES/S")]
+    pub gpu: Option<f64>,
     /// GB per second that the file system gives to one rank [default: as measured]
     #[arg(long, value_name = "GB/S")]
     pub bandwidth: Option<f64>,
@@ -74,13 +78,21 @@ pub fn run(arguments: PlanArgs) -> Result<u8, PlanError> {
             found: bandwidth.to_string(),
         });
     }
+    if let Some(gpu) = arguments.gpu.filter(|rate| rate.is_nan() || *rate <= 0.0) {
+        return Err(PlanError::Flag {
+            flag: "gpu",
+            expected: "a positive number of neuron-frames per second",
+            found: gpu.to_string(),
+        });
+    }
     let here = std::thread::available_parallelism().map_or(1, usize::from);
     let cores_per_node = positive("cores_per_node", arguments.cores_per_node)?.unwrap_or(here);
     let most_nodes = positive("nodes", arguments.nodes)?.unwrap_or(usize::MAX);
-    let costs = match &arguments.from_run {
+    let mut costs = match &arguments.from_run {
         Some(path) => Costs::read_from(path)?,
         None => Costs::measure(&arguments.run)?,
     };
+    costs.gpu = arguments.gpu.map(|rate| 1.0 / rate).or(costs.gpu);
     let config = Config::resolve(arguments.run)?;
     let recordings = match arguments.recordings {
         Some(recordings) => (0..recordings.count).map(|_| recordings.into()).collect(),
@@ -122,12 +134,22 @@ fn print(job: &Job, ranks: &[usize]) {
             &|recording| recording.output_bytes(costs, job.config.save_traces)
         )),
     );
+    let computes = match costs.gpu {
+        Some(gpu) => format!(
+            "a rank with its GPU: {} neuron-frames/s; a compute thread:",
+            engineering(1.0 / gpu)
+        ),
+        None => format!(
+            "a compute thread: {} neuron-frames/s,",
+            engineering(1.0 / costs.compute)
+        ),
+    };
     say!(
-        "a compute thread: {} neuron-frames/s, {} planes/s; a rank reads {} neuron-frames/s and writes {} planes/s",
-        engineering(1.0 / costs.compute),
+        "{computes} {} planes/s; a rank reads {} neuron-frames/s and writes {} planes/s; a writer notes {} planes/s",
         engineering(1.0 / costs.rasterise),
         engineering(1.0 / costs.read),
-        engineering(1.0 / costs.write)
+        engineering(1.0 / costs.write),
+        engineering(1.0 / costs.index)
     );
     say!("");
     say!(

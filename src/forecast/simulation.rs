@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-use crate::run::schedule::{Scheduler, Step, Stretch};
+use crate::run::schedule::{SLABS_AT_ONCE, Scheduler, Step, Stretch};
 
 /// From sending a message to its being handled by a rank that has nothing else to do and sleeps 1 ms at a time, or longer where nothing
 /// has happened for long.
@@ -34,8 +34,12 @@ pub(super) struct Load {
     pub compute: f64,
     /// Rasterising a slab, on all compute threads of a rank.
     pub rasterise: f64,
-    /// The writer: cutting a slab and putting its planes into the file.
+    /// The writer: cutting a slab.
+    pub cut: f64,
+    /// A rank: putting the planes of a slab into the file.
     pub write: f64,
+    /// The writer: laying the file out and writing its index.
+    pub index: f64,
     /// Rank 0: the other files.
     pub finish: f64,
 }
@@ -49,7 +53,8 @@ impl Load {
     /// Seconds of the ranks' main threads.
     pub(super) fn moving(&self) -> f64 {
         let pieces: usize = self.stretches.iter().map(|stretch| stretch.pieces).sum();
-        self.open + pieces as f64 * self.read + self.slabs as f64 * self.write + self.finish
+        let slabs = self.slabs as f64 * (self.cut + self.write);
+        self.open + pieces as f64 * self.read + slabs + self.index + self.finish
     }
 }
 
@@ -72,8 +77,14 @@ enum Event {
     SendSlab { subject: usize, to: usize },
     /// A rank rasterises a slab.
     Rasterise { subject: usize, writer: usize },
-    /// The writer has a slab back.
-    Planes { subject: usize, from: usize },
+    /// The writer gives the planes of a slab a place.
+    Place { subject: usize, to: usize },
+    /// A rank puts the planes of a slab into the file.
+    Put { subject: usize, writer: usize },
+    /// The writer hears that they are there; after the last, ranks bring their planes to disk.
+    Placed { subject: usize, from: usize },
+    /// The writer writes the index.
+    Index { subject: usize },
     /// The writer lays the file out.
     Write { subject: usize },
 }
@@ -97,7 +108,9 @@ enum Report {
     Rasterised {
         rank: usize,
         subject: usize,
-        last: bool,
+    },
+    Written {
+        subject: usize,
     },
 }
 
@@ -209,17 +222,13 @@ impl Ranks<'_> {
                 subject,
                 stretch,
             } => scheduler.read(rank, subject, stretch),
-            Report::Opened { subject } => scheduler.opened(subject, self.loads[subject].slabs),
-            Report::Rasterised {
-                rank,
-                subject,
-                last,
-            } => {
-                scheduler.rasterised(rank, subject);
-                if last {
-                    self.main_free[0] += self.loads[subject].finish;
-                    scheduler.ended(subject);
-                }
+            Report::Opened { subject } => {
+                scheduler.opened(subject, self.loads[subject].slabs, SLABS_AT_ONCE);
+            }
+            Report::Rasterised { rank, subject } => scheduler.rasterised(rank, subject),
+            Report::Written { subject } => {
+                self.main_free[0] += self.loads[subject].finish;
+                scheduler.ended(subject);
             }
         }
         while let Some(step) = scheduler.next() {
@@ -299,7 +308,7 @@ impl Ranks<'_> {
             }
             Event::Write { subject } => self.report(time, Report::Opened { subject }),
             Event::SendSlab { subject, to } => {
-                self.main_free[rank] = time + HANDLING;
+                self.main_free[rank] = time + HANDLING + self.loads[subject].cut;
                 let rasterise = Event::Rasterise {
                     subject,
                     writer: rank,
@@ -309,22 +318,42 @@ impl Ranks<'_> {
             Event::Rasterise { subject, writer } => {
                 let begin = self.computing[rank].max(time);
                 self.computing[rank] = begin + self.loads[subject].rasterise;
-                let planes = Event::Planes {
+                let place = Event::Place { subject, to: rank };
+                let done = self.computing[rank] + LATENCY;
+                self.at(done, writer, place);
+            }
+            Event::Place { subject, to } => {
+                self.main_free[rank] = time + HANDLING;
+                let put = Event::Put {
+                    subject,
+                    writer: rank,
+                };
+                self.send(rank, to, put);
+            }
+            Event::Put { subject, writer } => {
+                self.main_free[rank] = time + self.loads[subject].write;
+                let placed = Event::Placed {
                     subject,
                     from: rank,
                 };
-                let done = self.computing[rank] + LATENCY;
-                self.at(done, writer, planes);
+                self.send(rank, writer, placed);
             }
-            Event::Planes { subject, from } => {
-                self.main_free[rank] = time + self.loads[subject].write;
-                self.slabs_left[subject] -= 1;
+            Event::Placed { subject, from } => {
+                self.main_free[rank] = time + HANDLING;
                 let report = Report::Rasterised {
                     rank: from,
                     subject,
-                    last: self.slabs_left[subject] == 0,
                 };
                 self.report(self.main_free[rank], report);
+                self.slabs_left[subject] -= 1;
+                if self.slabs_left[subject] == 0 {
+                    // The ranks answer that their planes are on disk.
+                    self.at(time + 2.0 * LATENCY, rank, Event::Index { subject });
+                }
+            }
+            Event::Index { subject } => {
+                self.main_free[rank] = time + self.loads[subject].index;
+                self.report(self.main_free[rank], Report::Written { subject });
             }
         }
     }
@@ -347,7 +376,9 @@ mod tests {
             read: 0.0,
             compute,
             rasterise: 0.0,
+            cut: 0.0,
             write: 0.0,
+            index: 0.0,
             finish: 0.0,
         }
     }

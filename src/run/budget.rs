@@ -8,7 +8,7 @@ use spikegrid_inference::gpu::launches;
 use spikegrid_inference::pipeline::GPU_UNITS;
 use spikegrid_ranks::ARRIVING;
 
-use crate::run::schedule::{SLABS_IN_FLIGHT, STRETCHES, Stretch, in_flight};
+use crate::run::schedule::{SLABS_AT_ONCE, SLABS_COMING_BACK, STRETCHES, Stretch, in_flight};
 use crate::run::subject_plan::SubjectPlan;
 use crate::settings::Config;
 use crate::settings::flags::Device;
@@ -124,9 +124,9 @@ impl Budget {
         let slabs = Slabs::new(plan.frames, plan.neurons, planes);
         let slab_frames = slabs.frames(0).len() as u64;
         let units_in_flight = in_flight(self.threads);
-        let slabs_in_flight = SLABS_IN_FLIGHT.min(units_in_flight * self.ranks);
-        let slabs_in_flight = slabs_in_flight.min(slabs.count()) as u64;
-        let slab = neurons * slab_frames.div_ceil(8) + slab_frames * planes as u64 * PLANE;
+        let slabs_in_flight = slabs.count().min(units_in_flight * self.ranks);
+        let slab_spikes = neurons.saturating_mul(slab_frames.div_ceil(8));
+        let slab_planes = slab_frames * planes as u64 * PLANE;
         let plotted = frames.saturating_mul(9 * plan.plotted.len() as u64);
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
@@ -148,7 +148,8 @@ impl Budget {
             unit.saturating_mul(FILLING * u64::from(traces)),
             neurons * BYTES_PER_NEURON,
             spikes,
-            slab.saturating_mul(slabs_in_flight),
+            slab_spikes.saturating_mul(slabs_in_flight.min(SLABS_AT_ONCE) as u64),
+            slab_planes.saturating_mul(slabs_in_flight.min(SLABS_COMING_BACK) as u64),
             RASTER_SCRATCH * self.threads as u64,
             self.network.saturating_mul(self.threads as u64),
             plotted,

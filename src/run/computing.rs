@@ -25,8 +25,6 @@ pub(super) enum Computed {
     },
     /// A slab, from spikes to compressed planes.
     Slab {
-        /// The rank that writes the subject.
-        writer: usize,
         /// Place among the subjects of the run.
         subject: usize,
         /// Its planes.
@@ -86,24 +84,14 @@ impl Computing {
         });
     }
 
-    /// Rasterises a slab for the rank that writes the subject.
-    pub(super) fn rasterise(
-        &self,
-        writer: usize,
-        subject: usize,
-        layout: Arc<Layout>,
-        spikes: Slab,
-    ) {
+    /// Rasterises a slab of a subject.
+    pub(super) fn rasterise(&self, subject: usize, layout: Arc<Layout>, spikes: Slab) {
         let (workers, result) = (self.workers.clone(), self.result_sender.clone());
         let start = Instant::now();
         self.workers.spawn(move || {
             let planes = workers.install(|| spikes.rasterise(&layout, || start.elapsed()));
             // The receiver is gone only when the run was stopped.
-            let _ = result.send(Computed::Slab {
-                writer,
-                subject,
-                planes,
-            });
+            let _ = result.send(Computed::Slab { subject, planes });
         });
     }
 

@@ -217,7 +217,11 @@ impl Coordinator {
                 self.scheduler.done(rank, subject, unit);
                 self.note_failure(subject, message);
             }
-            Reply::Opened { subject, slabs } => self.scheduler.opened(subject, slabs),
+            Reply::Opened {
+                subject,
+                slabs,
+                at_once,
+            } => self.scheduler.opened(subject, slabs, at_once),
             Reply::Rasterised { rank, subject } => self.scheduler.rasterised(rank, subject),
             Reply::Written { subject, written } => self.close_subject(outbox, subject, &written),
             Reply::Unwritten { subject, message } => self.note_failure(subject, message),
@@ -365,8 +369,11 @@ impl Coordinator {
         let report = &mut self.reports[subject];
         report.outcome = Outcome::Processed;
         report.output_bytes = open.wanted.bytes(&open.claim.files);
+        report.planes_written_by = written.plane_writers.as_ref().map(ToString::to_string);
         report.stage_sec.rasterise = written.rasterise_sec;
+        report.stage_sec.cut = written.cut_sec;
         report.stage_sec.write = written.write_sec;
+        report.stage_sec.index = written.index_sec;
         report.stage_sec.finish = start.elapsed().as_secs_f64();
         report.stage_sec.total = open.start.elapsed().as_secs_f64();
         self.neuron_frames += (open.computed_neurons * open.plan.frames) as u64;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use spikegrid_core::grid::{Layout, Place};
-use spikegrid_core::slab::{Planes, Slab};
+use spikegrid_core::slab::{PlaneTable, Planes, Slab, UnitSpikes};
 use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input::{Piece, Samples};
+use spikegrid_files::output::grids::PlaneWriters;
 use spikegrid_ranks::World;
 
 use crate::run::subject_plan::SubjectPlan;
@@ -109,9 +110,13 @@ pub enum Reply {
         unit: usize,
         message: String,
     },
-    /// The grids file is laid out: the subject is to be rasterised in this many slabs.
-    Opened { subject: usize, slabs: usize },
-    /// The writer has handled a slab that `rank` has rasterised.
+    /// The grids file is laid out: the subject is to be rasterised in this many slabs, so many of them at a time at most.
+    Opened {
+        subject: usize,
+        slabs: usize,
+        at_once: usize,
+    },
+    /// The planes of a slab that `rank` has rasterised are in the file, or cannot be.
     Rasterised { rank: usize, subject: usize },
     /// All slabs are written, and the file is closed.
     Written { subject: usize, written: Written },
@@ -142,27 +147,51 @@ pub enum Message {
         /// The blank frames of the recording, as far as they concern these samples.
         blank_frames: Vec<u32>,
     },
-    /// To a subject's writer: a unit's bit-packed spikes.
+    /// To a subject's writer: the spikes of a unit.
     Spikes {
         subject: usize,
-        unit: usize,
-        #[serde(with = "serde_bytes")]
-        spikes: Vec<u8>,
+        spikes: UnitSpikes,
     },
     /// From the writer, before a rank's first slab of the subject.
     Layout {
         subject: usize,
         layout: Box<Layout>,
+        plane_writers: PlaneWriters,
     },
     /// From the writer: a slab that the receiver is to rasterise.
     Slab {
         subject: usize,
         spikes: Slab,
     },
-    /// To the writer: a slab, rasterised.
+    /// To the writer, where it writes all planes: a slab, rasterised.
     Planes {
         subject: usize,
         planes: Planes,
+    },
+    /// To the writer, where every rank writes its planes: a slab is rasterised and needs a place in the file.
+    PlaneTable {
+        subject: usize,
+        table: PlaneTable,
+    },
+    /// From the writer: the address in the file at which the receiver is to write the planes of its slab.
+    Place {
+        subject: usize,
+        first_frame: usize,
+        address: u64,
+    },
+    /// To the writer: the seconds in which the planes of a slab were put into the file, or why they were not.
+    Placed {
+        subject: usize,
+        outcome: Result<f64, String>,
+    },
+    /// From the writer, after the last slab: bring what you have written to disk.
+    Close {
+        subject: usize,
+    },
+    /// To the writer: the seconds in which it was brought to disk, or why it was not.
+    Closed {
+        subject: usize,
+        outcome: Result<f64, String>,
     },
 }
 
@@ -188,6 +217,12 @@ pub struct Written {
     pub collisions: Vec<(Place, u64)>,
     /// Seconds of rasterising, summed over threads.
     pub rasterise_sec: f64,
-    /// Seconds of cutting slabs out of the spikes and writing planes into the file.
+    /// Seconds of taking slabs out of the spikes.
+    pub cut_sec: f64,
+    /// Seconds of writing planes into the file, summed over ranks.
     pub write_sec: f64,
+    /// Seconds of laying the file out, writing the index of the planes, and checking both.
+    pub index_sec: f64,
+    /// Who wrote the planes, where there are grids.
+    pub plane_writers: Option<PlaneWriters>,
 }

@@ -6,7 +6,7 @@
 //! - `opening`, `completion`: what rank 0 does with a subject's files before and after it is processed
 //! - [`worker`]: what every rank does; `recording`: the file that it reads; `shares`, [`assembly`]: the samples that it holds;
 //!   `computing`: its compute threads
-//! - [`writer`]: the rank that writes a subject
+//! - [`writer`]: the rank that writes a subject; `rank_planes`: the planes that each rank writes into the file itself
 //! - [`device`]: which rank has which GPU; [`progress`], [`report`]: what the user sees
 
 pub mod assembly;
@@ -19,6 +19,7 @@ pub mod device;
 pub mod messages;
 mod opening;
 pub mod progress;
+mod rank_planes;
 mod recording;
 pub mod report;
 pub mod schedule;

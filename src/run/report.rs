@@ -41,8 +41,14 @@ pub struct StageSeconds {
     /// From spikes to compressed planes, summed over compute threads.
     #[serde(rename = "draw")]
     pub rasterise: f64,
-    /// By the writer, on cutting slabs out of the spikes and writing planes into the file.
+    /// By the writer, on cutting slabs out of the spikes.
+    #[serde(default)]
+    pub cut: f64,
+    /// On writing planes into the file, summed over ranks.
     pub write: f64,
+    /// By the writer, on laying the file out, writing the index of the planes, and checking both.
+    #[serde(default)]
+    pub index: f64,
     /// By rank 0, on the files that it completes and on bringing all to disk.
     pub finish: f64,
     /// From the opening to the final names; other subjects are processed in the same time.
@@ -73,6 +79,8 @@ pub struct SubjectReport {
     /// Work units that an interrupted run had finished.
     pub work_units_from_journal: usize,
     pub files_written: Vec<String>,
+    /// Who wrote the planes of the grids; none where this run wrote no grids.
+    pub planes_written_by: Option<String>,
     pub stage_sec: StageSeconds,
 }
 
@@ -94,6 +102,7 @@ impl SubjectReport {
             work_units: 0,
             work_units_from_journal: 0,
             files_written: Vec::new(),
+            planes_written_by: None,
             stage_sec: StageSeconds::default(),
         }
     }

@@ -14,8 +14,10 @@ use std::ops::Range;
 use crate::run::stretches::StretchProgress;
 pub use crate::run::stretches::{Stretch, share};
 
-/// Slabs of a subject that are rasterised at a time, at most: so many planes may arrive at its writer at once.
-pub const SLABS_IN_FLIGHT: usize = 32;
+/// Slabs of a subject that are rasterised at a time, at most: the spikes of so many may be on their way from its writer.
+pub const SLABS_AT_ONCE: usize = 256;
+/// The same, where the planes come back to the writer.
+pub const SLABS_COMING_BACK: usize = 32;
 /// Whole stretches that ranks hold at a time: one is computed while the next is read.
 pub const STRETCHES: usize = 2;
 /// Pieces that a rank has to read at a time: one is read while the order for the next is on its way.
@@ -65,8 +67,8 @@ pub enum Step {
     /// All units are done: let the writer begin, which reports [`Scheduler::opened`], [`Scheduler::fails`] or, where there
     /// is nothing to rasterise, [`Scheduler::ended`].
     Write { subject: usize },
-    /// Let the writer send the slab to the rank and write the planes that come back, then report [`Scheduler::rasterised`]; after
-    /// the last, [`Scheduler::ended`].
+    /// Let the writer send the slab to the rank, and its planes be written, then report [`Scheduler::rasterised`]; after the last,
+    /// [`Scheduler::ended`].
     Rasterise {
         rank: usize,
         subject: usize,
@@ -94,6 +96,8 @@ struct SubjectProgress {
     /// Slabs that are not yet assigned.
     slabs: Range<usize>,
     slabs_in_flight: usize,
+    /// Slabs that may be in flight.
+    slabs_at_once: usize,
     /// Pieces, units and slabs that are assigned and not yet reported.
     in_flight: usize,
     failed: bool,
@@ -179,7 +183,7 @@ impl Scheduler {
         let state = self
             .subjects
             .iter_mut()
-            .find(|state| !state.slabs.is_empty() && state.slabs_in_flight < SLABS_IN_FLIGHT)?;
+            .find(|state| !state.slabs.is_empty() && state.slabs_in_flight < state.slabs_at_once)?;
         state.slabs_in_flight += 1;
         state.in_flight += 1;
         Some(Step::Rasterise {
@@ -310,6 +314,7 @@ impl Scheduler {
             journalled,
             slabs: 0..0,
             slabs_in_flight: 0,
+            slabs_at_once: 0,
             in_flight: 0,
             failed: false,
             is_writing: false,
@@ -322,10 +327,11 @@ impl Scheduler {
             .find(|found| found.subject == subject)
     }
 
-    /// The writer has all spikes of the subject, which is to be rasterised in `slabs` slabs (at least 1).
-    pub fn opened(&mut self, subject: usize, slabs: usize) {
+    /// The writer has all spikes of the subject, which is to be rasterised in `slabs` slabs, `at_once` at a time (each at least 1).
+    pub fn opened(&mut self, subject: usize, slabs: usize, at_once: usize) {
         if let Some(state) = self.subject(subject).filter(|state| !state.failed) {
             state.slabs = 0..slabs;
+            state.slabs_at_once = at_once;
         }
     }
 
@@ -360,7 +366,7 @@ impl Scheduler {
         }
     }
 
-    /// The writer has handled a slab that the rank has rasterised.
+    /// The planes of a slab that the rank has rasterised are in the file, or cannot be.
     pub fn rasterised(&mut self, rank: usize, subject: usize) {
         self.computing[rank] -= 1;
         if let Some(state) = self.subject(subject) {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_core::unit::{PlottedNeuron, UnitOutput, UnitSummary};
 use spikegrid_files::input::{Piece, Reader, Samples};
@@ -192,6 +193,12 @@ impl WorkerSubject {
     pub(super) fn needs_traces(&self, neurons: &Range<usize>) -> bool {
         let plan = &self.plan;
         plan.unit_files.any() || plan.plotted.iter().any(|neuron| neurons.contains(neuron))
+    }
+
+    /// The bit-packed spikes of a unit, turned for the writer.
+    pub(super) fn turned(&self, unit: usize, spikes: &[u8]) -> UnitSpikes {
+        let plan = &self.plan;
+        UnitSpikes::new(plan.unit(unit), plan.neurons, plan.frames, spikes)
     }
 
     /// The traces of those neurons of a unit that are plotted in the PDF.

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use spikegrid_core::slab::Planes;
+use spikegrid_core::slab::{PlaneTable, Planes};
 use spikegrid_files::output::OutputError;
-use spikegrid_files::output::grids::GridsFile;
+use spikegrid_files::output::grids::{GridsFile, PlaneWriters};
 
 use crate::job::STOPPED;
 use crate::run::fake_job::{Ended, Lab};
@@ -145,6 +145,18 @@ fn refused() -> OutputError {
 }
 
 impl PlanesFile for FailingFile {
+    fn plane_writers(&self) -> PlaneWriters {
+        self.file.plane_writers()
+    }
+
+    fn place(&mut self, table: &PlaneTable) -> Result<u64, OutputError> {
+        self.written += 1;
+        match self.written == self.number {
+            true => Err(refused()),
+            false => self.file.place(table),
+        }
+    }
+
     fn write(&mut self, planes: &Planes) -> Result<(), OutputError> {
         self.written += 1;
         match self.written == self.number {
@@ -188,6 +200,7 @@ fn a_subject_whose_writer_fails_at_its_first_a_middle_its_last_slab_or_at_closin
         Message::Reply(Reply::Opened {
             subject: 0,
             slabs: count,
+            ..
         }) => {
             slabs.set(count);
             true
@@ -300,7 +313,7 @@ fn a_signal_in_any_state_stops_the_run_which_goes_on_later_with_the_same_values(
         ("writing", |delivery| {
             matches!(
                 delivery.message,
-                Message::Planes { .. } | Message::Slab { .. }
+                Message::Place { .. } | Message::Planes { .. } | Message::Slab { .. }
             )
         }),
         ("finishing", |delivery| {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spikegrid_core::grid::Layout;
+use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
 use spikegrid_files::input::{Piece, Samples};
 use spikegrid_files::output::journal::JournalledUnit;
@@ -17,6 +17,7 @@ use spikegrid_inference::pipeline::{Pipeline, Workers};
 
 use crate::run::computing::{Computed, Computing};
 use crate::run::messages::{Message, Order, Outbox, Reply};
+use crate::run::rank_planes::RankPlanes;
 use crate::run::recording::OpenRecording;
 use crate::run::shares::{ReadyUnit, WorkerSubject};
 use crate::run::subject_plan::SubjectPlan;
@@ -61,8 +62,8 @@ pub struct Worker {
     pieces_to_read: VecDeque<PieceToRead>,
     units_to_send: VecDeque<UnitToSend>,
     recording: OpenRecording,
-    /// Of the subjects of which this rank rasterises slabs.
-    layouts: HashMap<usize, Arc<Layout>>,
+    /// What this rank rasterises.
+    planes: RankPlanes,
     /// The subjects that this rank writes.
     writer: Writer,
 }
@@ -83,7 +84,7 @@ impl Worker {
             pieces_to_read: VecDeque::new(),
             units_to_send: VecDeque::new(),
             recording: OpenRecording::default(),
-            layouts: HashMap::new(),
+            planes: RankPlanes::default(),
             writer,
         }
     }
@@ -100,24 +101,40 @@ impl Worker {
             message @ (Message::Samples { subject, .. } | Message::Unit { subject, .. }) => {
                 self.on_samples(outbox, subject, message);
             }
-            Message::Spikes {
+            Message::Spikes { subject, spikes } => {
+                self.writer.add_spikes(outbox, subject, &spikes);
+            }
+            Message::Layout {
                 subject,
-                unit,
-                spikes,
-            } => self.writer.add_spikes(outbox, subject, unit, spikes),
-            Message::Layout { subject, layout } => {
+                layout,
+                plane_writers,
+            } => {
                 if !self.dropped.contains(&subject) {
-                    self.layouts.insert(subject, Arc::new(*layout));
+                    self.planes.begin(subject, from, *layout, plane_writers);
                 }
             }
             Message::Slab { subject, spikes } => {
-                if let Some(layout) = self.layouts.get(&subject) {
-                    self.computing
-                        .rasterise(from, subject, layout.clone(), spikes);
+                if let Some(layout) = self.planes.layout(subject) {
+                    self.computing.rasterise(subject, layout, spikes);
                 }
             }
             Message::Planes { subject, planes } => {
                 self.writer.write(outbox, from, subject, &planes);
+            }
+            Message::PlaneTable { subject, table } => {
+                self.writer.place(outbox, from, subject, &table);
+            }
+            Message::Place {
+                subject,
+                first_frame,
+                address,
+            } => self.planes.on_place(outbox, subject, first_frame, address),
+            Message::Placed { subject, outcome } => {
+                self.writer.placed(outbox, from, subject, outcome);
+            }
+            Message::Close { subject } => self.planes.close(outbox, subject),
+            Message::Closed { subject, outcome } => {
+                self.writer.closed(outbox, subject, outcome);
             }
             Message::Reply(_) => return Some(message),
         }
@@ -177,7 +194,7 @@ impl Worker {
         self.recording.close(subject);
         self.before_plan.remove(&subject);
         self.dropped.insert(subject);
-        self.layouts.remove(&subject);
+        self.planes.drop_subject(subject);
         self.writer.drop_subject(subject);
     }
 
@@ -312,8 +329,8 @@ impl Worker {
             return;
         };
         if let Some(found) = held.load_from_journal(unit) {
-            let writer = held.plan.writer;
-            self.send_spikes(outbox, writer, subject, unit, found.spikes);
+            let (writer, spikes) = (held.plan.writer, held.turned(unit, &found.spikes));
+            self.send_spikes(outbox, writer, subject, spikes);
             outbox.send(0, done(subject, unit, found.summary));
             return;
         }
@@ -354,16 +371,9 @@ impl Worker {
                 unit,
                 output,
             } => self.on_unit_computed(outbox, subject, unit, *output),
-            Computed::Slab {
-                writer,
-                subject,
-                planes,
-            } if writer == outbox.rank() => self.writer.write(outbox, writer, subject, &planes),
-            Computed::Slab {
-                writer,
-                subject,
-                planes,
-            } => outbox.send(writer, Message::Planes { subject, planes }),
+            Computed::Slab { subject, planes } => {
+                self.planes.on_rasterised(outbox, subject, planes);
+            }
         }
     }
 
@@ -396,8 +406,8 @@ impl Worker {
         if let Err(message) = held.journal.append(unit, &finished) {
             outbox.send(0, Message::Reply(Reply::Warning { subject, message }));
         }
-        let writer = held.plan.writer;
-        self.send_spikes(outbox, writer, subject, unit, finished.spikes);
+        let (writer, spikes) = (held.plan.writer, held.turned(unit, &finished.spikes));
+        self.send_spikes(outbox, writer, subject, spikes);
         outbox.send(0, done(subject, unit, finished.summary));
     }
 
@@ -407,19 +417,12 @@ impl Worker {
         outbox: &mut impl Outbox,
         writer: usize,
         subject: usize,
-        unit: usize,
-        spikes: Vec<u8>,
+        spikes: UnitSpikes,
     ) {
-        if writer == outbox.rank() {
-            self.writer.add_spikes(outbox, subject, unit, spikes);
-            return;
+        match writer == outbox.rank() {
+            true => self.writer.add_spikes(outbox, subject, &spikes),
+            false => outbox.send(writer, Message::Spikes { subject, spikes }),
         }
-        let spikes = Message::Spikes {
-            subject,
-            unit,
-            spikes,
-        };
-        outbox.send(writer, spikes);
     }
 
     /// Brings what is noted in journals to disk.

@@ -1,24 +1,28 @@
 //! What a rank does as the writer of a subject: it collects the spikes of all neurons, sends slabs of frames to the ranks that
-//! rasterise them, and writes the planes that come back.
+//! rasterise them, and gives the planes of each slab a place in the file, where the rank writes them itself.
 //!
 //! Every rank can be the writer of subjects while it computes others. Nothing here waits: each message is handled as it comes.
 //!
-//! A file has one writer because writing it by all ranks was slower: collective filtered writes through parallel HDF5 reached 0.65
-//! and 0.58 of zlib on 1 and 2 ranks, made ranks wait, and hung on full disks.
+//! Where the file is not one into which ranks can write ([`PlaneWriters::OneRank`]), planes come back to the writer, which writes
+//! them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
-use spikegrid_core::slab::{Planes, Slab, Slabs};
-use spikegrid_core::spikes::row_bytes;
+use spikegrid_core::slab::{PlaneTable, Planes, Slab, Slabs, UnitSpikes};
 use spikegrid_files::output::OutputError;
-use spikegrid_files::output::grids::GridsFile;
+use spikegrid_files::output::grids::{GridsFile, PlaneWriters};
 
 use crate::run::messages::{Message, Outbox, Reply, WriteJob, Written};
+use crate::run::schedule::{SLABS_AT_ONCE, SLABS_COMING_BACK};
 
 /// A file of grids while its planes are written.
 pub(crate) trait PlanesFile {
+    /// Who writes the planes.
+    fn plane_writers(&self) -> PlaneWriters;
+    /// The address at which a rank writes these planes.
+    fn place(&mut self, table: &PlaneTable) -> Result<u64, OutputError>;
     /// Writes the planes of some frames.
     fn write(&mut self, planes: &Planes) -> Result<(), OutputError>;
     /// Closes the file and brings it to disk.
@@ -26,6 +30,14 @@ pub(crate) trait PlanesFile {
 }
 
 impl PlanesFile for GridsFile {
+    fn plane_writers(&self) -> PlaneWriters {
+        GridsFile::plane_writers(self)
+    }
+
+    fn place(&mut self, table: &PlaneTable) -> Result<u64, OutputError> {
+        GridsFile::place(self, table)
+    }
+
     fn write(&mut self, planes: &Planes) -> Result<(), OutputError> {
         GridsFile::write(self, planes)
     }
@@ -48,8 +60,9 @@ pub struct Writer {
 
 #[derive(Default)]
 struct SubjectSpikes {
-    /// The spikes of each unit, (n, ceil(T / 8)).
-    units: BTreeMap<usize, Vec<u8>>,
+    /// All frames, with the spikes of the units that have arrived; none before the first.
+    spikes: Option<Slab>,
+    arrived_units: usize,
     writing: Option<Writing>,
 }
 
@@ -59,18 +72,49 @@ struct Writing {
     unwritten_slabs: usize,
     /// None until all spikes have arrived, and after a failure.
     file: Option<Box<dyn PlanesFile>>,
-    /// The ranks that have the layout.
+    /// The ranks that have the layout, and may have written planes.
     have_layout: HashSet<usize>,
+    /// Of these, the ones that have not brought their planes to disk.
+    unclosed: usize,
     written: Written,
 }
 
 impl Writing {
+    /// Adds the seconds of something that has succeeded to those of writing.
+    fn add_seconds(&mut self, outcome: Result<f64, String>) -> Result<(), String> {
+        outcome.map(|seconds| self.written.write_sec += seconds)
+    }
+
+    /// Tells rank 0 of the first failure, after which nothing more is written.
+    fn note(&mut self, outbox: &mut impl Outbox, outcome: Result<(), String>) {
+        if let Err(message) = outcome
+            && self.file.take().is_some()
+        {
+            outbox.send(0, Message::Reply(unwritten(self.job.subject, message)));
+        }
+    }
+
+    /// Notes what the ranks have found out about the frames of a slab.
+    fn note_table(&mut self, table: &PlaneTable) {
+        let frames = self.written.spikes_per_frame.get_mut(table.frames.clone());
+        if let Some(frames) = frames
+            && frames.len() == table.spikes_per_frame.len()
+        {
+            frames.copy_from_slice(&table.spikes_per_frame);
+        }
+        self.written.rasterise_sec += table.seconds;
+    }
+
+    /// Finds the spikes that the grids cannot hold.
+    fn find_collisions(&mut self, spikes: Option<&Slab>) {
+        let octets = spikes
+            .into_iter()
+            .flat_map(|spikes| spikes.octets(self.job.neurons));
+        self.written.collisions = self.job.layout.collisions(octets).pixels;
+    }
+
     /// The reply that everything is written.
-    fn written(&mut self, units: &BTreeMap<usize, Vec<u8>>) -> Message {
-        let units = units.values().map(Vec::as_slice);
-        let frames = self.job.frames;
-        self.written.collisions = self.job.layout.collisions(frames, units.clone()).pixels;
-        self.written.spikes_per_frame = spikes_per_frame(frames, units);
+    fn written(&mut self) -> Message {
         Message::Reply(Reply::Written {
             subject: self.job.subject,
             written: std::mem::take(&mut self.written),
@@ -96,17 +140,14 @@ impl Writer {
         }
     }
 
-    /// Keeps a unit's spikes, (n, ceil(T / 8)).
-    pub fn add_spikes(
-        &mut self,
-        outbox: &mut impl Outbox,
-        subject: usize,
-        unit: usize,
-        spikes: Vec<u8>,
-    ) {
+    /// Keeps the spikes of a unit.
+    pub fn add_spikes(&mut self, outbox: &mut impl Outbox, subject: usize, unit: &UnitSpikes) {
         if !self.dropped.contains(&subject) {
             let subject_spikes = self.subjects.entry(subject).or_default();
-            subject_spikes.units.insert(unit, spikes);
+            let spikes = &mut subject_spikes.spikes;
+            let silent = || Slab::silent(0..unit.frames, unit.of_neurons);
+            spikes.get_or_insert_with(silent).put(unit);
+            subject_spikes.arrived_units += 1;
             self.open_if_all_here(outbox, subject);
         }
     }
@@ -120,7 +161,11 @@ impl Writer {
             unwritten_slabs: slabs.count(),
             file: None,
             have_layout: HashSet::new(),
-            written: Written::default(),
+            unclosed: 0,
+            written: Written {
+                spikes_per_frame: vec![0; job.frames],
+                ..Written::default()
+            },
             job,
         });
         self.open_if_all_here(outbox, subject);
@@ -135,21 +180,36 @@ impl Writer {
             return;
         };
         let job = &writing.job;
-        if subject_spikes.units.len() < job.units {
+        if subject_spikes.arrived_units < job.units {
             return;
         }
         let Some(path) = &job.grids else {
-            let written = writing.written(&subject_spikes.units);
-            outbox.send(0, written);
+            let spikes = subject_spikes.spikes.as_ref();
+            if let Some(spikes) = spikes {
+                writing.written.spikes_per_frame = spikes.spikes_per_frame();
+            }
+            writing.find_collisions(spikes);
+            outbox.send(0, writing.written());
             return;
         };
+        // Nothing where the subject has no units: silence is written as well.
+        let silent = || Slab::silent(0..job.frames, job.neurons);
+        subject_spikes.spikes.get_or_insert_with(silent);
+        let start = Instant::now();
         let created = (self.create)(path, job.frames, job.layout.planes());
+        writing.written.index_sec += start.elapsed().as_secs_f64();
         let reply = match created {
             Ok(file) => {
+                writing.written.plane_writers = Some(file.plane_writers());
                 writing.file = Some(file);
+                let at_once = match writing.written.plane_writers {
+                    Some(PlaneWriters::EveryRank(_)) => SLABS_AT_ONCE,
+                    _ => SLABS_COMING_BACK,
+                };
                 Reply::Opened {
                     subject,
                     slabs: writing.unwritten_slabs,
+                    at_once,
                 }
             }
             Err(error) => unwritten(subject, error),
@@ -165,20 +225,54 @@ impl Writer {
         let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
-        let job = &writing.job;
-        if writing.have_layout.insert(to) {
-            let layout = Box::new(job.layout.clone());
-            outbox.send(to, Message::Layout { subject, layout });
+        if let Some(plane_writers) = writing.written.plane_writers.clone()
+            && writing.have_layout.insert(to)
+        {
+            let layout = Message::Layout {
+                subject,
+                layout: Box::new(writing.job.layout.clone()),
+                plane_writers,
+            };
+            outbox.send(to, layout);
         }
+        let Some(spikes) = &subject_spikes.spikes else {
+            return;
+        };
         let start = Instant::now();
-        let frames = writing.slabs.frames(slab);
-        let units = subject_spikes.units.values().map(Vec::as_slice);
-        let spikes = Slab::cut(frames, job.frames, job.neurons, units);
+        let spikes = spikes.part(writing.slabs.frames(slab));
         outbox.send(to, Message::Slab { subject, spikes });
-        writing.written.write_sec += start.elapsed().as_secs_f64();
+        writing.written.cut_sec += start.elapsed().as_secs_f64();
     }
 
-    /// Writes a slab that `rank` has rasterised, and after the last one closes the file.
+    /// Gives the planes of a slab that `rank` has rasterised a place in the file, where the rank writes them.
+    pub fn place(
+        &mut self,
+        outbox: &mut impl Outbox,
+        rank: usize,
+        subject: usize,
+        table: &PlaneTable,
+    ) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        let place = writing.file.as_mut().map(|file| file.place(table));
+        writing.note_table(table);
+        match place {
+            Some(Ok(address)) => {
+                let place = Message::Place {
+                    subject,
+                    first_frame: table.frames.start,
+                    address,
+                };
+                outbox.send(rank, place);
+            }
+            Some(Err(error)) => self.handled(outbox, rank, subject, Err(error.to_string())),
+            // An earlier slab has failed, which rank 0 knows.
+            None => self.handled(outbox, rank, subject, Ok(())),
+        }
+    }
+
+    /// Writes a slab that `rank` has rasterised.
     pub fn write(
         &mut self,
         outbox: &mut impl Outbox,
@@ -186,39 +280,106 @@ impl Writer {
         subject: usize,
         planes: &Planes,
     ) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        let start = Instant::now();
+        let written = writing
+            .file
+            .as_mut()
+            .map_or(Ok(()), |file| file.write(planes));
+        writing.written.write_sec += start.elapsed().as_secs_f64();
+        writing.note_table(&planes.table);
+        let written = written.map_err(|error| error.to_string());
+        self.handled(outbox, rank, subject, written);
+    }
+
+    /// The rank has put the planes of a slab into the file, in so many seconds, or could not.
+    pub fn placed(
+        &mut self,
+        outbox: &mut impl Outbox,
+        rank: usize,
+        subject: usize,
+        outcome: Result<f64, String>,
+    ) {
+        if let Some(writing) = self.writing(subject) {
+            let outcome = writing.add_seconds(outcome);
+            self.handled(outbox, rank, subject, outcome);
+        }
+    }
+
+    /// A slab that `rank` has rasterised is written, or not; after the last one, ranks bring their planes to disk.
+    fn handled(
+        &mut self,
+        outbox: &mut impl Outbox,
+        rank: usize,
+        subject: usize,
+        outcome: Result<(), String>,
+    ) {
         let Some(subject_spikes) = self.subjects.get_mut(&subject) else {
             return;
         };
         let Some(writing) = &mut subject_spikes.writing else {
             return;
         };
-        let start = Instant::now();
         writing.unwritten_slabs -= 1;
-        let last = writing.unwritten_slabs == 0;
-        let outcome = writing.file.take().map(|mut file| {
-            file.write(planes)?;
-            match last {
-                true => file.close().map(|()| None),
-                false => Ok(Some(file)),
-            }
-        });
-        writing.written.rasterise_sec += planes.seconds;
-        writing.written.write_sec += start.elapsed().as_secs_f64();
-        // Without a file, an earlier slab has failed, which rank 0 knows.
-        let reply = match outcome {
-            Some(Ok(None)) => Some(writing.written(&subject_spikes.units)),
-            Some(Ok(file)) => {
-                writing.file = file;
-                None
-            }
-            Some(Err(error)) => Some(Message::Reply(unwritten(subject, error))),
-            None => None,
-        };
         let rasterised = Reply::Rasterised { rank, subject };
         outbox.send(0, Message::Reply(rasterised));
-        if let Some(reply) = reply {
-            outbox.send(0, reply);
+        writing.note(outbox, outcome);
+        if writing.unwritten_slabs > 0 || writing.file.is_none() {
+            return;
         }
+        if let Some(PlaneWriters::EveryRank(_)) = writing.written.plane_writers {
+            writing.unclosed = writing.have_layout.len();
+            for &rank in &writing.have_layout {
+                outbox.send(rank, Message::Close { subject });
+            }
+        }
+        // The other ranks bring their planes to disk in the meantime.
+        writing.find_collisions(subject_spikes.spikes.as_ref());
+        if writing.unclosed == 0 {
+            self.close(outbox, subject);
+        }
+    }
+
+    /// A rank has brought its planes to disk, or not; after the last one, the file is closed.
+    pub fn closed(
+        &mut self,
+        outbox: &mut impl Outbox,
+        subject: usize,
+        outcome: Result<f64, String>,
+    ) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        writing.unclosed -= 1;
+        let outcome = writing.add_seconds(outcome);
+        writing.note(outbox, outcome);
+        if writing.unclosed == 0 {
+            self.close(outbox, subject);
+        }
+    }
+
+    /// Closes the file, unless something has failed.
+    fn close(&mut self, outbox: &mut impl Outbox, subject: usize) {
+        let Some(writing) = self.writing(subject) else {
+            return;
+        };
+        let Some(file) = writing.file.take() else {
+            return;
+        };
+        let start = Instant::now();
+        let closed = file.close();
+        writing.written.index_sec += start.elapsed().as_secs_f64();
+        let reply = match closed {
+            Ok(()) => writing.written(),
+            Err(error) => Message::Reply(unwritten(subject, error)),
+        };
+        outbox.send(0, reply);
+    }
+
+    fn writing(&mut self, subject: usize) -> Option<&mut Writing> {
+        self.subjects.get_mut(&subject)?.writing.as_mut()
     }
 
     /// Frees what is held of a subject, and ignores what still arrives of it.
@@ -233,21 +394,6 @@ fn unwritten(subject: usize, error: impl std::fmt::Display) -> Reply {
         subject,
         message: error.to_string(),
     }
-}
-
-/// Spikes of all neurons in each of `T` frames, (T,); `units` gives parts of their bit-packed spikes.
-fn spikes_per_frame<'a>(frames: usize, units: impl Iterator<Item = &'a [u8]>) -> Vec<u32> {
-    let mut counts = vec![0_u32; frames];
-    for row in units.flat_map(|spikes| spikes.chunks_exact(row_bytes(frames))) {
-        for (byte, first) in row.iter().zip((0..).step_by(8)) {
-            let mut bits = *byte;
-            while bits != 0 {
-                counts[first + bits.trailing_zeros() as usize] += 1;
-                bits &= bits - 1;
-            }
-        }
-    }
-    counts
 }
 
 #[cfg(test)]

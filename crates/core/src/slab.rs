@@ -1,9 +1,9 @@
 //! A slab: neighbouring frames of a subject, from the spikes of all neurons to compressed planes.
 //!
-//! Spikes are computed neuron by neuron, and grids are stored frame by frame. So the writer of a subject, which has the spikes of
-//! all neurons, cuts slabs of frames out of them. Any rank rasterises a slab and compresses its planes. The writer puts the
-//! compressed planes into the file. A slab is a multiple of 8 frames, so that a neuron's part of the slab is whole bytes of its
-//! bit-packed spikes. A rank rasterises one plane in 8 frames at a time, which stay in its cache.
+//! Spikes are computed neuron by neuron, and grids are stored frame by frame. So the rank that has computed a work unit turns its
+//! spikes, and the writer of the subject, which has the spikes of all neurons, takes slabs of frames out of them. Any rank
+//! rasterises a slab and compresses its planes. A slab is a multiple of 8 frames, so that a neuron's part of the slab is whole
+//! bytes of its bit-packed spikes. A rank rasterises one plane in 8 frames at a time, which stay in its cache.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -67,23 +67,51 @@ pub struct Slab {
 }
 
 impl Slab {
-    /// Cuts frames out of the spikes of `neurons` neurons of `T` frames. `units` gives, in the order of neurons, parts of
-    /// these spikes, (n, ceil(T / 8)) each.
-    pub fn cut<'a>(
-        frames: Range<usize>,
-        total_frames: usize,
-        neurons: usize,
-        units: impl Iterator<Item = &'a [u8]>,
-    ) -> Self {
-        let columns = frames.start / OCTET..row_bytes(frames.end);
-        let mut octets = vec![0; columns.len() * neurons];
-        let rows = units.flat_map(|spikes| spikes.chunks_exact(row_bytes(total_frames)));
-        for (neuron, row) in rows.enumerate() {
-            for (place, byte) in (neuron..).step_by(neurons).zip(&row[columns.clone()]) {
-                octets[place] = *byte;
+    /// Frames in which no neuron spikes.
+    pub fn silent(frames: Range<usize>, neurons: usize) -> Self {
+        let octets = vec![0; row_bytes(frames.len()) * neurons];
+        Self { frames, octets }
+    }
+
+    /// Puts the spikes of a work unit in, which has the same frames.
+    pub fn put(&mut self, unit: &UnitSpikes) {
+        let neurons = unit.neurons.len().max(1);
+        let octets = self.octets.chunks_exact_mut(unit.of_neurons.max(1));
+        for (octet, spikes) in octets.zip(unit.octets.chunks_exact(neurons)) {
+            if let Some(octet) = octet.get_mut(unit.neurons.clone()) {
+                octet.copy_from_slice(spikes);
             }
         }
-        Self { frames, octets }
+    }
+
+    /// The octets of `neurons` neurons, one after the other, (N,) each.
+    pub fn octets(&self, neurons: usize) -> impl Iterator<Item = &[u8]> {
+        self.octets.chunks_exact(neurons.max(1))
+    }
+
+    /// The part of this slab that has these frames, which are whole octets of it.
+    ///
+    /// # Panics
+    /// When the slab has not all of these frames.
+    pub fn part(&self, frames: Range<usize>) -> Self {
+        let octets = row_bytes(self.frames.len());
+        let neurons = self.octets.len() / octets.max(1);
+        let first = (frames.start - self.frames.start) / OCTET;
+        let octets = first * neurons..(first + row_bytes(frames.len())) * neurons;
+        Self {
+            octets: self.octets[octets].to_vec(),
+            frames,
+        }
+    }
+
+    /// Spikes of all neurons in each frame, (F,).
+    pub fn spikes_per_frame(&self) -> Vec<u32> {
+        let neurons = self.octets.len() / row_bytes(self.frames.len()).max(1);
+        let counts = self.octets(neurons).flat_map(|octet| {
+            let spikes = |bit: usize| octet.iter().map(move |byte| u32::from(byte >> bit & 1));
+            (0..OCTET).map(move |bit| spikes(bit).sum())
+        });
+        counts.take(self.frames.len()).collect()
     }
 
     /// Rasterises the planes of all frames and compresses each, on the threads of the current pool. `clock` tells the time since
@@ -111,37 +139,93 @@ impl Slab {
             })
             .collect();
         // From (octet, plane, frame) to (frame, plane): a frame's planes lie together in the file.
-        let mut planes_of_slab = Planes {
+        let count = self.frames.len() * planes;
+        let mut table = PlaneTable {
             frames: self.frames.clone(),
-            lengths: Vec::with_capacity(self.frames.len() * planes),
-            bytes: Vec::new(),
+            lengths: Vec::with_capacity(count),
+            checksums: Vec::with_capacity(count),
+            spikes_per_frame: self.spikes_per_frame(),
             seconds: packed.iter().map(|(_, seconds)| seconds).sum(),
         };
+        let mut bytes = Vec::new();
         for frame in 0..self.frames.len() {
             for (plane, _) in &packed[frame / OCTET * planes..][..planes] {
                 let packed = &plane[frame % OCTET];
-                planes_of_slab.lengths.push(packed.len() as u32);
-                planes_of_slab.bytes.extend_from_slice(packed);
+                table.lengths.push(packed.len() as u32);
+                table.checksums.push(checksum(packed));
+                bytes.extend_from_slice(packed);
             }
         }
-        planes_of_slab
+        Planes { table, bytes }
     }
 }
 
 type Packed = Vec<u8>;
 
+/// The spikes of a work unit, turned for the writer of its subject, which has them in octets of frames.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitSpikes {
+    /// The neurons of the unit.
+    pub neurons: Range<usize>,
+    /// All neurons of the subject, N.
+    pub of_neurons: usize,
+    /// All frames of the subject, T.
+    pub frames: usize,
+    /// (ceil(T / 8), n): bit `f` of a byte is the neuron's spike in frame `f` of the octet.
+    #[serde(with = "serde_bytes")]
+    pub octets: Vec<u8>,
+}
+
+impl UnitSpikes {
+    /// Turns the bit-packed spikes of some of `of_neurons` neurons, (n, ceil(T / 8)).
+    pub fn new(neurons: Range<usize>, of_neurons: usize, frames: usize, spikes: &[u8]) -> Self {
+        let row_bytes = row_bytes(frames).max(1);
+        let mut octets = vec![0; row_bytes * neurons.len()];
+        for (neuron, row) in spikes.chunks_exact(row_bytes).enumerate() {
+            let places = octets.iter_mut().skip(neuron).step_by(neurons.len().max(1));
+            for (place, byte) in places.zip(row) {
+                *place = *byte;
+            }
+        }
+        Self {
+            neurons,
+            of_neurons,
+            frames,
+            octets,
+        }
+    }
+}
+
 /// The compressed planes of a slab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planes {
+    /// What they are.
+    pub table: PlaneTable,
+    /// The planes, one after the other.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// What the compressed planes of a slab are, without the planes themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlaneTable {
     /// The frames of the slab.
     pub frames: Range<usize>,
     /// Bytes of each plane, (F, Z).
     pub lengths: Vec<u32>,
-    /// The planes, one after the other.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
+    /// The Adler-32 of the pixels of each plane, (F, Z).
+    pub checksums: Vec<u32>,
+    /// Spikes of all neurons in each frame, (F,).
+    pub spikes_per_frame: Vec<u32>,
     /// Seconds of rasterising and compressing, summed over threads.
     pub seconds: f64,
+}
+
+/// The checksum of the pixels, with which zlib ends a compressed plane.
+fn checksum(packed: &[u8]) -> u32 {
+    packed
+        .last_chunk()
+        .map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
 
 /// Scratch memory of one rasterising thread.
@@ -252,16 +336,22 @@ mod tests {
             .map(|place| number(256) as u8 >> if place % 5 == 4 { 3 } else { 0 })
             .collect();
         for range in [0..8, 8..24, 24..37, 0..37] {
-            // Units of 20 neurons, the last of 10.
-            let units = spikes.chunks(20 * row_bytes(frames));
-            let slab = Slab::cut(range.clone(), frames, neurons, units);
+            let slab = whole(&spikes, frames, neurons).part(range.clone());
             let planes_of_slab = slab.rasterise(&layout, || Duration::ZERO);
-            assert_eq!(planes_of_slab.lengths.len(), range.len() * planes);
+            let counted = &planes_of_slab.table.spikes_per_frame;
+            let spikes_of = |frame: usize| {
+                let rows = spikes.chunks_exact(row_bytes(frames));
+                rows.map(|row| u32::from(row[frame / 8] >> (frame % 8) & 1))
+                    .sum()
+            };
+            assert_eq!(*counted, range.clone().map(spikes_of).collect::<Vec<u32>>());
+            assert_eq!(planes_of_slab.table.lengths.len(), range.len() * planes);
             let mut expected = vec![0; range.len() * planes * PLANE_BYTES];
             let row = row_bytes(frames);
             layout.rasterise(&spikes, row, range, 0..planes, &mut expected);
             let mut rest = &planes_of_slab.bytes[..];
             for (length, expected) in planes_of_slab
+                .table
                 .lengths
                 .iter()
                 .zip(expected.chunks(PLANE_BYTES))
@@ -274,6 +364,33 @@ mod tests {
                 rest = after;
             }
             assert!(rest.is_empty());
+        }
+    }
+
+    /// The spikes of all frames, out of units of 20 neurons and a last one of fewer.
+    fn whole(spikes: &[u8], frames: usize, neurons: usize) -> Slab {
+        let mut whole = Slab::silent(0..frames, neurons);
+        for (unit, spikes) in spikes.chunks(20 * row_bytes(frames)).enumerate().rev() {
+            let first = 20 * unit;
+            let unit = first..neurons.min(first + 20);
+            whole.put(&UnitSpikes::new(unit, neurons, frames, spikes));
+        }
+        whole
+    }
+
+    #[test]
+    fn a_slab_has_each_neurons_spikes_in_its_place() {
+        let (neurons, frames) = (47, 61);
+        let row = row_bytes(frames);
+        let spikes: Vec<u8> = (0..neurons * row).map(|place| place as u8).collect();
+        let whole = whole(&spikes, frames, neurons);
+        for range in [0..8, 8..24, 48..61, 0..61] {
+            let part = whole.part(range.clone());
+            assert_eq!(part.frames, range);
+            for (octet, bytes) in part.octets(neurons).enumerate() {
+                let of = |neuron: usize| spikes[neuron * row + range.start / 8 + octet];
+                assert!(bytes.iter().copied().eq((0..neurons).map(of)));
+            }
         }
     }
 

@@ -119,6 +119,7 @@ fn replies_that_come_after_a_subject_has_failed_change_nothing() {
         Reply::Opened {
             subject: 0,
             slabs: 3,
+            at_once: 1,
         },
         Reply::Written {
             subject: 0,

@@ -70,7 +70,7 @@ fn run(subjects: &[Subject], ranks: usize, mut pick: impl FnMut(usize) -> usize)
             } => in_flight.push(Report::Unit(rank, subject, unit)),
             Step::Rasterise { rank, subject, .. } => in_flight.push(Report::Slab(rank, subject)),
             Step::Write { subject } if left[subject] == 0 => scheduler.ended(subject),
-            Step::Write { subject } => scheduler.opened(subject, left[subject]),
+            Step::Write { subject } => scheduler.opened(subject, left[subject], 32),
             Step::Drop { subject } => scheduler.ended(subject),
             Step::Finish => return steps,
         }
@@ -246,7 +246,7 @@ fn subjects_that_are_written_at_the_same_time_have_different_writers() {
                     planned += 1;
                     scheduler.planned(subject, Vec::new(), BTreeSet::new());
                 }
-                Step::Write { subject } => scheduler.opened(subject, 1),
+                Step::Write { subject } => scheduler.opened(subject, 1, 1),
                 Step::Rasterise { .. } => {}
                 other => panic!("{other:?}"),
             }
@@ -262,12 +262,12 @@ fn a_writer_never_has_more_slabs_in_flight_than_it_can_hold() {
     scheduler.next();
     scheduler.planned(0, Vec::new(), BTreeSet::new());
     assert_eq!(scheduler.next(), Some(Step::Write { subject: 0 }));
-    scheduler.opened(0, 1000);
+    scheduler.opened(0, 1000, 40);
     let mut rasterised = 0;
     while let Some(Step::Rasterise { .. }) = scheduler.next() {
         rasterised += 1;
     }
-    assert_eq!(rasterised, SLABS_IN_FLIGHT);
+    assert_eq!(rasterised, 40);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_subject_that_cannot_be_written_is_dropped_when_its_slabs_are_back() {
     scheduler.next();
     scheduler.planned(0, Vec::new(), BTreeSet::new());
     scheduler.next();
-    scheduler.opened(0, 10);
+    scheduler.opened(0, 10, 32);
     let first = scheduler.next();
     assert_eq!(
         first,

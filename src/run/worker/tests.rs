@@ -240,8 +240,7 @@ fn what_arrives_of_a_dropped_subject_is_ignored_and_dropping_it_again_changes_no
     });
     let spikes = Message::Spikes {
         subject: 0,
-        unit: 0,
-        spikes: vec![0; 4 * 15],
+        spikes: UnitSpikes::new(0..4, 48, 120, &[0; 4 * 15]),
     };
     let messages = [rig.subject(), drop_it(), samples, unit, spikes, drop_it()];
     rig.handle(messages);

@@ -380,7 +380,10 @@ fn rule_9_3_collisions_are_spikes_less_the_pixels_that_they_set() {
                 }
             }
         }
-        let found = layout.collisions(frames, spikes.chunks(20 * bytes));
+        let octets: Vec<Vec<u8>> = (0..bytes)
+            .map(|octet| spikes.chunks(bytes).map(|row| row[octet]).collect())
+            .collect();
+        let found = layout.collisions(octets.iter().map(Vec::as_slice));
         assert_eq!(
             found.lost,
             expected.values().sum::<u64>(),
@@ -393,19 +396,16 @@ fn rule_9_3_collisions_are_spikes_less_the_pixels_that_they_set() {
 #[test]
 fn rule_9_3_neurons_that_share_no_pixel_or_no_frame_lose_nothing() {
     let layout = laid_out(&[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0; 3]]);
-    let lost = |spikes: [u8; 4]| layout.collisions(8, [&spikes[..]].into_iter()).lost;
+    let lost = |spikes: [u8; 4]| layout.collisions([&spikes[..]].into_iter()).lost;
     assert_eq!(lost([0xff, 0xff, 0xff, 0]), 0);
     assert_eq!(lost([0x0f, 0xff, 0xff, 0xf0]), 0);
     assert_eq!(lost([0x0f, 0xff, 0xff, 0x1f]), 4);
     // Of neurons whose spikes are not there nothing is lost.
     assert_eq!(
-        layout.collisions(8, [&[0xff][..]].into_iter()),
+        layout.collisions([&[0xff][..]].into_iter()),
         Collisions::default()
     );
-    assert_eq!(
-        layout.collisions(0, std::iter::empty()),
-        Collisions::default()
-    );
+    assert_eq!(layout.collisions(std::iter::empty()), Collisions::default());
 }
 
 #[test]
