@@ -3,6 +3,7 @@
 #   make install PREFIX=$HOME/.local        or a shared folder; HDF5_DIR and MPICC as for cargo build
 #   make install PREFIX=/usr DESTDIR=/tmp/package
 #   make install MPI=no                     one rank, for a machine without MPI
+#   make install MPIO=no                    for an MPI library with a serial HDF5
 #   make install FEATURES=cuda              with GPU support, see docs/gpu.md
 
 PREFIX ?= /usr/local
@@ -14,7 +15,8 @@ PROGRAM = $(TARGET_DIR)/release/spikegrid-mpi
 .PHONY: all install uninstall check quick test bench
 
 all:
-	$(CARGO) build --release --locked --target-dir $(TARGET_DIR) $(if $(filter no,$(MPI)),--no-default-features) \
+	$(CARGO) build --release --locked --target-dir $(TARGET_DIR) $(if $(filter no,$(MPI) $(MPIO)),--no-default-features) \
+		$(if $(filter no,$(MPI)),,$(if $(filter no,$(MPIO)),--features mpi)) \
 		$(if $(FEATURES),--features $(FEATURES))
 
 install: all

@@ -71,8 +71,11 @@ def check_subject(output_dir, name):
         grids, attributes = file["grids"], file.attrs
         frames, planes = grids.shape[:2]
         assert grids.dtype == np.uint8 and grids.shape[2:] == (ROWS, COLUMNS)
-        assert grids.chunks == (1, 1, ROWS, COLUMNS)
-        assert (grids.compression, grids.compression_opts) == ("gzip", 1)
+        if json.loads(attributes["config"])["compression"] == "none":
+            assert grids.chunks is None and grids.compression is None
+        else:
+            assert grids.chunks == (1, 1, ROWS, COLUMNS)
+            assert (grids.compression, grids.compression_opts) == ("gzip", 1)
         assert file["timepoint_indices"].dtype == np.int32
         assert (file["timepoint_indices"][:] == np.arange(frames)).all()
         is_train = file["is_train"][:]

@@ -133,6 +133,98 @@ fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
 }
 
 #[test]
+fn rule_8_8_uncompressed_grids_hold_the_same_bytes_on_any_ranks_and_the_values_of_compressed_ones()
+{
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("gzip");
+    bench
+        .run(2, &bench.raw(), &packed, &["--save_traces"])
+        .expect(0);
+    let expected = datasets(&packed);
+    for (ranks, more) in [(1, &[][..]), (2, &["--workers", "2"]), (4, &[])] {
+        let out = folder.path().join(format!("none {ranks}"));
+        let flags = [&["--save_traces", "--compression", "none"], more].concat();
+        bench.run(ranks, &bench.raw(), &out, &flags).expect(0);
+        for (name, dataset) in datasets(&out) {
+            assert!(
+                dataset == expected[&name],
+                "{name} differs at {ranks} ranks"
+            );
+        }
+        for subject in ["subject_1", "subject_2"] {
+            let file = hdf5::File::open(out.join(subject).join("preaugmented_grids.h5")).unwrap();
+            let grids = file.dataset("grids").unwrap();
+            assert!(grids.offset().is_some() && grids.chunk().is_none());
+            assert!(grids.filters().is_empty());
+            let planes = &common::report(&out)["subjects"][0]["planes_written_by"];
+            assert_eq!(planes.as_str(), Some(every_rank()));
+            assert_eq!(
+                common::undisturbed::hidden_files(&out.join(subject)),
+                [""; 0]
+            );
+        }
+    }
+    let out = folder.path().join("none 4");
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let verified = common::alone(&["verify", &text(&out), "--against", &text(&packed)]);
+    verified.expect(0);
+    python("tests/check_outputs.py", &[&text(&out)]);
+}
+
+#[test]
+fn rule_8_8_where_parallel_hdf5_cannot_open_the_grids_they_are_written_without_it() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let [packed, out] = ["gzip", "none"].map(|name| folder.path().join(name));
+    bench.run(2, &bench.raw(), &packed, &[]).expect(0);
+    let mut command = bench.mpirun(2, &bench.raw(), &out, &["--compression", "none"]);
+    // Without any of its shared file pointers, Open MPI 4.1 opens no file; others do.
+    command.env("OMPI_MCA_sharedfp", "^lockedfile,sm,individual");
+    let run = common::finish(command).expect(0);
+    println!("{}", run.stderr);
+    assert!(datasets(&out) == datasets(&packed));
+}
+
+/// Who writes uncompressed planes, as the report says.
+fn every_rank() -> &'static str {
+    match cfg!(feature = "mpio") {
+        true => "every rank (parallel HDF5)",
+        false => "every rank",
+    }
+}
+
+#[test]
+fn rule_8_7_compression_is_not_compared_and_is_written_down() {
+    let bench = Workbench::get();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let run = |more: &[&str]| bench.run(2, &bench.raw(), &out, more).expect(0).stdout;
+    let is_compressed = || {
+        let file = hdf5::File::open(out.join("subject_1/preaugmented_grids.h5")).unwrap();
+        let config: hdf5::types::VarLenUnicode =
+            file.attr("config").unwrap().read_scalar().unwrap();
+        let is_chunked = file.dataset("grids").unwrap().is_chunked();
+        let named = config.contains("\"compression\":\"gzip\"");
+        assert_eq!(is_chunked, named, "{config}");
+        is_chunked
+    };
+    run(&[]);
+    assert!(is_compressed());
+    let skipped = run(&["--compression", "none"]);
+    assert!(skipped.contains("0 processed, 2 skipped"), "{skipped}");
+    assert!(is_compressed());
+    run(&["--compression", "none", "--overwrite"]);
+    assert!(!is_compressed());
+    // What is missing is added beside grids that stay as they are.
+    std::fs::remove_file(out.join("subject_1/subject_1_visualization.pdf")).unwrap();
+    let added = run(&[]);
+    assert!(added.contains("1 processed, 1 skipped"), "{added}");
+    assert!(!is_compressed());
+    python("tests/check_outputs.py", &[out.to_str().unwrap()]);
+}
+
+#[test]
 fn rule_8_7_a_changed_input_file_is_noticed() {
     let bench = Workbench::get();
     let folder = tempfile::tempdir().unwrap();

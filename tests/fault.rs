@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::undisturbed::{FLAGS, SUBJECTS, Undisturbed, hidden_files};
 
@@ -31,7 +31,11 @@ fn rule_8_6_runs_killed_at_random_moments_are_completed_with_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let ranks = 1 + number % 4;
-        let mut job = bench.start(ranks, &out, FLAGS);
+        let flags = match (number / 3) % 2 {
+            0 => FLAGS.to_vec(),
+            _ => [FLAGS, &["--compression", "none"]].concat(),
+        };
+        let mut job = bench.start(ranks, &out, &flags);
         let moment = scattered(number) % (bench.duration.as_millis() as usize * 5 / 4);
         std::thread::sleep(Duration::from_millis(moment as u64));
         if job.runs()
@@ -138,7 +142,12 @@ impl SmallDisk {
     }
 
     fn resize(&self, kib: usize) {
-        mount(self.0.path(), &format!("remount,size={kib}k")).unwrap();
+        // A rank that its launcher has ended may for a moment have a removed file open.
+        let start = Instant::now();
+        while let Err(reason) = mount(self.0.path(), &format!("remount,size={kib}k")) {
+            assert!(start.elapsed().as_secs() < 20, "{reason}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
@@ -158,6 +167,28 @@ fn mount(folder: &Path, options: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
+}
+
+#[test]
+fn rule_8_8_a_disk_without_room_for_uncompressed_grids_fails_the_subject_before_it_is_computed() {
+    let bench = Undisturbed::get();
+    let Some(disk) = SmallDisk::new() else { return };
+    let out = disk.0.path().join("out");
+    let flags = [FLAGS, &["--compression", "none"]].concat();
+    disk.resize(50_000);
+    let run = bench.start(2, &out, &flags).ends_within(60).expect(1);
+    run.says(&[
+        "subject_1 failed",
+        "preaugmented_grids.h5.partial takes 0.1 GB, and its disk has 0.1 GB free",
+        "--compression gzip",
+    ]);
+    assert_eq!(common::report(&out)["neuron_frames"], 0);
+    for subject in SUBJECTS {
+        assert_eq!(hidden_files(&out.join(subject)), [""; 0]);
+    }
+    disk.resize(500_000);
+    bench.start(2, &out, &flags).ends_within(60).expect(0);
+    bench.check_rerun(1, &out);
 }
 
 #[test]

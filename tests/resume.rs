@@ -87,6 +87,7 @@ fn rule_8_6_a_killed_run_goes_on_from_its_finished_units_on_any_ranks() {
         (3, 1, &["--save_traces"]),
         (2, 4, &["--save_traces"]),
         (4, 2, &["--workers", "2"]),
+        (2, 3, &["--compression", "none"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");

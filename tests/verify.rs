@@ -268,8 +268,8 @@ fn rule_9_6_grids_that_are_stored_in_another_way() {
         },
         &[
             GRIDS,
-            "expected chunks (1, 1, 256, 128), gzip level 1, found no chunks",
-            "rule 8.1",
+            "expected chunks (1, 1, 256, 128), gzip level 1, found contiguous, without compression",
+            "rules 8.1 and 8.8",
         ],
     );
 }

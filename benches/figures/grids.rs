@@ -10,7 +10,7 @@ use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::output::partial;
 use spikegrid_inference::pipeline::Workers;
-use spikegrid_mpi::run::messages::{Message, Order, Reply, WriteJob};
+use spikegrid_mpi::run::messages::{GridsJob, Message, Order, Reply, WriteJob};
 use spikegrid_mpi::run::schedule::{Scheduler, Step};
 use spikegrid_mpi::run::worker::Worker;
 use spikegrid_mpi::say;
@@ -46,7 +46,7 @@ pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
         neurons: NEURONS,
         units: 1,
         layout: data::layout(NEURONS, PLANES),
-        grids: Some(folder.join("grids.h5")),
+        grids: Some(GridsJob::Compress(folder.join("grids.h5"))),
     };
     for subject in 0..repeats {
         let job = job(subject);

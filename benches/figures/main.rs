@@ -13,13 +13,14 @@
 //! inflate FILE                              the same chunks, each once, in the order of the file
 //! ```
 //!
-//! `figures grids FOLDER FRAMES REPEATS`, on the ranks of a launcher, writes grids: see [`grids`]; `figures planes` with the same
-//! arguments puts compressed planes into a file: see [`planes`].
+//! `figures grids FOLDER FRAMES REPEATS`, on the ranks of a launcher, writes grids: see [`grids`]. With the same arguments,
+//! `figures planes` puts compressed planes into a file (see [`planes`]), and `figures contiguous` those that are not (see [`contiguous`]).
 
 #[path = "../data/mod.rs"]
 mod data;
 
 mod compute;
+mod contiguous;
 mod grids;
 mod planes;
 mod reading;
@@ -37,6 +38,9 @@ fn main() {
         }
         ["planes", folder, frames, repeats] => {
             planes::run(folder.as_ref(), number(frames), number(repeats));
+        }
+        ["contiguous", folder, frames, repeats] => {
+            contiguous::run(folder.as_ref(), number(frames), number(repeats));
         }
         ["serve"] => serve(),
         _ => println!("driven by scripts/bench.sh"),

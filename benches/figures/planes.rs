@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use spikegrid_core::slab::{Planes, Slab, Slabs, UnitSpikes};
+use spikegrid_core::slab::{Compression, Planes, Slab, Slabs, UnitSpikes};
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::output::grids::{GridsFile, RankFile};
 use spikegrid_files::output::partial;
@@ -54,12 +54,12 @@ pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
 fn slabs(frames: usize) -> Vec<Planes> {
     let spikes = data::bits(NEURONS * row_bytes(frames), one_percent(NEURONS));
     let layout = data::layout(NEURONS, PLANES);
-    let slabs = Slabs::new(frames, NEURONS, PLANES);
+    let slabs = Slabs::new(frames, NEURONS, PLANES, Compression::Gzip);
     let mut whole = Slab::silent(0..frames, NEURONS);
     whole.put(&UnitSpikes::new(0..NEURONS, NEURONS, frames, &spikes));
     let rasterise = |slab| {
         let slab = whole.part(slabs.frames(slab));
-        slab.rasterise(&layout, || Duration::ZERO)
+        slab.rasterise(&layout, Compression::Gzip, || Duration::ZERO)
     };
     (0..slabs.count()).map(rasterise).collect()
 }

@@ -29,7 +29,7 @@ class SpikegridMpi(MakefilePackage):
     depends_on("llvm +clang", type="build")  # libclang, for the MPI bindings
     depends_on("pkgconfig", type="build")
     depends_on("mpi")
-    depends_on("hdf5@1.10.3: +shared")
+    depends_on("hdf5@1.10.5: +shared +mpi")
 
     def setup_build_environment(self, env: EnvironmentModifications) -> None:
         env.set("HDF5_DIR", self.spec["hdf5"].prefix)

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
+use spikegrid_core::slab::Compression;
 
 use super::error::PlanError;
 use crate::demo::{self, DemoError, DemoOptions};
@@ -20,12 +21,19 @@ const TRIAL_SUBJECT: &str = "subject_1";
 #[derive(Deserialize)]
 struct RunReport {
     subjects: Vec<Processed>,
+    configuration: Option<Configuration>,
     #[serde(default)]
     devices: Vec<String>,
     #[serde(default)]
     ranks: usize,
     #[serde(default)]
     wall_sec: f64,
+}
+
+#[derive(Default, Deserialize)]
+struct Configuration {
+    #[serde(default)]
+    compression: Compression,
 }
 
 #[derive(Deserialize)]
@@ -96,10 +104,12 @@ impl Costs {
         let neuron_frames = sum(&|subject| (subject.neurons * subject.frames) as f64);
         let planes = sum(&|subject| (subject.frames * subject.z_planes) as f64);
         let spikes = sum(&|subject| subject.spikes as f64);
-        // With --save_traces most bytes are not those of the grids: then a typical density stands in.
+        // With --save_traces most bytes are not those of the grids, and these may be stored as they are: then a typical density
+        // stands in.
         let traces = subjects
             .iter()
             .any(|subject| subject.files_written.iter().any(|name| name == "traces.h5"));
+        let compression = report.configuration.unwrap_or_default().compression;
         let beside = sum(&|subject| subject.output_bytes as f64) - EMPTY_PLANE_BYTES * planes;
         // The network's share of a GPU's run is not told: all of its time stands for it.
         let on_gpu = report
@@ -118,9 +128,9 @@ impl Costs {
             open: sum(&|subject| subject.stage_sec.open) / subjects.len() as f64,
             finish: sum(&|subject| subject.stage_sec.finish) / subjects.len() as f64,
             spikes: spikes / neuron_frames,
-            bytes_per_spike: match traces {
-                true => 1.5,
-                false => (beside / spikes.max(1.0)).clamp(0.5, 4.0),
+            bytes_per_spike: match (traces, compression) {
+                (true, _) | (_, Compression::None) => 1.5,
+                (false, Compression::Gzip) => (beside / spikes.max(1.0)).clamp(0.5, 4.0),
             },
         })
     }
@@ -155,6 +165,7 @@ impl Costs {
             .args(["--input_dir".as_ref(), input.as_os_str()])
             .args(["--output_dir".as_ref(), output.as_os_str()])
             .args(["--cascade_model", &flags.cascade_model])
+            .args(["--compression", flags.compression.name()])
             .args(["--workers", "1", "--only", TRIAL_SUBJECT])
             .stdin(Stdio::null());
         if let Some(model_dir) = &flags.model_dir {

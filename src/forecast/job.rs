@@ -3,10 +3,11 @@
 use std::str::FromStr;
 
 use spikegrid_core::grid::Layout;
-use spikegrid_core::slab::Slabs;
+use spikegrid_core::slab::{Compression, Slabs};
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::{self, Storage};
+use spikegrid_files::output::grids_contiguous;
 
 use super::costs::{Costs, EMPTY_PLANE_BYTES};
 use super::error::PlanError;
@@ -117,11 +118,19 @@ impl Recording {
     }
 
     /// Bytes of the files written for it.
-    pub(super) fn output_bytes(&self, costs: &Costs, traces: bool) -> f64 {
-        let planes = (self.frames * self.planes) as f64;
-        let traces = if traces { 9.0 } else { 0.0 };
-        let per_neuron_frame = costs.spikes * costs.bytes_per_spike + traces;
-        planes * EMPTY_PLANE_BYTES + self.neuron_frames() * per_neuron_frame
+    pub(super) fn output_bytes(&self, costs: &Costs, config: &Config) -> f64 {
+        let traces = if config.save_traces { 9.0 } else { 0.0 };
+        self.neuron_frames() * traces
+            + match config.compression {
+                Compression::Gzip => self.packed_bytes(costs),
+                Compression::None => grids_contiguous::bytes(self.frames, self.planes) as f64,
+            }
+    }
+
+    /// Bytes of its grids when they are compressed.
+    fn packed_bytes(&self, costs: &Costs) -> f64 {
+        let spikes = self.neuron_frames() * costs.spikes;
+        (self.frames * self.planes) as f64 * EMPTY_PLANE_BYTES + spikes * costs.bytes_per_spike
     }
 
     /// Bytes from rank to rank: samples to those who compute them, spikes to the writer, slabs from it.
@@ -208,14 +217,20 @@ impl Job<'_> {
         } = budget.cut(&mut plan, recording.planes, config.save_traces)?;
         let pieces: usize = stretches.iter().map(|stretch| stretch.pieces).sum();
         let units = plan.units();
-        let slabs = Slabs::new(recording.frames, recording.neurons, recording.planes).count();
+        let slabs = Slabs::new(
+            recording.frames,
+            recording.neurons,
+            recording.planes,
+            config.compression,
+        )
+        .count();
         let (neuron_frames, planes) = (
             recording.neuron_frames(),
             (recording.frames * recording.planes) as f64,
         );
         let transfer = |bytes: f64| bytes / self.bytes_per_sec;
         let read = (neuron_frames * costs.read * slowed).max(transfer(recording.bytes));
-        let written = recording.output_bytes(costs, config.save_traces);
+        let written = recording.output_bytes(costs, config);
         let write = (planes * costs.write * slowed).max(transfer(written));
         let cut = neuron_frames * costs.cut * slowed;
         let threads = config.workers as f64 / slowed;

@@ -130,9 +130,7 @@ fn print(job: &Job, ranks: &[usize]) {
         job.recordings.len(),
         engineering(sum(&Recording::neuron_frames)),
         bytes(sum(&|recording| recording.bytes)),
-        bytes(sum(
-            &|recording| recording.output_bytes(costs, job.config.save_traces)
-        )),
+        bytes(sum(&|recording| recording.output_bytes(costs, job.config))),
     );
     let computes = match costs.gpu {
         Some(gpu) => format!(

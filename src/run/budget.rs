@@ -1,6 +1,7 @@
 //! How much of a subject a rank may hold at a time, so that it keeps to `--memory_limit`.
 
-use spikegrid_core::slab::Slabs;
+use spikegrid_core::grid::PLANE_BYTES;
+use spikegrid_core::slab::{Compression, Slabs};
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::input::Piece;
 use spikegrid_inference::ensembles::GPU_SAMPLES;
@@ -52,6 +53,8 @@ pub struct Budget {
     pub network: u64,
     /// Whether a GPU may evaluate the network.
     pub gpu: bool,
+    /// How the grids are stored.
+    pub compression: Compression,
 }
 
 /// How a subject is read: in stretches, each in pieces.
@@ -76,6 +79,7 @@ impl Budget {
             threads: config.workers,
             network,
             gpu: cfg!(feature = "cuda") && config.device != Device::Cpu,
+            compression: config.compression,
         }
     }
 
@@ -121,12 +125,22 @@ impl Budget {
         // Of one rank's subjects one is written while the next is computed.
         let written = if self.ranks == 1 { 2 } else { 1 };
         let spikes = neurons.saturating_mul(written * row_bytes(plan.frames) as u64);
-        let slabs = Slabs::new(plan.frames, plan.neurons, planes);
+        let slabs = Slabs::new(plan.frames, plan.neurons, planes, self.compression);
         let slab_frames = slabs.frames(0).len() as u64;
         let units_in_flight = in_flight(self.threads);
         let slabs_in_flight = slabs.count().min(units_in_flight * self.ranks);
         let slab_spikes = neurons.saturating_mul(slab_frames.div_ceil(8));
-        let slab_planes = slab_frames * planes as u64 * PLANE;
+        let slab_planes = slab_frames * planes as u64;
+        let rasterised = match self.compression {
+            Compression::Gzip => {
+                slab_planes * PLANE * slabs_in_flight.min(SLABS_COMING_BACK) as u64
+            }
+            // Written as soon as they are rasterised, by the rank that does so.
+            Compression::None => {
+                let of_rank = units_in_flight.min(slabs.count()) as u64;
+                slab_planes * PLANE_BYTES as u64 * of_rank
+            }
+        };
         let plotted = frames.saturating_mul(9 * plan.plotted.len() as u64);
         let threads = frames.saturating_mul(THREAD_BYTES_PER_FRAME * self.threads as u64);
         let unit = frames.saturating_mul(plan.unit_neurons as u64).max(1);
@@ -149,7 +163,7 @@ impl Budget {
             neurons * BYTES_PER_NEURON,
             spikes,
             slab_spikes.saturating_mul(slabs_in_flight.min(SLABS_AT_ONCE) as u64),
-            slab_planes.saturating_mul(slabs_in_flight.min(SLABS_COMING_BACK) as u64),
+            rasterised,
             RASTER_SCRATCH * self.threads as u64,
             self.network.saturating_mul(self.threads as u64),
             plotted,
@@ -209,6 +223,7 @@ mod tests {
             threads: 1,
             network: 1 << 19,
             gpu: false,
+            compression: Compression::Gzip,
         }
     }
 
@@ -267,6 +282,24 @@ mod tests {
             assert!((limit / 2..=limit / 8 * 7).contains(&memory), "{memory}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn rule_8_8_pixels_of_slabs_count_on_the_rank_that_rasterises_them() {
+        let plan = plan(10_000, 3_000, None);
+        let needed = |compression, ranks| {
+            Budget {
+                compression,
+                ..budget(GIB, ranks)
+            }
+            .needed(&plan, 29, false, 1)
+        };
+        // 16 frames of 29 planes, three at a time, whatever the number of ranks.
+        let pixels = 3 * 16 * 29 * PLANE_BYTES as u64;
+        for ranks in [1, 16] {
+            let with = needed(Compression::None, ranks);
+            assert!(with > pixels && with < needed(Compression::Gzip, ranks) + pixels);
+        }
     }
 
     #[test]

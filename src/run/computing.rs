@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use spikegrid_core::grid::Layout;
-use spikegrid_core::slab::{Planes, Slab};
+use spikegrid_core::slab::{Compression, Planes, Slab};
 use spikegrid_core::unit::UnitOutput;
 use spikegrid_files::input::Samples;
 use spikegrid_inference::pipeline::{Pipeline, Recording, Workers};
@@ -23,7 +23,7 @@ pub(super) enum Computed {
         /// Its results.
         output: Box<UnitOutput>,
     },
-    /// A slab, from spikes to compressed planes.
+    /// A slab, from spikes to planes.
     Slab {
         /// Place among the subjects of the run.
         subject: usize,
@@ -85,11 +85,18 @@ impl Computing {
     }
 
     /// Rasterises a slab of a subject.
-    pub(super) fn rasterise(&self, subject: usize, layout: Arc<Layout>, spikes: Slab) {
+    pub(super) fn rasterise(
+        &self,
+        subject: usize,
+        layout: Arc<Layout>,
+        compression: Compression,
+        spikes: Slab,
+    ) {
         let (workers, result) = (self.workers.clone(), self.result_sender.clone());
         let start = Instant::now();
         self.workers.spawn(move || {
-            let planes = workers.install(|| spikes.rasterise(&layout, || start.elapsed()));
+            let planes =
+                workers.install(|| spikes.rasterise(&layout, compression, || start.elapsed()));
             // The receiver is gone only when the run was stopped.
             let _ = result.send(Computed::Slab { subject, planes });
         });

@@ -14,7 +14,7 @@ use spikegrid_files::output::{OutputError, OutputFile, combined, partial};
 
 use crate::job::STOPPED;
 use crate::run::budget::Budget;
-use crate::run::messages::{Message, Order, Outbox, Reply, WriteJob, Written};
+use crate::run::messages::{GridsJob, Message, Order, Outbox, Reply, WriteJob, Written};
 use crate::run::opening::{OpenSubject, Opened, Opener};
 use crate::run::progress::Progress;
 use crate::run::report::{Outcome, SubjectReport, peak_resident_bytes};
@@ -226,7 +226,7 @@ impl Coordinator {
             Reply::Written { subject, written } => self.close_subject(outbox, subject, &written),
             Reply::Unwritten { subject, message } => self.note_failure(subject, message),
             Reply::Warning { subject, message } => {
-                // The journals of all ranks are on one file system: one warning is enough.
+                // The journals of all ranks are on one file system, as are the grids: one warning is enough.
                 if let Some(open) = self.open.get_mut(&subject)
                     && !std::mem::replace(&mut open.warned_of_journal, true)
                 {
@@ -323,16 +323,20 @@ impl Coordinator {
             return;
         };
         self.progress.writing(&open.plan.name);
-        let wants_grids = open.wanted.has(OutputFile::Grids);
-        let grids = wants_grids.then(|| open.claim.files.path(OutputFile::Grids));
-        // Rank 0 makes the file, so that a network file system shows it here as soon as the writer has closed it.
-        if let Some(Err(error)) = grids.as_ref().map(|path| {
-            File::create(partial(path))
-                .map_err(|error| OutputError::io(path, "cannot be created")(error))
-        }) {
-            self.note_failure(subject, error.to_string());
-            return;
-        }
+        let grids = match (open.wanted.has(OutputFile::Grids), &open.contiguous) {
+            (false, _) => None,
+            (true, Some(contiguous)) => Some(GridsJob::Fill(contiguous.clone())),
+            (true, None) => {
+                let path = open.claim.files.path(OutputFile::Grids);
+                // Rank 0 makes the file, so that a network file system shows it here as soon as the writer has closed it.
+                if let Err(error) = File::create(partial(&path)) {
+                    let error = OutputError::io(&path, "cannot be created")(error);
+                    self.note_failure(subject, error.to_string());
+                    return;
+                }
+                Some(GridsJob::Compress(path))
+            }
+        };
         let job = WriteJob {
             subject,
             frames: open.plan.frames,

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use spikegrid_core::cascade::Model;
+use spikegrid_core::slab::Compression;
 use spikegrid_files::input::{Subject, subjects};
 use spikegrid_files::models::{self, untrained};
 use spikegrid_files::output::{OutputFile, SubjectFiles};
@@ -45,6 +46,8 @@ fn model() -> &'static Model {
 /// Made-up recordings, and the folder into which runs write.
 pub(super) struct Lab {
     folder: TempDir,
+    /// `--compression`.
+    pub(super) compression: Compression,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -62,6 +65,7 @@ impl Lab {
     pub(super) fn of_frames(subjects: usize, frames: usize) -> Self {
         let lab = Self {
             folder: tempfile::tempdir().expect("a folder"),
+            compression: Compression::Gzip,
             _alone: ALONE.lock().unwrap_or_else(PoisonError::into_inner),
         };
         let options = DemoOptions {
@@ -108,6 +112,8 @@ impl Lab {
             "--num_neurons",
             "2",
             "--save_traces",
+            "--compression",
+            self.compression.name(),
         ];
         let cli = cli::parse(arguments.map(Into::into)).expect("flags");
         let model = model().clone();

@@ -8,6 +8,7 @@ use spikegrid_core::slab::{PlaneTable, Planes, Slab, UnitSpikes};
 use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input::{Piece, Samples};
 use spikegrid_files::output::grids::PlaneWriters;
+use spikegrid_files::output::grids_contiguous::ContiguousGrids;
 use spikegrid_ranks::World;
 
 use crate::run::subject_plan::SubjectPlan;
@@ -184,6 +185,13 @@ pub enum Message {
         subject: usize,
         outcome: Result<f64, String>,
     },
+    /// To the writer, where each plane has its place from the start: a slab is rasterised, and the seconds in which its planes were put
+    /// into the file, or why they were not.
+    PlanesWritten {
+        subject: usize,
+        table: PlaneTable,
+        outcome: Result<f64, String>,
+    },
     /// From the writer, after the last slab: bring what you have written to disk.
     Close {
         subject: usize,
@@ -205,7 +213,16 @@ pub struct WriteJob {
     pub units: usize,
     pub layout: Layout,
     /// The grids file, if it is wanted.
-    pub grids: Option<PathBuf>,
+    pub grids: Option<GridsJob>,
+}
+
+/// How the grids of a subject are to be written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum GridsJob {
+    /// Compressed, into a file of this name, which the writer lays out.
+    Compress(PathBuf),
+    /// Not compressed, into a file that rank 0 has laid out.
+    Fill(ContiguousGrids),
 }
 
 /// What the writer of a subject reports when its file is closed.

@@ -11,12 +11,14 @@ use spikegrid_core::cascade::config::ModelConfig;
 use spikegrid_core::facts::RepeatedFrames;
 use spikegrid_core::findings::{self, Finding, Rated};
 use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
+use spikegrid_core::slab::Compression;
 use spikegrid_core::split;
 use spikegrid_core::unit::{NeuronFacts, PlottedNeuron};
 use spikegrid_core::wording::{counted, hertz};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
 use spikegrid_files::input::{Cells, Piece, Positions, Source};
+use spikegrid_files::output::grids_contiguous::ContiguousGrids;
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::provenance::{self, Provenance};
@@ -56,6 +58,8 @@ pub(super) struct OpenSubject {
     pub blank_frames: BTreeSet<u32>,
     /// Neurons that this run has computed, without those from the journal.
     pub computed_neurons: usize,
+    /// Grids that are not compressed, laid out before anything is computed, so that no work is lost where the disk has no room for them.
+    pub contiguous: Option<ContiguousGrids>,
     /// The neurons of the PDF whose units are done.
     pub plotted: Vec<PlottedNeuron>,
     /// The pieces of each stretch; none where nothing has to be computed, because only the metadata file is missing.
@@ -178,6 +182,14 @@ impl Opener {
                 return Err(self.beyond_memory(&plan, &source.dataset, needed).into());
             }
         };
+        let contiguous = self.lay_out_contiguous(files, wanted, frames, layout.planes());
+        let contiguous = match contiguous {
+            Ok(contiguous) => contiguous,
+            Err(error) => {
+                claim.keep_journal();
+                return Err(error.into());
+            }
+        };
         let found = Found {
             source: &source,
             files,
@@ -205,6 +217,7 @@ impl Opener {
             repeated_frames: None,
             blank_frames: BTreeSet::new(),
             computed_neurons: 0,
+            contiguous,
             plotted: Vec::new(),
             pieces,
             failure: None,
@@ -270,6 +283,21 @@ impl Opener {
             metadata,
         };
         Wanted::find(files, &required)
+    }
+
+    /// The grids file, laid out, where it is wanted and is not to be compressed (rule 8.8).
+    fn lay_out_contiguous(
+        &self,
+        files: &SubjectFiles,
+        wanted: Wanted,
+        frames: usize,
+        planes: usize,
+    ) -> Result<Option<ContiguousGrids>, OutputError> {
+        let is_contiguous = self.config.compression == Compression::None;
+        let path = files.path(OutputFile::Grids);
+        (is_contiguous && wanted.has(OutputFile::Grids))
+            .then(|| ContiguousGrids::create(&path, frames, planes))
+            .transpose()
     }
 
     fn metadata(&self, frames: usize, layout: &Layout) -> Metadata {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spikegrid_core::grid::Layout;
-use spikegrid_core::slab::Planes;
+use spikegrid_core::slab::{Compression, Planes};
+use spikegrid_files::output::OutputError;
 use spikegrid_files::output::grids::{PlaneWriters, RankFile};
+use spikegrid_files::output::grids_contiguous::ContiguousFile;
 
-use crate::run::messages::{Message, Outbox};
+use crate::run::messages::{Message, Outbox, Reply};
 
 /// The subjects of which this rank rasterises slabs.
 #[derive(Default)]
@@ -20,6 +22,8 @@ struct SubjectPlanes {
     plane_writers: PlaneWriters,
     /// None before the first planes.
     file: Option<RankFile>,
+    /// None before the first planes, and where planes are compressed.
+    contiguous: Option<ContiguousFile>,
     /// Planes whose place is not known yet, by their first frame.
     waiting: HashMap<usize, Vec<u8>>,
 }
@@ -38,17 +42,23 @@ impl RankPlanes {
             layout: Arc::new(layout),
             plane_writers,
             file: None,
+            contiguous: None,
             waiting: HashMap::new(),
         };
         self.0.insert(subject, planes);
     }
 
-    /// The layout of a subject's grids.
-    pub(super) fn layout(&self, subject: usize) -> Option<Arc<Layout>> {
-        Some(self.0.get(&subject)?.layout.clone())
+    /// The layout of a subject's grids, and how these are stored.
+    pub(super) fn layout(&self, subject: usize) -> Option<(Arc<Layout>, Compression)> {
+        let held = self.0.get(&subject)?;
+        let compression = match held.plane_writers {
+            PlaneWriters::EachInItsPlace(_) => Compression::None,
+            PlaneWriters::EveryRank(_) | PlaneWriters::OneRank(_) => Compression::Gzip,
+        };
+        Some((held.layout.clone(), compression))
     }
 
-    /// Asks the writer for the place of a slab, or sends it the planes.
+    /// Asks the writer for the place of a slab, or sends it the planes; writes planes that have their place from the start.
     pub(super) fn on_rasterised(
         &mut self,
         outbox: &mut impl Outbox,
@@ -58,8 +68,19 @@ impl RankPlanes {
         let Some(held) = self.0.get_mut(&subject) else {
             return;
         };
-        let message = match held.plane_writers {
+        let message = match &held.plane_writers {
             PlaneWriters::OneRank(_) => Message::Planes { subject, planes },
+            PlaneWriters::EachInItsPlace(_) => {
+                let outcome = timed(|| {
+                    let written = held.write_pixels(outbox, subject, &planes);
+                    written.map_err(|error| error.to_string())
+                });
+                Message::PlanesWritten {
+                    subject,
+                    table: planes.table,
+                    outcome,
+                }
+            }
             PlaneWriters::EveryRank(_) => {
                 let Planes { table, bytes } = planes;
                 held.waiting.insert(table.frames.start, bytes);
@@ -92,9 +113,10 @@ impl RankPlanes {
         let Some(held) = self.0.get_mut(&subject) else {
             return;
         };
-        let file = held.file.take();
+        let (file, contiguous) = (held.file.take(), held.contiguous.take());
         let close = || {
             let closed = file.map_or(Ok(()), RankFile::close);
+            let closed = closed.and(contiguous.map_or(Ok(()), ContiguousFile::close));
             closed.map_err(|error| error.to_string())
         };
         let closed = Message::Closed {
@@ -117,6 +139,28 @@ fn timed(work: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
 }
 
 impl SubjectPlanes {
+    fn write_pixels(
+        &mut self,
+        outbox: &mut impl Outbox,
+        subject: usize,
+        planes: &Planes,
+    ) -> Result<(), OutputError> {
+        let PlaneWriters::EachInItsPlace(grids) = &self.plane_writers else {
+            return Ok(());
+        };
+        let file = match &mut self.contiguous {
+            Some(file) => file,
+            none => {
+                let file = grids.open()?;
+                if let Some(message) = file.warning() {
+                    outbox.send(0, Message::Reply(Reply::Warning { subject, message }));
+                }
+                none.insert(file)
+            }
+        };
+        file.write(&planes.table.frames, &planes.bytes)
+    }
+
     fn write(&mut self, first_frame: usize, address: u64) -> Result<(), String> {
         let bytes = self.waiting.remove(&first_frame);
         let bytes = bytes.ok_or("a place for planes that are not here")?;

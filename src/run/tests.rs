@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use spikegrid_core::slab::{PlaneTable, Planes};
-use spikegrid_files::output::OutputError;
+use spikegrid_core::slab::{Compression, PlaneTable, Planes};
 use spikegrid_files::output::grids::{GridsFile, PlaneWriters};
+use spikegrid_files::output::{OutputError, OutputFile, partial};
 
 use crate::job::STOPPED;
 use crate::run::fake_job::{Ended, Lab};
@@ -54,6 +54,38 @@ fn one_two_and_three_ranks_write_the_same_values_in_any_order_of_messages() {
         assert_eq!(ended.status, 0);
         assert_eq!([lab.values(0), lab.values(1)], expected[..]);
         assert_eq!(lab.names(0).len(), COMPLETE, "{:?}", lab.names(0));
+        lab.remove_output();
+    }
+}
+
+#[test]
+fn rule_8_8_grids_that_are_not_compressed_hold_the_same_values_in_any_order_of_messages() {
+    let mut lab = Lab::new(2);
+    let expected = lab.expected();
+    lab.compression = Compression::None;
+    for (ranks, seed) in [(1, 1), (2, 2), (3, 3)] {
+        let ended = lab.job(ranks).in_any_order(seed).run();
+        assert_eq!(ended.status, 0);
+        assert_eq!([lab.values(0), lab.values(1)], expected[..]);
+        assert_eq!(lab.names(0).len(), COMPLETE, "{:?}", lab.names(0));
+        lab.remove_output();
+    }
+}
+
+#[test]
+fn rule_8_8_planes_that_a_rank_cannot_write_fail_their_subject_alone() {
+    let mut lab = Lab::new(2);
+    let expected = lab.expected();
+    lab.compression = Compression::None;
+    for ranks in [1, 3] {
+        let mut job = lab.job(ranks);
+        let first =
+            |delivery: &Delivery| matches!(delivery.message, Message::Layout { subject: 0, .. });
+        assert!(job.run_until(first));
+        let grids = lab.files(0).path(OutputFile::Grids);
+        std::fs::remove_file(partial(&grids)).expect("a file that is laid out");
+        let ended = job.run();
+        assert_first_failed_alone(&lab, &ended, "preaugmented_grids.h5", expected[1]);
         lab.remove_output();
     }
 }

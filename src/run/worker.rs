@@ -114,8 +114,9 @@ impl Worker {
                 }
             }
             Message::Slab { subject, spikes } => {
-                if let Some(layout) = self.planes.layout(subject) {
-                    self.computing.rasterise(subject, layout, spikes);
+                if let Some((layout, compression)) = self.planes.layout(subject) {
+                    self.computing
+                        .rasterise(subject, layout, compression, spikes);
                 }
             }
             Message::Planes { subject, planes } => {
@@ -131,6 +132,14 @@ impl Worker {
             } => self.planes.on_place(outbox, subject, first_frame, address),
             Message::Placed { subject, outcome } => {
                 self.writer.placed(outbox, from, subject, outcome);
+            }
+            Message::PlanesWritten {
+                subject,
+                table,
+                outcome,
+            } => {
+                self.writer
+                    .planes_written(outbox, from, subject, &table, outcome);
             }
             Message::Close { subject } => self.planes.close(outbox, subject),
             Message::Closed { subject, outcome } => {

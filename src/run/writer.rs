@@ -10,11 +10,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
-use spikegrid_core::slab::{PlaneTable, Planes, Slab, Slabs, UnitSpikes};
+use spikegrid_core::slab::{Compression, PlaneTable, Planes, Slab, Slabs, UnitSpikes};
 use spikegrid_files::output::OutputError;
 use spikegrid_files::output::grids::{GridsFile, PlaneWriters};
+use spikegrid_files::output::grids_contiguous::ContiguousGrids;
 
-use crate::run::messages::{Message, Outbox, Reply, WriteJob, Written};
+use crate::run::messages::{GridsJob, Message, Outbox, Reply, WriteJob, Written};
 use crate::run::schedule::{SLABS_AT_ONCE, SLABS_COMING_BACK};
 
 /// A file of grids while its planes are written.
@@ -44,6 +45,25 @@ impl PlanesFile for GridsFile {
 
     fn close(self: Box<Self>) -> Result<(), OutputError> {
         GridsFile::close(*self)
+    }
+}
+
+/// Every rank writes its planes itself.
+impl PlanesFile for ContiguousGrids {
+    fn plane_writers(&self) -> PlaneWriters {
+        PlaneWriters::EachInItsPlace(self.clone())
+    }
+
+    fn place(&mut self, _: &PlaneTable) -> Result<u64, OutputError> {
+        Err(self.unexpected())
+    }
+
+    fn write(&mut self, _: &Planes) -> Result<(), OutputError> {
+        Err(self.unexpected())
+    }
+
+    fn close(self: Box<Self>) -> Result<(), OutputError> {
+        Ok(())
     }
 }
 
@@ -155,7 +175,11 @@ impl Writer {
     /// Begins to write a subject as soon as all its spikes have arrived.
     pub fn begin(&mut self, outbox: &mut impl Outbox, job: WriteJob) {
         let subject = job.subject;
-        let slabs = Slabs::new(job.frames, job.neurons, job.layout.planes());
+        let compression = match job.grids {
+            Some(GridsJob::Fill(_)) => Compression::None,
+            Some(GridsJob::Compress(_)) | None => Compression::Gzip,
+        };
+        let slabs = Slabs::new(job.frames, job.neurons, job.layout.planes(), compression);
         self.subjects.entry(subject).or_default().writing = Some(Writing {
             slabs,
             unwritten_slabs: slabs.count(),
@@ -183,7 +207,7 @@ impl Writer {
         if subject_spikes.arrived_units < job.units {
             return;
         }
-        let Some(path) = &job.grids else {
+        let Some(grids) = &job.grids else {
             let spikes = subject_spikes.spikes.as_ref();
             if let Some(spikes) = spikes {
                 writing.written.spikes_per_frame = spikes.spikes_per_frame();
@@ -196,14 +220,19 @@ impl Writer {
         let silent = || Slab::silent(0..job.frames, job.neurons);
         subject_spikes.spikes.get_or_insert_with(silent);
         let start = Instant::now();
-        let created = (self.create)(path, job.frames, job.layout.planes());
+        let created = match grids {
+            GridsJob::Compress(path) => (self.create)(path, job.frames, job.layout.planes()),
+            GridsJob::Fill(grids) => Ok(Box::new(grids.clone()) as Box<dyn PlanesFile>),
+        };
         writing.written.index_sec += start.elapsed().as_secs_f64();
         let reply = match created {
             Ok(file) => {
                 writing.written.plane_writers = Some(file.plane_writers());
                 writing.file = Some(file);
                 let at_once = match writing.written.plane_writers {
-                    Some(PlaneWriters::EveryRank(_)) => SLABS_AT_ONCE,
+                    Some(PlaneWriters::EveryRank(_) | PlaneWriters::EachInItsPlace(_)) => {
+                        SLABS_AT_ONCE
+                    }
                     _ => SLABS_COMING_BACK,
                 };
                 Reply::Opened {
@@ -294,6 +323,21 @@ impl Writer {
         self.handled(outbox, rank, subject, written);
     }
 
+    /// A slab is rasterised, and the rank has put its planes into the file, each at its place, or could not.
+    pub fn planes_written(
+        &mut self,
+        outbox: &mut impl Outbox,
+        rank: usize,
+        subject: usize,
+        table: &PlaneTable,
+        outcome: Result<f64, String>,
+    ) {
+        if let Some(writing) = self.writing(subject) {
+            writing.note_table(table);
+        }
+        self.placed(outbox, rank, subject, outcome);
+    }
+
     /// The rank has put the planes of a slab into the file, in so many seconds, or could not.
     pub fn placed(
         &mut self,
@@ -329,7 +373,9 @@ impl Writer {
         if writing.unwritten_slabs > 0 || writing.file.is_none() {
             return;
         }
-        if let Some(PlaneWriters::EveryRank(_)) = writing.written.plane_writers {
+        if let Some(PlaneWriters::EveryRank(_) | PlaneWriters::EachInItsPlace(_)) =
+            writing.written.plane_writers
+        {
             writing.unclosed = writing.have_layout.len();
             for &rank in &writing.have_layout {
                 outbox.send(rank, Message::Close { subject });

@@ -12,6 +12,7 @@ use signal_hook::consts;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
 use spikegrid_core::grid::PlaneRule;
+use spikegrid_core::slab::Compression;
 use spikegrid_files::input::{Cells, Request};
 
 use super::array::ArrayFlag;
@@ -59,6 +60,15 @@ pub struct RunArgs {
     /// Also write traces.h5: ΔF/F, spike rates, spikes, noise levels and positions of every neuron
     #[arg(long, help_heading = "Input and output")]
     pub save_traces: bool,
+    /// How the grids are stored; both hold the same values
+    #[arg(
+        long,
+        value_parser = compressions(),
+        value_name = "KIND",
+        default_value_t = Compression::Gzip,
+        help_heading = "Input and output"
+    )]
+    pub compression: Compression,
     /// Write again what is there already, also if it was made with other settings
     #[arg(long, help_heading = "Input and output")]
     pub overwrite: bool,
@@ -395,6 +405,18 @@ fn thresholds() -> impl TypedValueParser<Value = Threshold> {
             Threshold::Off => "Rates as the network returns them",
         },
     )
+}
+
+fn compressions() -> impl TypedValueParser<Value = Compression> {
+    kinds(Compression::ALL, Compression::name, |kind| match kind {
+        Compression::Gzip => {
+            "Each plane compressed, to about a fortieth; readers inflate it, which h5py does by itself"
+        }
+        Compression::None => {
+            "For training from fast disks, which then reads planes several times faster; 32 KiB for each plane of each frame, set aside \
+             on the disk before the subject is computed"
+        }
+    })
 }
 
 /// Takes one of these by its name; `--help` shows what each means.

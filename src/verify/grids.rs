@@ -169,7 +169,7 @@ fn judge(
             return wrongs.note(wrong, 0, || First {
                 plane: place,
                 pixel: 0,
-                expected: "a gzipped plane".into(),
+                expected: "a plane".into(),
                 found,
             });
         }

@@ -1,6 +1,7 @@
 //! The attributes of a grids file (rule 8.1).
 
 use serde_json::Value as Json;
+use spikegrid_core::slab::Compression;
 use spikegrid_files::output::written::Value;
 
 use super::report::{Opened, Report};
@@ -14,6 +15,8 @@ pub(super) struct Header {
     pub split_ratio: Option<f64>,
     /// How z becomes planes.
     pub cut: Cut,
+    /// How the grids are stored; none without a configuration.
+    pub compression: Option<Compression>,
     /// What a NaN coordinate meant to the version that made the file.
     pub missing: Missing,
 }
@@ -80,6 +83,7 @@ pub(super) fn check(report: &mut Report, file: &Opened, subject: &str, shape: &[
         seed,
         split_ratio,
         cut: cut(&config),
+        compression: compression(&config),
         missing: missing(&config),
     }
 }
@@ -144,6 +148,16 @@ pub(super) fn cut(config: &Json) -> Cut {
     }
 }
 
+/// How a configuration says that grids are stored (rule 8.8); before there was a choice, they were compressed.
+fn compression(config: &Json) -> Option<Compression> {
+    match config.as_object()?.get("compression") {
+        None => Some(Compression::Gzip),
+        Some(named) => Compression::ALL
+            .into_iter()
+            .find(|kind| named == kind.name()),
+    }
+}
+
 /// Versions from before rule 2.5 have none of the settings that came with it.
 fn missing(config: &Json) -> Missing {
     let came_with = ["planes", "plane_step", "missing", "bridge_gaps", "scale"];
@@ -171,6 +185,17 @@ mod tests {
         assert_eq!(cut(&json!({"planes": "levels"})), Cut::Levels);
         assert_eq!(cut(&json!({"planes": {"count": 12}})), Cut::Count(12));
         assert_eq!(cut(&json!({"planes": {"step": 2.5}})), Cut::Step(2.5));
+    }
+
+    #[test]
+    fn rule_9_6_grids_are_stored_as_the_configuration_says() {
+        assert_eq!(
+            compression(&json!({"compression": "none"})),
+            Some(Compression::None)
+        );
+        assert_eq!(compression(&json!({"seed": 1})), Some(Compression::Gzip));
+        assert_eq!(compression(&json!({"compression": "zip"})), None);
+        assert_eq!(compression(&Json::Null), None);
     }
 
     #[test]

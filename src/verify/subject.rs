@@ -3,6 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use spikegrid_core::slab::Compression;
 use spikegrid_core::wording::counted;
 use spikegrid_files::crash_trial;
 use spikegrid_files::output::written::{NumberKind, WrittenDataset, WrittenFile, regular_file};
@@ -78,6 +79,7 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
     let grids = open_grids(report, &file)?;
     let (frames, planes) = (grids.shape[0], grids.shape[1]);
     let header = header::check(report, &file, subject, &grids.shape);
+    check_storage(report, &file, &grids, header.compression);
     let split = header.seed.zip(header.split_ratio);
     let mut metadata = Metadata {
         frames,
@@ -160,11 +162,33 @@ fn open_grids(report: &mut Report, file: &Opened) -> Option<WrittenDataset> {
         );
         return None;
     }
-    if let Some(found) = grids.storage_unlike_grids() {
-        let expected = format!("chunks (1, 1, {ROWS}, {COLUMNS}), gzip level 1");
-        report.difference(format_args!("{}: grids", file.name), expected, found, RULE);
-    }
     Some(grids)
+}
+
+/// Checks that the grids are stored as the configuration says; `asked` is none where there is no telling.
+fn check_storage(
+    report: &mut Report,
+    file: &Opened,
+    grids: &WrittenDataset,
+    asked: Option<Compression>,
+) {
+    let words = |compression| match compression {
+        Compression::Gzip => format!("chunks (1, 1, {ROWS}, {COLUMNS}), gzip level 1"),
+        Compression::None => "contiguous, without compression".to_owned(),
+    };
+    let found = grids.grids_compression();
+    let expected = match (asked, &found) {
+        (None, Ok(_)) => return,
+        (Some(asked), Ok(found)) if asked == *found => return,
+        (asked, _) => words(asked.unwrap_or_default()),
+    };
+    let found = found.map_or_else(|storage| storage, words);
+    report.difference(
+        format_args!("{}: grids", file.name),
+        expected,
+        found,
+        "rules 8.1 and 8.8",
+    );
 }
 
 /// Checks the z of the planes; the place of each neuron, (N,), unless the planes are others.

@@ -1,10 +1,11 @@
-//! A slab: neighbouring frames of a subject, from the spikes of all neurons to compressed planes.
+//! A slab: neighbouring frames of a subject, from the spikes of all neurons to compressed planes, or to their pixels.
 //!
 //! Spikes are computed neuron by neuron, and grids are stored frame by frame. So the rank that has computed a work unit turns its
 //! spikes, and the writer of the subject, which has the spikes of all neurons, takes slabs of frames out of them. Any rank
 //! rasterises a slab and compresses its planes. A slab is a multiple of 8 frames, so that a neuron's part of the slab is whole
 //! bytes of its bit-packed spikes. A rank rasterises one plane in 8 frames at a time, which stay in its cache.
 
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -19,12 +20,44 @@ use crate::spikes::row_bytes;
 pub const GZIP_LEVEL: u8 = 1;
 /// Frames of which a neuron's spikes are one byte.
 const OCTET: usize = 8;
-/// Planes in a slab (but never fewer than 8 frames): 32 MiB of grids.
+/// Planes in a slab that is compressed (but never fewer than 8 frames): 32 MiB of grids.
 const SLAB_PLANES: usize = 1024;
+/// Planes in a slab that is not: a rank holds several of these, 16 MiB each.
+const UNPACKED_SLAB_PLANES: usize = 512;
 /// Bytes of spikes in a slab, at most (but never fewer than 8 frames).
 const SLAB_BYTES: usize = 8 << 20;
 /// What level 1 makes of a plane at worst is a little more than the plane.
 const PACKED_BYTES: usize = PLANE_BYTES + PLANE_BYTES / 4;
+
+/// How grids are stored (rule 8.8).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Each plane compressed by itself.
+    #[default]
+    Gzip,
+    /// Pixels as they are, all in one run of bytes.
+    None,
+}
+
+impl Compression {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Gzip, Self::None];
+
+    /// Its name on the command line and in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
 
 /// How the `T` frames of a subject are cut into slabs.
 #[derive(Debug, Clone, Copy)]
@@ -34,9 +67,14 @@ pub struct Slabs {
 }
 
 impl Slabs {
-    /// Cuts `frames` frames of `neurons` neurons and `planes` z-planes into slabs of about 1,024 planes.
-    pub fn new(frames: usize, neurons: usize, planes: usize) -> Self {
-        let by_planes = SLAB_PLANES / planes.max(1) / OCTET;
+    /// Cuts `frames` frames of `neurons` neurons and `planes` z-planes into slabs of about 1,024 planes, or half as many where
+    /// these are not compressed.
+    pub fn new(frames: usize, neurons: usize, planes: usize, compression: Compression) -> Self {
+        let slab_planes = match compression {
+            Compression::Gzip => SLAB_PLANES,
+            Compression::None => UNPACKED_SLAB_PLANES,
+        };
+        let by_planes = slab_planes / planes.max(1) / OCTET;
         let by_memory = SLAB_BYTES / neurons.max(1);
         Self {
             frames,
@@ -114,29 +152,49 @@ impl Slab {
         counts.take(self.frames.len()).collect()
     }
 
-    /// Rasterises the planes of all frames and compresses each, on the threads of the current pool. `clock` tells the time since
-    /// some moment.
+    /// Rasterises the planes of all frames and compresses each, if they are to be compressed, on the threads of the current pool.
+    /// `clock` tells the time since some moment.
     ///
     /// # Panics
     /// When the spikes are not those of the layout's neurons.
-    pub fn rasterise(&self, layout: &Layout, clock: impl Fn() -> Duration + Sync) -> Planes {
-        let (neurons, planes) = (layout.neurons(), layout.planes());
-        let octets = self.octets.chunks_exact(neurons);
+    pub fn rasterise(
+        &self,
+        layout: &Layout,
+        compression: Compression,
+        clock: impl Fn() -> Duration + Sync,
+    ) -> Planes {
+        let octets: Vec<&[u8]> = self.octets.chunks_exact(layout.neurons()).collect();
         assert_eq!(
             octets.len(),
             row_bytes(self.frames.len()),
             "octets of a slab"
         );
-        let octets: Vec<&[u8]> = octets.collect();
+        match compression {
+            Compression::Gzip => self.compressed(layout, &octets, clock),
+            Compression::None => self.pixels(layout, &octets, clock),
+        }
+    }
+
+    fn compressed(
+        &self,
+        layout: &Layout,
+        octets: &[&[u8]],
+        clock: impl Fn() -> Duration + Sync,
+    ) -> Planes {
+        let planes = layout.planes();
         let packed: Vec<(Vec<Packed>, f64)> = (0..octets.len() * planes)
             .into_par_iter()
-            .map_init(RasterScratch::new, |scratch, place| {
-                let start = clock();
-                let (octet, plane) = (place / planes, place % planes);
-                let frames = OCTET.min(self.frames.len() - octet * OCTET);
-                let packed = scratch.rasterise(layout, octets[octet], frames, plane);
-                (packed, (clock() - start).as_secs_f64())
-            })
+            .map_init(
+                || (RasterScratch::new(), Compressor::new()),
+                |(scratch, compressor), place| {
+                    let start = clock();
+                    let (octet, plane) = (place / planes, place % planes);
+                    let grids = scratch.rasterise(layout, octets[octet], self.octet(octet), plane);
+                    let packed = grids.chunks_exact(PLANE_BYTES);
+                    let packed = packed.map(|plane| compressor.compress(plane)).collect();
+                    (packed, (clock() - start).as_secs_f64())
+                },
+            )
             .collect();
         // From (octet, plane, frame) to (frame, plane): a frame's planes lie together in the file.
         let count = self.frames.len() * planes;
@@ -157,6 +215,50 @@ impl Slab {
             }
         }
         Planes { table, bytes }
+    }
+
+    fn pixels(
+        &self,
+        layout: &Layout,
+        octets: &[&[u8]],
+        clock: impl Fn() -> Duration + Sync,
+    ) -> Planes {
+        let planes = layout.planes();
+        let mut bytes = vec![0; self.frames.len() * planes * PLANE_BYTES];
+        // From (frame, plane), as they lie in the file, to (octet, plane, frame), as they are rasterised.
+        let mut places: Vec<Vec<&mut [u8]>> = (0..octets.len() * planes)
+            .map(|_| Vec::with_capacity(OCTET))
+            .collect();
+        for (place, pixels) in bytes.chunks_exact_mut(PLANE_BYTES).enumerate() {
+            let (frame, plane) = (place / planes, place % planes);
+            places[frame / OCTET * planes + plane].push(pixels);
+        }
+        let seconds = places
+            .into_par_iter()
+            .enumerate()
+            .map_init(RasterScratch::new, |scratch, (place, out)| {
+                let start = clock();
+                let (octet, plane) = (place / planes, place % planes);
+                let grids = scratch.rasterise(layout, octets[octet], self.octet(octet), plane);
+                for (out, pixels) in out.into_iter().zip(grids.chunks_exact(PLANE_BYTES)) {
+                    out.copy_from_slice(pixels);
+                }
+                (clock() - start).as_secs_f64()
+            })
+            .sum();
+        let table = PlaneTable {
+            frames: self.frames.clone(),
+            lengths: Vec::new(),
+            checksums: Vec::new(),
+            spikes_per_frame: self.spikes_per_frame(),
+            seconds,
+        };
+        Planes { table, bytes }
+    }
+
+    /// The number of frames of an octet.
+    fn octet(&self, octet: usize) -> usize {
+        OCTET.min(self.frames.len() - octet * OCTET)
     }
 }
 
@@ -196,7 +298,7 @@ impl UnitSpikes {
     }
 }
 
-/// The compressed planes of a slab.
+/// The planes of a slab, each compressed or as its pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planes {
     /// What they are.
@@ -206,7 +308,7 @@ pub struct Planes {
     pub bytes: Vec<u8>,
 }
 
-/// What the compressed planes of a slab are, without the planes themselves.
+/// What the planes of a slab are, without the planes themselves; lengths and checksums are of compressed planes alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlaneTable {
     /// The frames of the slab.
@@ -228,34 +330,19 @@ fn checksum(packed: &[u8]) -> u32 {
         .map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }
 
-/// Scratch memory of one rasterising thread.
-struct RasterScratch {
-    grids: Vec<u8>,
-    compressor: Compressor,
-}
+/// Scratch memory of one rasterising thread: one plane in the frames of an octet.
+struct RasterScratch(Vec<u8>);
 
 impl RasterScratch {
     fn new() -> Self {
-        Self {
-            grids: vec![0; OCTET * PLANE_BYTES],
-            compressor: Compressor::new(),
-        }
+        Self(vec![0; OCTET * PLANE_BYTES])
     }
 
-    /// Rasterises one plane in the first `frames` frames of an octet.
-    fn rasterise(
-        &mut self,
-        layout: &Layout,
-        octet: &[u8],
-        frames: usize,
-        plane: usize,
-    ) -> Vec<Packed> {
-        let grids = &mut self.grids[..frames * PLANE_BYTES];
+    /// Rasterises one plane in the first `frames` frames of an octet, (frames, 256, 128).
+    fn rasterise(&mut self, layout: &Layout, octet: &[u8], frames: usize, plane: usize) -> &[u8] {
+        let grids = &mut self.0[..frames * PLANE_BYTES];
         layout.rasterise(octet, 1, 0..frames, plane..plane + 1, grids);
-        let planes = grids.chunks_exact(PLANE_BYTES);
-        planes
-            .map(|plane| self.compressor.compress(plane))
-            .collect()
+        grids
     }
 }
 
@@ -306,24 +393,29 @@ mod tests {
         for frames in [1, 7, 8, 9, 330, 1040, 8000] {
             for neurons in [1, 1005, 100_000, 50_000_000] {
                 for planes in [1, 29, 5000] {
-                    let slabs = Slabs::new(frames, neurons, planes);
-                    let mut next = 0;
-                    for slab in 0..slabs.count() {
-                        let range = slabs.frames(slab);
-                        assert_eq!(range.start, next);
-                        assert!(!range.is_empty() && range.start.is_multiple_of(8));
-                        assert!(range.len() <= 8 || range.len() * planes <= SLAB_PLANES);
-                        assert!(range.len() <= 8 || range.len() / 8 * neurons <= SLAB_BYTES);
-                        next = range.end;
+                    for (compression, most) in [
+                        (Compression::Gzip, SLAB_PLANES),
+                        (Compression::None, UNPACKED_SLAB_PLANES),
+                    ] {
+                        let slabs = Slabs::new(frames, neurons, planes, compression);
+                        let mut next = 0;
+                        for slab in 0..slabs.count() {
+                            let range = slabs.frames(slab);
+                            assert_eq!(range.start, next);
+                            assert!(!range.is_empty() && range.start.is_multiple_of(8));
+                            assert!(range.len() <= 8 || range.len() * planes <= most);
+                            assert!(range.len() <= 8 || range.len() / 8 * neurons <= SLAB_BYTES);
+                            next = range.end;
+                        }
+                        assert_eq!(next, frames);
                     }
-                    assert_eq!(next, frames);
                 }
             }
         }
     }
 
     #[test]
-    fn rule_7_3_slabs_hold_the_grids_of_their_frames() {
+    fn rules_7_3_and_8_8_slabs_hold_the_grids_of_their_frames_compressed_or_not() {
         let (neurons, frames, planes) = (50, 37, 3);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         let mut number = |below: u64| random.next_u64() % below;
@@ -337,7 +429,7 @@ mod tests {
             .collect();
         for range in [0..8, 8..24, 24..37, 0..37] {
             let slab = whole(&spikes, frames, neurons).part(range.clone());
-            let planes_of_slab = slab.rasterise(&layout, || Duration::ZERO);
+            let planes_of_slab = slab.rasterise(&layout, Compression::Gzip, || Duration::ZERO);
             let counted = &planes_of_slab.table.spikes_per_frame;
             let spikes_of = |frame: usize| {
                 let rows = spikes.chunks_exact(row_bytes(frames));
@@ -348,7 +440,9 @@ mod tests {
             assert_eq!(planes_of_slab.table.lengths.len(), range.len() * planes);
             let mut expected = vec![0; range.len() * planes * PLANE_BYTES];
             let row = row_bytes(frames);
-            layout.rasterise(&spikes, row, range, 0..planes, &mut expected);
+            layout.rasterise(&spikes, row, range.clone(), 0..planes, &mut expected);
+            let pixels = slab.rasterise(&layout, Compression::None, || Duration::ZERO);
+            assert!(pixels.bytes == expected && pixels.table.frames == range);
             let mut rest = &planes_of_slab.bytes[..];
             for (length, expected) in planes_of_slab
                 .table

@@ -19,7 +19,7 @@ fn job(grids: Option<PathBuf>) -> WriteJob {
         neurons: NEURONS,
         units: 3,
         layout: Layout::new(&xyz, PlaneRule::Levels).expect("levels"),
-        grids,
+        grids: grids.map(GridsJob::Compress),
     }
 }
 

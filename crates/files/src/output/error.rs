@@ -28,6 +28,21 @@ pub enum OutputError {
         /// The library's reason in a few words.
         reason: String,
     },
+    /// The disk is too full for a file whose size is known beforehand.
+    #[error(
+        "{path} takes {:.1} GB, and its disk has {:.1} GB free; free some, use another --output_dir, or write the grids with \
+         --compression gzip, which take about a fortieth",
+        *.needed as f64 / 1e9,
+        *.free as f64 / 1e9
+    )]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// Grids of another program are there (rule 8.7).
     #[error(
         "{path} was not written by this program (it has no attribute \"{missing}\"); \

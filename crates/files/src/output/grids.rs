@@ -29,6 +29,8 @@ use spikegrid_core::slab::{GZIP_LEVEL, PlaneTable, Planes};
 
 use super::chunk::write_packed;
 use super::error::OutputError;
+use super::grids_contiguous::ContiguousGrids;
+use super::mpio;
 use super::provenance::{self, Provenance};
 use crate::names::partial;
 use index::{FixedArray, StoredChunk};
@@ -46,6 +48,8 @@ const PAGE: usize = 1024;
 pub enum PlaneWriters {
     /// Each rank writes the planes that it has rasterised into this file ([`RankFile`]).
     EveryRank(PathBuf),
+    /// Each rank writes those that it has rasterised; they are not compressed, and each has its place from the start.
+    EachInItsPlace(ContiguousGrids),
     /// The writer of the subject, for this reason.
     OneRank(String),
 }
@@ -54,6 +58,10 @@ impl fmt::Display for PlaneWriters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EveryRank(_) => f.write_str("every rank"),
+            Self::EachInItsPlace(_) => f.write_str(match mpio::is_running() {
+                true => "every rank (parallel HDF5)",
+                false => "every rank",
+            }),
             Self::OneRank(reason) => write!(f, "one rank ({reason})"),
         }
     }

@@ -5,6 +5,7 @@
 //! - [`unit_files`]: those that every rank fills unit by unit. A further one of numbers (N, T) or (T, N) is a field there.
 //! - [`grids`]: `preaugmented_grids.h5` and its attributes ([`provenance`]). Another way to write grids is a module beside it
 //!   with the same three steps: create, write planes, close.
+//! - [`grids_contiguous`]: the same file without compression, which every rank fills
 //! - [`neurons`]: the table of all neurons
 //! - [`metadata`], [`traces`]: the other files of HDF5's; [`combined`]: that of the output folder
 //! - [`journal`]: what an interrupted run leaves
@@ -16,8 +17,10 @@ mod date;
 mod error;
 mod files;
 pub mod grids;
+pub mod grids_contiguous;
 pub mod journal;
 pub mod metadata;
+mod mpio;
 pub mod neurons;
 pub mod provenance;
 pub mod subject_files;

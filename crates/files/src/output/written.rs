@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use hdf5::filters::Filter;
+use hdf5::plist::dataset_create::Layout;
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, File, Group, H5Type, Hyperslab, SliceOrIndex};
 use hdf5_sys::h5z::H5Z_FILTER_DEFLATE;
 use ndarray::IxDyn;
 use spikegrid_core::grid::{COLUMNS, PLANE_BYTES, ROWS};
-use spikegrid_core::slab::GZIP_LEVEL;
+use spikegrid_core::slab::{Compression, GZIP_LEVEL};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::hdf5_access::{self, elements, reason, reason_and_locks};
@@ -284,29 +285,36 @@ impl WrittenDataset {
         Ok(values.into_raw_vec_and_offset().0)
     }
 
-    /// How it is stored where that is not as rule 8.1 says of grids: chunks of a plane, gzip of level 1.
-    #[must_use]
-    pub fn storage_unlike_grids(&self) -> Option<String> {
+    /// How grids are stored, if it is one of the ways of rules 8.1 and 8.8.
+    ///
+    /// # Errors
+    /// The storage in words, where it is another.
+    pub fn grids_compression(&self) -> Result<Compression, String> {
         let expected = [1, 1, ROWS, COLUMNS];
         match self.dataset.chunk() {
-            None => Some("no chunks".into()),
-            Some(chunk) if chunk != expected => Some(format!("chunks {}", shape_text(&chunk))),
+            None if self.dataset.layout() == Layout::Contiguous => Ok(Compression::None),
+            None => Err("neither chunks nor contiguous".into()),
+            Some(chunk) if chunk != expected => Err(format!("chunks {}", shape_text(&chunk))),
             Some(_) => match &self.dataset.filters()[..] {
-                [Filter::Deflate(GZIP_LEVEL)] => None,
-                [Filter::Deflate(level)] => Some(format!("gzip level {level}")),
-                [] => Some("no compression".into()),
-                _ => Some("other filters".into()),
+                [Filter::Deflate(GZIP_LEVEL)] => Ok(Compression::Gzip),
+                [Filter::Deflate(level)] => Err(format!("gzip level {level}")),
+                [] => Err("chunks without compression".into()),
+                _ => Err("other filters".into()),
             },
         }
     }
 
-    /// Looks chunks up so densely that each part of their index is read.
+    /// Looks chunks up so densely that each part of their index is read; where there is no index, the first and the last plane.
     fn read_index(&self) {
         const EVERY: usize = 16;
         let planes = Planes::of(self);
         let count = self.shape.iter().take(2).product::<usize>();
+        let every = match self.dataset.is_chunked() {
+            true => EVERY,
+            false => count.max(1),
+        };
         let mut bytes = Vec::new();
-        for place in (0..count).step_by(EVERY).chain(count.checked_sub(1)) {
+        for place in (0..count).step_by(every).chain(count.checked_sub(1)) {
             bytes.clear();
             let _ = planes.append(place, &mut bytes);
         }
@@ -463,17 +471,21 @@ mod tests {
         });
         let mut inflater = PlaneInflater::default();
         for (name, stored, storage) in [
-            ("ordinary", Stored::Deflated, None),
+            ("ordinary", Stored::Deflated, Ok(Compression::Gzip)),
             (
                 "whole frames",
                 Stored::Pixels,
-                Some("chunks (1, 2, 256, 128)"),
+                Err("chunks (1, 2, 256, 128)"),
             ),
-            ("plain chunks", Stored::Pixels, Some("no compression")),
-            ("contiguous", Stored::Pixels, Some("no chunks")),
+            (
+                "plain chunks",
+                Stored::Pixels,
+                Err("chunks without compression"),
+            ),
+            ("contiguous", Stored::Pixels, Ok(Compression::None)),
         ] {
             let grids = written.dataset(name).expect("grids");
-            assert_eq!(grids.storage_unlike_grids().as_deref(), storage);
+            assert_eq!(grids.grids_compression(), storage.map_err(str::to_owned));
             let planes = Planes::of(&grids);
             let mut bytes = vec![7];
             assert_eq!(planes.append(3, &mut bytes), Ok(stored), "{name}");

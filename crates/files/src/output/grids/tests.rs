@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use spikegrid_core::grid::{Layout, PLANE_BYTES, PlaneRule};
-use spikegrid_core::slab::{Slab, UnitSpikes};
+use spikegrid_core::slab::{Compression, Slab, UnitSpikes};
 use spikegrid_core::spikes::row_bytes;
 
 use super::*;
@@ -56,7 +56,7 @@ impl Grids {
         whole.put(&unit);
         let cut = |frames: Range<usize>| {
             let slab = whole.part(frames);
-            slab.rasterise(&self.layout, || Duration::ZERO)
+            slab.rasterise(&self.layout, Compression::Gzip, || Duration::ZERO)
         };
         let starts = (0..self.frames).step_by(slab_frames);
         starts
