@@ -98,12 +98,39 @@ def check_subject(output_dir, name):
         plane_by_plane = np.stack([grids[frames - 1, z] for z in range(planes)])
         assert (plane_by_plane == grids[frames - 1]).all()
         check_traces(folder, grids)
+        check_activity(folder)
     with h5py.File(folder / "metadata.h5", "r") as file:
         check_metadata(file, frames, planes, is_train)
     with h5py.File(output_dir / "combined_metadata.h5", "r") as file:
         check_metadata(file[name], frames, planes, is_train)
     pdf = (folder / f"{name}_visualization.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-") and b"%%EOF" in pdf[-32:]
+
+
+def check_activity(folder):
+    """Rule 8.9."""
+    if not (folder / "activity.h5").exists():
+        return
+    with h5py.File(folder / "activity.h5", "r") as file:
+        values = file["neuron_values"]
+        frames, neurons = values.shape
+        assert values.dtype in (np.float32, np.float16) and values.compression == "gzip"
+        assert values.chunks[0] <= 1000 and values.chunks[1] <= 100
+        assert values.attrs["unit"].startswith("spikes per frame")
+        assert file["num_timepoints"][()] == frames and file["num_neurons"][()] == neurons
+        assert file["original_sampling_rate_hz"][()] > 0
+        assert np.array_equal(file["timepoint_indices"][:], np.arange(frames, dtype=np.int32))
+        positions = file["cell_positions"]
+        assert positions.shape == (neurons, 3) and positions.dtype == np.float32
+        low, high = positions.attrs["positions_min"], positions.attrs["positions_max"]
+        if not (folder / "traces.h5").exists():
+            return
+        with h5py.File(folder / "traces.h5", "r") as traces:
+            rates = traces["spike_rate"][:].T.astype(values.dtype)
+            assert np.array_equal(values[:], rates, equal_nan=True)
+            xyz = traces["cell_xyz"][:]
+        scaled = (xyz - low) / np.where(high > low, high - low, 1)
+        assert np.allclose(positions[:], scaled, atol=1e-6, equal_nan=True)
 
 
 def check_traces(folder, grids):

@@ -10,10 +10,11 @@ fn rule_8_6_datasets_are_the_same_bytes_for_any_ranks_threads_and_units() {
     let folder = tempfile::tempdir().unwrap();
     let first = folder.path().join("1");
     bench
-        .run(1, &bench.raw(), &first, &["--save_traces"])
+        .run(1, &bench.raw(), &first, &["--save_traces", "--activity"])
         .expect(0);
     let expected = datasets(&first);
     assert!(expected.contains_key("subject_2/preaugmented_grids.h5:grids"));
+    assert!(expected.contains_key("subject_2/activity.h5:neuron_values"));
     let spikes: usize = expected["subject_1/traces.h5:spikes"]
         .2
         .iter()
@@ -36,7 +37,7 @@ fn rule_8_6_datasets_are_the_same_bytes_for_any_ranks_threads_and_units() {
                 ranks,
                 &bench.raw(),
                 &output,
-                &[&["--save_traces"], more].concat(),
+                &[&["--save_traces", "--activity"], more].concat(),
             )
             .expect(0);
         let found = datasets(&output);
@@ -97,8 +98,9 @@ fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
         });
         assert_eq!(said[0], said[1]);
     }
-    run(&["--save_traces"]).expect(0);
+    run(&["--save_traces", "--activity=f16"]).expect(0);
     assert!(out.join("subject_2/traces.h5").is_file());
+    assert!(out.join("subject_2/activity.h5").is_file());
     assert_eq!(
         std::fs::metadata(&grids).unwrap().modified().unwrap(),
         written,

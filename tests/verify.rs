@@ -13,6 +13,7 @@ use ndarray::s;
 const GRIDS: &str = "subject_1/preaugmented_grids.h5";
 const METADATA: &str = "subject_1/metadata.h5";
 const TRACES: &str = "subject_1/traces.h5";
+const ACTIVITY: &str = "subject_1/activity.h5";
 const COMBINED: &str = "combined_metadata.h5";
 
 /// An output of two subjects with traces.
@@ -21,7 +22,7 @@ fn output() -> &'static Path {
     let (_, path) = OUTPUT.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        run(&path, &["--save_traces"]);
+        run(&path, &["--save_traces", "--activity"]);
         (folder, path)
     });
     path
@@ -432,6 +433,20 @@ fn rule_9_6_spikes_follow_from_rates_and_seed() {
             "noise_level: expected f32 (90,), found no such dataset",
             "rule 8.5",
         ],
+    );
+}
+
+#[test]
+fn rule_8_9_the_activity_matrix_holds_the_rates_of_the_traces() {
+    damaged(
+        |copy| {
+            copy.change(ACTIVITY, "neuron_values", &[500, 3], 0.25_f32);
+        },
+        &["activity.h5: neuron_values[500, 3]", "rule 8.9; 1 of"],
+    );
+    damaged(
+        |copy| copy.change(ACTIVITY, "is_train", &[0], 7_u8),
+        &["activity.h5: is_train[0]"],
     );
 }
 

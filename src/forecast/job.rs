@@ -119,8 +119,7 @@ impl Recording {
 
     /// Bytes of the files written for it.
     pub(super) fn output_bytes(&self, costs: &Costs, config: &Config) -> f64 {
-        let traces = if config.save_traces { 9.0 } else { 0.0 };
-        self.neuron_frames() * traces
+        self.neuron_frames() * config.bytes_beside_grids()
             + match config.compression {
                 Compression::Gzip => self.packed_bytes(costs),
                 Compression::None => grids_contiguous::bytes(self.frames, self.planes) as f64,
@@ -214,7 +213,7 @@ impl Job<'_> {
         let budget = Budget::new(config, ranks, RANK_BYTES, NETWORK_BYTES);
         let Cut {
             stretches, memory, ..
-        } = budget.cut(&mut plan, recording.planes, config.save_traces)?;
+        } = budget.cut(&mut plan, recording.planes, config.fills_unit_by_unit())?;
         let pieces: usize = stretches.iter().map(|stretch| stretch.pieces).sum();
         let units = plan.units();
         let slabs = Slabs::new(

@@ -27,6 +27,8 @@ const PARTS_HELD: u64 = 4;
 const CHUNKS_HELD: usize = 3;
 /// One sample of a unit on its way into `traces.h5`.
 const FILLING: u64 = 9;
+/// One sample of a unit in compressed chunks of `activity.h5` that wait for their place, at most.
+const PACKED: u64 = 5;
 /// One frame on one compute thread: the trace, its baseline's window, the network's samples, its rate.
 const THREAD_BYTES_PER_FRAME: u64 = 48;
 /// One neuron: position, pixel, noise levels, facts, journal.
@@ -84,7 +86,7 @@ impl Budget {
     }
 
     /// Cuts a subject of `planes` z-planes into as few stretches as the budget allows, as even as can be. `traces` says whether
-    /// traces are written.
+    /// files are filled unit by unit.
     ///
     /// # Errors
     /// The bytes that a rank needs to hold one unit at a time, where these are beyond the limit.
@@ -159,7 +161,7 @@ impl Budget {
             2 * ARRIVING as u64,
             plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
             part.saturating_mul(PARTS_HELD),
-            unit.saturating_mul(FILLING * u64::from(traces)),
+            unit.saturating_mul((FILLING + PACKED * units_in_flight as u64) * u64::from(traces)),
             neurons * BYTES_PER_NEURON,
             spikes,
             slab_spikes.saturating_mul(slabs_in_flight.min(SLABS_AT_ONCE) as u64),

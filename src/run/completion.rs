@@ -68,6 +68,9 @@ impl OpenSubject {
         if self.wanted.has(OutputFile::Figures) || self.wanted.has(OutputFile::Page) {
             self.plot(config, &report.findings, &results)?;
         }
+        if let Some(activity) = self.plan.unit_files.activity() {
+            activity.finish(self.rates.units())?;
+        }
         if self.wanted.has(OutputFile::Grids) {
             output::grids::complete(
                 &self.claim.files.path(OutputFile::Grids),

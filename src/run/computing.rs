@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use spikegrid_core::activity::PackedRates;
 use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::{Compression, Planes, Slab};
 use spikegrid_core::unit::UnitOutput;
@@ -22,6 +23,8 @@ pub(super) enum Computed {
         unit: usize,
         /// Its results.
         output: Box<UnitOutput>,
+        /// Its compressed rates, if they are wanted.
+        packed: Option<PackedRates>,
     },
     /// A slab, from spikes to planes.
     Slab {
@@ -64,6 +67,7 @@ impl Computing {
         let neurons = held.plan.unit(unit);
         let keep_traces = held.needs_traces(&neurons);
         let (name, dff) = (held.plan.name.clone(), held.plan.dff);
+        let files = held.plan.unit_files.clone();
         let (pipeline, workers) = (self.pipeline.clone(), self.workers.clone());
         let result = self.result_sender.clone();
         self.workers.spawn(move || {
@@ -79,6 +83,7 @@ impl Computing {
             let _ = result.send(Computed::Unit {
                 subject,
                 unit,
+                packed: files.pack(&output),
                 output: Box::new(output),
             });
         });

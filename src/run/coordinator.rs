@@ -196,6 +196,21 @@ impl Coordinator {
                 self.scheduler.done(rank, subject, unit);
                 self.on_unit_done(subject, unit, *summary);
             }
+            Reply::Packed {
+                subject,
+                unit,
+                bytes,
+            } => {
+                if let Some(open) = self.open.get_mut(&subject) {
+                    let address = open.rates.place(bytes);
+                    let store = Order::Store {
+                        subject,
+                        unit,
+                        address,
+                    };
+                    outbox.send(rank, Message::Order(store));
+                }
+            }
             Reply::Read {
                 subject,
                 stretch,
@@ -267,6 +282,7 @@ impl Coordinator {
             None => open.repeated_frames = Some(summary.repeated_frames),
         }
         open.plotted.extend(summary.plotted);
+        open.rates.note(unit, summary.stored_rates);
         self.progress.computed(
             &open.plan.name,
             open.plan.neurons,

@@ -112,6 +112,7 @@ impl Lab {
             "--num_neurons",
             "2",
             "--save_traces",
+            "--activity",
             "--compression",
             self.compression.name(),
         ];
@@ -140,6 +141,7 @@ impl Lab {
         for (file, name) in [
             (OutputFile::Traces, "dff"),
             (OutputFile::Traces, "spike_rate"),
+            (OutputFile::Activity, "neuron_values"),
             (OutputFile::Metadata, "z_values"),
         ] {
             let values = dataset(&files.path(file), name)

@@ -74,6 +74,12 @@ pub enum Order {
         unit: usize,
         rank: usize,
     },
+    /// Write the rates of a unit that this rank has computed at this address of `activity.h5`.
+    Store {
+        subject: usize,
+        unit: usize,
+        address: u64,
+    },
     /// Write the subject as soon as the spikes of all its units have arrived.
     Write(Box<WriteJob>),
     /// Send `rank` the spikes of a slab of a subject that this rank writes.
@@ -110,6 +116,12 @@ pub enum Reply {
         subject: usize,
         unit: usize,
         message: String,
+    },
+    /// The unit is computed, and its compressed rates of so many bytes need a place in `activity.h5`.
+    Packed {
+        subject: usize,
+        unit: usize,
+        bytes: u64,
     },
     /// The grids file is laid out: the subject is to be rasterised in this many slabs, so many of them at a time at most.
     Opened {

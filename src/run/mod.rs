@@ -20,6 +20,7 @@ pub mod messages;
 mod opening;
 pub mod progress;
 mod rank_planes;
+mod rate_places;
 mod recording;
 pub mod report;
 pub mod schedule;

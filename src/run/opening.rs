@@ -22,13 +22,14 @@ use spikegrid_files::output::grids_contiguous::ContiguousGrids;
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
 use spikegrid_files::output::provenance::{self, Provenance};
-use spikegrid_files::output::unit_files::UnitFiles;
+use spikegrid_files::output::unit_files::{Contents, UnitFiles};
 use spikegrid_files::output::{Claim, OutputError, OutputFile, Required, SubjectFiles, Wanted};
 
 use crate::models;
 use crate::recording;
 use crate::run::budget::{Budget, Cut};
 use crate::run::progress::Progress;
+use crate::run::rate_places::RatePlaces;
 use crate::run::report::SubjectReport;
 use crate::run::schedule::Stretch;
 use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
@@ -60,6 +61,8 @@ pub(super) struct OpenSubject {
     pub computed_neurons: usize,
     /// Grids that are not compressed, laid out before anything is computed, so that no work is lost where the disk has no room for them.
     pub contiguous: Option<ContiguousGrids>,
+    /// Where the rates of units lie in `activity.h5`.
+    pub rates: RatePlaces,
     /// The neurons of the PDF whose units are done.
     pub plotted: Vec<PlottedNeuron>,
     /// The pieces of each stretch; none where nothing has to be computed, because only the metadata file is missing.
@@ -83,7 +86,7 @@ pub(super) enum Opened {
 
 /// What is known of a subject before it is cut into work.
 struct Found<'a> {
-    source: &'a Source,
+    contents: Contents<'a>,
     files: &'a SubjectFiles,
     provenance: &'a Provenance,
     planes: usize,
@@ -174,8 +177,8 @@ impl Opener {
             report.findings.extend(finding);
         }
         let mut plan = self.plan(index, subject, writer, &source, &data);
-        let traces = wanted.has(OutputFile::Traces);
-        let cut = match self.budget.cut(&mut plan, layout.planes(), traces) {
+        let filled = wanted.has(OutputFile::Traces) || wanted.has(OutputFile::Activity);
+        let cut = match self.budget.cut(&mut plan, layout.planes(), filled) {
             Ok(cut) => cut,
             Err(needed) => {
                 claim.keep_journal();
@@ -191,13 +194,20 @@ impl Opener {
             }
         };
         let found = Found {
-            source: &source,
+            contents: Contents {
+                units: plan.cut_into_units(),
+                positions: &source.positions,
+                is_train: &metadata.is_train,
+                sampling_rate_hz: provenance.sampling_rate,
+                precision: self.config.activity.unwrap_or_default(),
+            },
             files,
             provenance: &provenance,
             planes: layout.planes(),
             wanted,
         };
         open_earlier(&mut plan, &found, report, progress)?;
+        let rates = RatePlaces::new(&plan)?;
         let Cut {
             stretches, pieces, ..
         } = match wanted.needs_neurons() {
@@ -218,6 +228,7 @@ impl Opener {
             blank_frames: BTreeSet::new(),
             computed_neurons: 0,
             contiguous,
+            rates,
             plotted: Vec::new(),
             pieces,
             failure: None,
@@ -277,6 +288,7 @@ impl Opener {
         let required = Required {
             overwrite: self.config.overwrite,
             save_traces: self.config.save_traces,
+            activity: self.config.activity.is_some(),
             shape: [frames, planes, ROWS, COLUMNS],
             neurons,
             provenance,
@@ -434,11 +446,13 @@ fn open_earlier(
     progress: &Progress,
 ) -> Result<(), OutputError> {
     let traces = found.wanted.has(OutputFile::Traces);
+    let activity = found.wanted.has(OutputFile::Activity);
     let key = Key::new(
         &plan.name,
         plan.cut_into_units(),
         plan.plotted.len(),
         traces,
+        activity.then_some(found.contents.precision),
         found.provenance,
     );
     let (journal, difference) = Journal::open(&found.files.folder, &key, plan.units());
@@ -448,8 +462,8 @@ fn open_earlier(
             plan.name
         ));
     }
-    let (resumes, positions) = (journal.units() > 0, &found.source.positions);
-    plan.unit_files = UnitFiles::open(found.files, found.wanted, resumes, plan.frames, positions)?;
+    let resumes = journal.units() > 0;
+    plan.unit_files = UnitFiles::open(found.files, found.wanted, resumes, &found.contents)?;
     progress.line(&found.line(plan, &report.files_written));
     if journal.units() > 0 {
         progress.line(&format!(

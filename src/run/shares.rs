@@ -171,15 +171,17 @@ impl WorkerSubject {
         })
     }
 
-    /// The unit as an interrupted run finished it; none if its record in the journal, or its part of `traces.h5`, is damaged.
+    /// The unit as an interrupted run finished it; none if its record in the journal, or its part of a file that is filled unit by unit, is damaged.
     pub(super) fn load_from_journal(&self, unit: usize) -> Option<JournalledUnit> {
         let start = Instant::now();
         let plan = &self.plan;
-        let mut found = plan
-            .journal
-            .load(plan.cut_into_units(), unit, plan.unit_files.any())?;
-        let (neurons, checksum) = (plan.unit(unit), found.traces_checksum);
-        let whole = plan.unit_files.hold(plan.frames, &neurons, checksum);
+        let mut found = plan.journal.load(plan.cut_into_units(), unit)?;
+        let whole = plan.unit_files.hold(
+            plan.frames,
+            &plan.unit(unit),
+            found.traces_checksum,
+            found.summary.stored_rates.as_ref(),
+        );
         found.summary = UnitSummary {
             read_sec: start.elapsed().as_secs_f64(),
             compute_sec: 0.0,
@@ -189,7 +191,7 @@ impl WorkerSubject {
         whole.then_some(found)
     }
 
-    /// Whether ΔF/F and rates of these neurons are needed beside their spikes: for `traces.h5` or for the PDF.
+    /// Whether ΔF/F and rates of these neurons are needed beside their spikes: for a file or for the PDF.
     pub(super) fn needs_traces(&self, neurons: &Range<usize>) -> bool {
         let plan = &self.plan;
         plan.unit_files.any() || plan.plotted.iter().any(|neuron| neurons.contains(neuron))

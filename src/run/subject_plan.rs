@@ -5,6 +5,7 @@ use std::ops::Range;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use spikegrid_core::activity::CHUNK_NEURONS;
 use spikegrid_core::baseline::{Baseline, DffSettings, Window};
 use spikegrid_core::unit::Units;
 use spikegrid_files::input::{Location, Piece, Storage};
@@ -13,7 +14,8 @@ use spikegrid_files::output::unit_files::UnitFiles;
 
 /// Fluorescence samples in one work unit, at most: 16 MiB as f32.
 const UNIT_SAMPLES: usize = 4 << 20;
-/// Units per subject that let a thousand ranks share a few subjects well (`spikegrid-mpi plan`).
+/// Units per subject that let a thousand ranks share a few subjects well (`spikegrid-mpi plan`); more where units would be wider than a
+/// chunk of `activity.h5`.
 const UNITS_PER_SUBJECT: usize = 2048;
 /// Fewer neurons than this are not worth a unit of their own.
 const SMALLEST_UNIT: usize = 32;
@@ -126,7 +128,8 @@ impl SubjectPlan {
 /// Neurons per work unit, from the recording and `--batch_size` alone, so that it is the same for any ranks, threads
 /// and memory.
 pub fn unit_neurons(neurons: usize, frames: usize, batch_size: usize) -> usize {
-    let shared = neurons.div_ceil(UNITS_PER_SUBJECT).max(SMALLEST_UNIT);
+    let shared = neurons.div_ceil(UNITS_PER_SUBJECT);
+    let shared = shared.clamp(SMALLEST_UNIT, CHUNK_NEURONS);
     let width = shared.min(UNIT_SAMPLES / frames.max(1));
     width.min(neurons).min(batch_size).max(1)
 }

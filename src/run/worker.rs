@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use spikegrid_core::activity::PackedRates;
 use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
 use spikegrid_files::input::{Piece, Samples};
@@ -62,6 +63,8 @@ pub struct Worker {
     pieces_to_read: VecDeque<PieceToRead>,
     units_to_send: VecDeque<UnitToSend>,
     recording: OpenRecording,
+    /// Units whose rates have no place in `activity.h5` yet.
+    unplaced: HashMap<(usize, usize), (UnitOutput, PackedRates)>,
     /// What this rank rasterises.
     planes: RankPlanes,
     /// The subjects that this rank writes.
@@ -84,6 +87,7 @@ impl Worker {
             pieces_to_read: VecDeque::new(),
             units_to_send: VecDeque::new(),
             recording: OpenRecording::default(),
+            unplaced: HashMap::new(),
             planes: RankPlanes::default(),
             writer,
         }
@@ -166,6 +170,11 @@ impl Worker {
                 seconds: 0.0,
             }),
             Order::Load { subject, unit } => self.load_unit(outbox, subject, unit),
+            Order::Store {
+                subject,
+                unit,
+                address,
+            } => self.store_rates(outbox, subject, unit, address),
             Order::Compute {
                 subject,
                 unit,
@@ -203,6 +212,7 @@ impl Worker {
         self.recording.close(subject);
         self.before_plan.remove(&subject);
         self.dropped.insert(subject);
+        self.unplaced.retain(|&(of, _), _| of != subject);
         self.planes.drop_subject(subject);
         self.writer.drop_subject(subject);
     }
@@ -379,15 +389,55 @@ impl Worker {
                 subject,
                 unit,
                 output,
-            } => self.on_unit_computed(outbox, subject, unit, *output),
+                packed: None,
+            } => self.finish_unit(outbox, subject, unit, *output),
+            Computed::Unit {
+                subject,
+                unit,
+                output,
+                packed: Some(packed),
+            } => {
+                if !self.subjects.contains_key(&subject) {
+                    return;
+                }
+                let bytes = packed.bytes.len() as u64;
+                self.unplaced.insert((subject, unit), (*output, packed));
+                let reply = Reply::Packed {
+                    subject,
+                    unit,
+                    bytes,
+                };
+                outbox.send(0, Message::Reply(reply));
+            }
             Computed::Slab { subject, planes } => {
                 self.planes.on_rasterised(outbox, subject, planes);
             }
         }
     }
 
+    /// Writes the rates of a unit at their place in `activity.h5`, and finishes the unit.
+    fn store_rates(&mut self, outbox: &mut impl Outbox, subject: usize, unit: usize, address: u64) {
+        let Some((mut output, packed)) = self.unplaced.remove(&(subject, unit)) else {
+            return;
+        };
+        let held = self.subjects.get(&subject);
+        let Some(file) = held.and_then(|held| held.plan.unit_files.activity()) else {
+            return;
+        };
+        match file.write(address, packed) {
+            Ok(stored) => {
+                output.summary.stored_rates = Some(stored);
+                self.finish_unit(outbox, subject, unit, output);
+            }
+            Err(error) => {
+                let failed = failed(outbox.rank(), subject, unit, error.to_string());
+                outbox.send(0, failed);
+            }
+        }
+    }
+
     /// Writes the traces of a unit, notes the unit in the journal, sends its spikes to the writer, and reports it.
-    fn on_unit_computed(
+    fn finish_unit(
         &mut self,
         outbox: &mut impl Outbox,
         subject: usize,

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use signal_hook::consts;
+use spikegrid_core::activity::Precision;
 use spikegrid_core::baseline::Baseline;
 use spikegrid_core::cascade::Threshold;
 use spikegrid_core::grid::PlaneRule;
@@ -60,6 +61,19 @@ pub struct RunArgs {
     /// Also write traces.h5: ΔF/F, spike rates, spikes, noise levels and positions of every neuron
     #[arg(long, help_heading = "Input and output")]
     pub save_traces: bool,
+    /// Also write activity.h5: the spike rates of all neurons frame by frame, (T, N), and their positions [possible values: f32, f16]
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "f32",
+        value_parser = precisions(),
+        hide_possible_values = true,
+        help_heading = "Input and output"
+    )]
+    #[serde(default)]
+    pub activity: Option<Precision>,
     /// How the grids are stored; both hold the same values
     #[arg(
         long,
@@ -224,6 +238,24 @@ pub struct DataArgs {
     pub plane_step: Option<f64>,
 }
 
+impl RunArgs {
+    /// Whether a file is written for which ΔF/F and rates of all neurons are needed.
+    pub fn fills_unit_by_unit(&self) -> bool {
+        self.save_traces || self.activity.is_some()
+    }
+
+    /// Bytes of a neuron-frame in the files beside the grids, about.
+    pub fn bytes_beside_grids(&self) -> f64 {
+        let traces = if self.save_traces { 9.0 } else { 0.0 };
+        let activity = match self.activity {
+            None => 0.0,
+            Some(Precision::F32) => 0.5,
+            Some(Precision::F16) => 0.3,
+        };
+        traces + activity
+    }
+}
+
 impl DataArgs {
     /// What these flags say about how recordings lie.
     pub fn request(&self) -> Request {
@@ -373,6 +405,17 @@ fn cells() -> impl TypedValueParser<Value = Cells> {
         Cells::Iscell => "Those that the recording calls cells",
         Cells::All => "All",
     })
+}
+
+fn precisions() -> impl TypedValueParser<Value = Precision> {
+    kinds(
+        Precision::ALL,
+        Precision::name,
+        |precision| match precision {
+            Precision::F32 => "Single precision",
+            Precision::F16 => "Half precision: rates to 1 in 2,000",
+        },
+    )
 }
 
 fn baselines() -> impl TypedValueParser<Value = BaselineChoice> {

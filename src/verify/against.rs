@@ -64,7 +64,12 @@ fn compare_subject(
     subject: &str,
     source: &str,
 ) -> Vec<String> {
-    let files = [OutputFile::Grids, OutputFile::Metadata, OutputFile::Traces];
+    let files = [
+        OutputFile::Grids,
+        OutputFile::Metadata,
+        OutputFile::Traces,
+        OutputFile::Activity,
+    ];
     for folder in folders {
         let of_subject = SubjectFiles::new(folder, subject);
         try_out(report, &files.map(|file| of_subject.path(file)));

@@ -6,6 +6,7 @@
 //! - `against`: two folders, value by value
 //! - `report`: a line per difference
 
+mod activity;
 mod against;
 mod grids;
 mod header;

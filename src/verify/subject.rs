@@ -10,6 +10,7 @@ use spikegrid_files::output::written::{NumberKind, WrittenDataset, WrittenFile, 
 use spikegrid_files::output::{OutputFile, SubjectFiles};
 use spikegrid_files::regular;
 
+use super::activity;
 use super::grids;
 use super::header::{self, Header};
 use super::metadata::Metadata;
@@ -100,6 +101,13 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
         }),
         false => None,
     };
+    let activity_name = name(OutputFile::Activity);
+    if exists(&files.path(OutputFile::Activity))
+        && let Some(file) = open(report, output_dir, &activity_name, "rule 8.9")
+    {
+        let is_train = metadata.is_train.as_deref();
+        activity::check(report, &file, frames, is_train, traces.as_ref());
+    }
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;
         let metadata = of_metadata.as_ref().zip(z_values.as_deref());

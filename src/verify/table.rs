@@ -238,6 +238,7 @@ mod tests {
 
     fn known() -> Traces {
         Traces {
+            rates: None,
             spikes: None,
             counts: Some(vec![7, 0]),
             xyz: Some(vec![[1.0, 2.0, 3.0], [f64::NAN, 2.0, 3.0]]),

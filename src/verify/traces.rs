@@ -14,6 +14,8 @@ const READ_BYTES: usize = 4 << 20;
 
 /// The parts of `traces.h5` by which other files are checked.
 pub(super) struct Traces {
+    /// Spike rates, (N, T).
+    pub rates: Option<WrittenDataset>,
     /// Spikes, (N, T).
     pub spikes: Option<WrittenDataset>,
     /// Spikes of each neuron, (N,), where they could be read.
@@ -76,6 +78,7 @@ pub(super) fn check(
     }
     let position = |xyz: Vec<f64>| xyz.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
     Some(Traces {
+        rates,
         spikes,
         counts,
         xyz: xyz.map(position),

@@ -10,6 +10,7 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod activity;
 pub mod baseline;
 pub mod cascade;
 pub mod facts;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::activity::StoredRates;
 use crate::facts::RepeatedFrames;
 
 /// How a subject of `N` neurons and `T` frames is cut into work units of neighbouring neurons.
@@ -61,6 +62,8 @@ pub struct UnitSummary {
     pub spikes: u64,
     /// The traces of those neurons that are plotted.
     pub plotted: Vec<PlottedNeuron>,
+    /// Where its rates lie in `activity.h5`, if that is written.
+    pub stored_rates: Option<StoredRates>,
     /// Seconds of reading the unit from the journal, if it comes from there.
     pub read_sec: f64,
     /// Seconds of computing, summed over threads.

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::input::{self, Request, Subject};
 use crate::models::folder::read_weights;
+use crate::output::activity::ActivityFile;
 use crate::output::metadata::Metadata;
 use crate::output::traces::TracesFile;
 use crate::output::written::WrittenFile;
@@ -50,6 +51,7 @@ enum Content {
     Grids,
     Metadata,
     Traces,
+    Activity,
     Written,
 }
 
@@ -75,11 +77,14 @@ pub fn subject(subject: &Subject, request: &Request) -> Result<(), CrashingFile>
 /// The file that the library does not survive.
 pub fn outputs(files: &SubjectFiles) -> Result<(), CrashingFile> {
     let traces = files.path(OutputFile::Traces);
+    let activity = files.path(OutputFile::Activity);
     survive(&[
         (files.path(OutputFile::Grids), Content::Grids),
         (files.path(OutputFile::Metadata), Content::Metadata),
         (traces.clone(), Content::Traces),
         (partial(&traces), Content::Traces),
+        (activity.clone(), Content::Activity),
+        (partial(&activity), Content::Activity),
     ])
 }
 
@@ -141,6 +146,7 @@ pub fn read_trials() -> bool {
             Content::Grids => drop(provenance::read(&path)),
             Content::Metadata => drop(Metadata::read(&path).map(|found| found.is_in(&path))),
             Content::Traces => TracesFile::read_for_trial(&path),
+            Content::Activity => ActivityFile::read_for_trial(&path),
             Content::Written => WrittenFile::read_for_trial(&path),
         }
     }
@@ -174,9 +180,11 @@ fn survive(trials: &[Trial]) -> Result<(), CrashingFile> {
     };
     let advice = match content {
         Content::Recording(_) | Content::Weights => "copy or save the file again",
-        Content::Grids | Content::Metadata | Content::Traces | Content::Written => {
-            "remove it, and it is written again"
-        }
+        Content::Grids
+        | Content::Metadata
+        | Content::Traces
+        | Content::Activity
+        | Content::Written => "remove it, and it is written again",
     };
     Err(CrashingFile {
         path: path.clone(),

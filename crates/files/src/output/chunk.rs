@@ -10,10 +10,10 @@ use hdf5_sys::h5p::H5P_DEFAULT;
 /// Writes the bytes of the chunk that begins at element `start` as the dataset's filters would have left them.
 ///
 /// # Errors
-/// HDF5's reason, or a dataset that has not four dimensions.
-pub(super) fn write_packed(dataset: &Dataset, start: [u64; 4], packed: &[u8]) -> hdf5::Result<()> {
+/// HDF5's reason, or a dataset of another number of dimensions.
+pub(super) fn write_packed(dataset: &Dataset, start: &[u64], packed: &[u8]) -> hdf5::Result<()> {
     if dataset.ndim() != start.len() {
-        return Err("a chunk of four dimensions".into());
+        return Err("a chunk of another number of dimensions".into());
     }
     // The lock keeps other threads out of the library.
     hdf5::sync::sync(|| {

@@ -9,8 +9,8 @@
 //! 0.58 of zlib's speed on 1 and 2 ranks, made ranks wait, and hung on full disks.
 
 mod check;
-mod index;
-mod index_write;
+pub(super) mod index;
+pub(super) mod index_write;
 mod lookup3;
 
 use std::fmt;
@@ -182,7 +182,7 @@ impl GridsFile {
                 let (packed, after) = rest
                     .split_at_checked(length as usize)
                     .ok_or("fewer bytes than planes")?;
-                write_packed(dataset, start, packed)?;
+                write_packed(dataset, &start, packed)?;
                 rest = after;
             }
             Ok(())
@@ -237,7 +237,7 @@ impl Placed {
         }
         let (file, dataset) = lay_out(path, frames, planes)?;
         // HDF5 makes the index with the first chunk. This byte is not used.
-        write_packed(&dataset, [0; 4], &[0])?;
+        write_packed(&dataset, &[0; 4], &[0])?;
         dataset.flush()?;
         drop(dataset);
         file.close()?;

@@ -22,13 +22,14 @@ use std::time::Duration;
 
 use flate2::Crc;
 use serde::{Deserialize, Serialize};
+use spikegrid_core::activity::Precision;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_core::unit::{UnitSummary, Units};
 
 use super::provenance::{Provenance, describe, differences};
 use crate::regular;
 
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const PREFIX: &str = ".journal-";
 /// The unit of the record that holds the key.
 const KEY: u64 = u64::MAX;
@@ -49,17 +50,20 @@ pub struct Key<'a> {
     neurons_per_work_unit: usize,
     num_neurons: usize,
     save_traces: bool,
+    activity: Option<Precision>,
     #[serde(flatten)]
     provenance: &'a Provenance,
 }
 
 impl<'a> Key<'a> {
-    /// The key of a subject that is cut into `units`, has `num_neurons` neurons plotted and writes traces if `save_traces`.
+    /// The key of a subject that is cut into `units`, has `num_neurons` neurons plotted and writes traces if `save_traces`, and an
+    /// `activity` matrix of these numbers.
     pub fn new(
         subject: &'a str,
         units: Units,
         num_neurons: usize,
         save_traces: bool,
+        activity: Option<Precision>,
         provenance: &'a Provenance,
     ) -> Self {
         Self {
@@ -71,6 +75,7 @@ impl<'a> Key<'a> {
             neurons_per_work_unit: units.unit_neurons,
             num_neurons,
             save_traces,
+            activity,
             provenance,
         }
     }
@@ -177,8 +182,8 @@ impl Journal {
         self.places.keys().copied().collect()
     }
 
-    /// A unit that an earlier run finished, if its record is whole; `traces` says whether traces are written.
-    pub fn load(&self, units: Units, unit: usize, traces: bool) -> Option<JournalledUnit> {
+    /// A unit that an earlier run finished, if its record is whole.
+    pub fn load(&self, units: Units, unit: usize) -> Option<JournalledUnit> {
         let place = self.places.get(&unit)?;
         let file = regular::open(&self.folder.join(self.files.get(place.file)?)).ok()?;
         let payload = read_payload(&file, unit as u64, place.offset, place.length)?;
@@ -189,7 +194,6 @@ impl Journal {
             && summary.model_noise_level.len() == neurons.len()
             && summary.facts.len() == neurons.len()
             && found.spikes.len() == neurons.len() * bytes
-            && found.traces_checksum.is_some() == traces
             && summary.plotted.iter().all(|plotted| {
                 neurons.contains(&plotted.neuron)
                     && plotted.dff.len() == units.frames
@@ -438,7 +442,7 @@ mod tests {
 
     fn open(folder: &Path, seed: u32) -> (Journal, Option<String>) {
         let provenance = provenance(seed);
-        let key = Key::new("subject_1", UNITS, PLOTTED.len(), false, &provenance);
+        let key = Key::new("subject_1", UNITS, PLOTTED.len(), false, None, &provenance);
         Journal::open(folder, &key, UNITS.count())
     }
 
@@ -454,7 +458,7 @@ mod tests {
     fn found(folder: &Path) -> Vec<usize> {
         let (journal, _) = open(folder, 42);
         let units = (0..UNITS.count()).filter(|&number| {
-            let loaded = journal.load(UNITS, number, false);
+            let loaded = journal.load(UNITS, number);
             assert!(loaded.iter().all(|loaded| *loaded == unit(number)));
             loaded.is_some()
         });

@@ -7,10 +7,11 @@
 //!   with the same three steps: create, write planes, close.
 //! - [`grids_contiguous`]: the same file without compression, which every rank fills
 //! - [`neurons`]: the table of all neurons
-//! - [`metadata`], [`traces`]: the other files of HDF5's; [`combined`]: that of the output folder
+//! - [`metadata`], [`traces`], [`activity`]: the other files of HDF5's; [`combined`]: that of the output folder
 //! - [`journal`]: what an interrupted run leaves
 //! - [`written`]: reads the HDF5 files again, for checks
 
+pub mod activity;
 mod chunk;
 pub mod combined;
 mod date;

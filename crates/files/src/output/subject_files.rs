@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::activity::ActivityFile;
 use super::error::OutputError;
 use super::files::{discard, finish};
 use super::journal;
@@ -23,6 +24,8 @@ pub enum OutputFile {
     Figures,
     /// Rule 8.5.
     Traces,
+    /// Rule 8.9.
+    Activity,
     /// Rule 9.4.
     Neurons,
     /// Rule 9.5.
@@ -31,11 +34,12 @@ pub enum OutputFile {
 
 impl OutputFile {
     /// All of them, the grids first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Grids,
         Self::Metadata,
         Self::Figures,
         Self::Traces,
+        Self::Activity,
         Self::Neurons,
         Self::Page,
     ];
@@ -46,6 +50,7 @@ impl OutputFile {
             Self::Metadata => "metadata.h5".into(),
             Self::Figures => format!("{subject}_visualization.pdf"),
             Self::Traces => "traces.h5".into(),
+            Self::Activity => "activity.h5".into(),
             Self::Neurons => "neurons.tsv".into(),
             Self::Page => format!("{subject}_report.html"),
         }
@@ -53,7 +58,7 @@ impl OutputFile {
 
     /// Whether a later run uses the unfinished file of an interrupted one.
     fn is_resumable(self) -> bool {
-        self == Self::Traces
+        matches!(self, Self::Traces | Self::Activity)
     }
 
     /// Whether a run with these settings writes it at all.
@@ -61,6 +66,7 @@ impl OutputFile {
         match self {
             Self::Grids | Self::Metadata | Self::Figures | Self::Neurons | Self::Page => true,
             Self::Traces => required.save_traces,
+            Self::Activity => required.activity,
         }
     }
 
@@ -79,6 +85,7 @@ impl OutputFile {
             Self::Metadata => Ok(required.metadata.is_in(path)),
             Self::Figures => Ok(path.exists()),
             Self::Traces => Ok(TracesFile::open(path, frames, required.neurons).is_some()),
+            Self::Activity => Ok(ActivityFile::is_complete(path, frames, required.neurons)),
             // Outputs from before there were such files are complete without them.
             Self::Neurons | Self::Page => {
                 Ok(path.exists() || !provenance::has_findings(&files.path(Self::Grids)))
@@ -94,6 +101,8 @@ pub struct Required<'a> {
     pub overwrite: bool,
     /// Whether traces are asked for.
     pub save_traces: bool,
+    /// Whether the activity matrix is asked for.
+    pub activity: bool,
     /// The shape of the grids, (T, Z, 256, 128).
     pub shape: [usize; 4],
     /// The number of neurons, N.
@@ -217,7 +226,7 @@ impl SubjectFiles {
     }
 
     /// Makes the folder, keeps other runs out of it, and clears away what an interrupted run left, except what the
-    /// next run may use: its [journal] and its unfinished traces.
+    /// next run may use: its [journal] and the unfinished files that are filled unit by unit.
     ///
     /// # Errors
     /// The system's reason, or that another run has the folder.

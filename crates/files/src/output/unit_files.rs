@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use spikegrid_core::unit::UnitOutput;
+use spikegrid_core::activity::{Chunks, PackedRates, Precision, StoredRates};
+use spikegrid_core::unit::{UnitOutput, Units};
 
+use super::activity::{ActivityFile, Beside};
 use super::error::OutputError;
 use super::subject_files::{OutputFile, SubjectFiles, Wanted};
 use super::traces::TracesFile;
@@ -15,11 +17,26 @@ use crate::names::partial;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UnitFiles {
     traces: Option<TracesFile>,
+    activity: Option<ActivityFile>,
+}
+
+/// What the files are laid out for.
+#[derive(Debug, Clone, Copy)]
+pub struct Contents<'a> {
+    /// How the neurons are cut into work units.
+    pub units: Units,
+    /// Where the neurons are.
+    pub positions: &'a Positions,
+    /// 1 where a frame trains, 0 where it tests, (T,).
+    pub is_train: &'a [u8],
+    /// Frames per second of the recording.
+    pub sampling_rate_hz: f64,
+    /// The numbers of `activity.h5`.
+    pub precision: Precision,
 }
 
 impl UnitFiles {
-    /// Lays the wanted files out for `frames` frames of the neurons at `positions`, or goes on with those that an interrupted run
-    /// has left, if this run `resumes` it.
+    /// Lays the wanted files out, or goes on with those that an interrupted run has left, if this run `resumes` it.
     ///
     /// # Errors
     /// The reason of HDF5 or the system.
@@ -27,28 +44,65 @@ impl UnitFiles {
         files: &SubjectFiles,
         wanted: Wanted,
         resumes: bool,
-        frames: usize,
-        positions: &Positions,
+        contents: &Contents,
     ) -> Result<Self, OutputError> {
         let mut unit_files = Self::default();
+        let Contents {
+            units, positions, ..
+        } = *contents;
         if wanted.has(OutputFile::Traces) {
             let path = files.path(OutputFile::Traces);
             let left = match resumes {
-                true => TracesFile::open(&partial(&path), frames, positions.xyz.len()),
+                true => TracesFile::open(&partial(&path), units.frames, units.neurons),
                 false => None,
             };
             unit_files.traces = Some(match left {
                 Some(file) => file,
-                None => TracesFile::create(&path, frames, positions)?,
+                None => TracesFile::create(&path, units.frames, positions)?,
+            });
+        }
+        if wanted.has(OutputFile::Activity) {
+            let path = files.path(OutputFile::Activity);
+            let chunks = Chunks {
+                frames: units.frames,
+                neurons: units.neurons,
+                chunk_neurons: units.unit_neurons,
+                precision: contents.precision,
+            };
+            let left = match resumes {
+                true => ActivityFile::open(&partial(&path), chunks),
+                false => None,
+            };
+            let beside = Beside {
+                xyz: &positions.xyz,
+                is_train: contents.is_train,
+                sampling_rate_hz: contents.sampling_rate_hz,
+            };
+            unit_files.activity = Some(match left {
+                Some(file) => file,
+                None => ActivityFile::create(&path, chunks, &beside)?,
             });
         }
         Ok(unit_files)
     }
 
+    /// `activity.h5`, if it is written.
+    #[must_use]
+    pub fn activity(&self) -> Option<&ActivityFile> {
+        self.activity.as_ref()
+    }
+
     /// Whether there are any, for which ΔF/F and rates of all neurons are needed beside their spikes.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.traces.is_some()
+        self.traces.is_some() || self.activity.is_some()
+    }
+
+    /// Compresses what of a unit goes to an address that rank 0 chooses, if there is a file for it.
+    #[must_use]
+    pub fn pack(&self, unit: &UnitOutput) -> Option<PackedRates> {
+        let activity = self.activity.as_ref();
+        activity.map(|file| file.pack(&unit.rate))
     }
 
     /// Writes the neurons of a unit of `frames` frames; returns the CRC-32 of their bytes, if there is a file for them.
@@ -60,10 +114,26 @@ impl UnitFiles {
         traces.map(|file| file.fill(frames, unit)).transpose()
     }
 
-    /// Whether the files hold the bytes of these neurons for which [`fill`](Self::fill) returned this checksum.
+    /// Whether the files hold the bytes of these neurons for which [`fill`](Self::fill) returned this checksum, and those that are stored
+    /// here.
     #[must_use]
-    pub fn hold(&self, frames: usize, neurons: &Range<usize>, checksum: Option<u32>) -> bool {
-        let traces = self.traces.as_ref().zip(checksum);
-        traces.is_none_or(|(file, checksum)| file.holds(frames, neurons, checksum))
+    pub fn hold(
+        &self,
+        frames: usize,
+        neurons: &Range<usize>,
+        checksum: Option<u32>,
+        stored: Option<&StoredRates>,
+    ) -> bool {
+        let traces = match (&self.traces, checksum) {
+            (None, None) => true,
+            (Some(file), Some(checksum)) => file.holds(frames, neurons, checksum),
+            _ => false,
+        };
+        let activity = match (&self.activity, stored) {
+            (None, None) => true,
+            (Some(file), Some(stored)) => file.holds(stored),
+            _ => false,
+        };
+        traces && activity
     }
 }

@@ -24,6 +24,8 @@ const LARGEST_RATIO: u64 = 1100;
 /// Groups within groups that are followed, and members of a group: more than a file of ours has.
 const MOST_LEVELS: usize = 4;
 const MOST_MEMBERS: usize = 1 << 17;
+/// Bytes of a float of half precision.
+const HALF_BYTES: usize = 2;
 /// What a compressed plane takes at most.
 const MOST_PACKED: usize = PLANE_BYTES + PLANE_BYTES / 4;
 
@@ -79,7 +81,8 @@ impl WrittenFile {
         let dataset = self.file.dataset(name).map_err(|error| reason(&error))?;
         let kind = hdf5_access::number_kind(&dataset)?;
         let size = dataset.dtype().map_err(|error| reason(&error))?.size();
-        if size != kind.bytes() {
+        let is_half = kind == NumberKind::F64 && size == HALF_BYTES;
+        if size != kind.bytes() && !is_half {
             return Err(format!("numbers of {size} bytes"));
         }
         let shape = dataset.shape();
@@ -92,6 +95,7 @@ impl WrittenFile {
         Ok(WrittenDataset {
             dataset,
             kind,
+            is_half,
             shape,
         })
     }
@@ -238,8 +242,10 @@ impl fmt::Display for NumberKind {
 /// A dataset of numbers.
 pub struct WrittenDataset {
     dataset: Dataset,
-    /// Their type.
+    /// The type in which they are read.
     pub kind: NumberKind,
+    /// Whether they are stored as floats of half precision, which are read as f64.
+    pub is_half: bool,
     /// Length of each axis; none for a scalar.
     pub shape: Vec<usize>,
 }

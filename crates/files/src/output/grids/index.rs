@@ -29,7 +29,7 @@ const CONTINUATION: u8 = 16;
 
 /// Where the index of a chunked dataset lies and what it looks like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FixedArray {
+pub(in crate::output) struct FixedArray {
     /// Length of each axis of a chunk; the last is the bytes of an element.
     pub chunk: Vec<u64>,
     /// Address of the header.
@@ -48,7 +48,7 @@ pub(super) struct FixedArray {
 
 /// Where a chunk lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StoredChunk {
+pub(in crate::output) struct StoredChunk {
     /// Its first byte in the file.
     pub address: u64,
     /// Its bytes.
@@ -62,7 +62,7 @@ impl FixedArray {
     ///
     /// # Errors
     /// What is there instead.
-    pub(super) fn find(file: &File, dataset: &str) -> Result<Self, String> {
+    pub(in crate::output) fn find(file: &File, dataset: &str) -> Result<Self, String> {
         let superblock = Block::read(file, 0, SUPERBLOCK_BYTES)?.checked("superblock")?;
         let (root, end_of_file) = read_superblock(superblock)?;
         let mut links = messages(file, root)?.into_iter();
@@ -119,12 +119,12 @@ impl FixedArray {
     }
 
     /// Bytes of an entry.
-    pub(super) fn entry_bytes(&self) -> usize {
+    pub(in crate::output) fn entry_bytes(&self) -> usize {
         WORD + self.length_bytes + 4
     }
 
     /// The number of pages; none where all entries lie in the data block itself.
-    pub(super) fn pages(&self) -> usize {
+    pub(in crate::output) fn pages(&self) -> usize {
         match self.chunks > self.page {
             true => self.chunks.div_ceil(self.page),
             false => 0,
@@ -135,17 +135,26 @@ impl FixedArray {
     ///
     /// # Errors
     /// What is there instead of an index that is in order.
-    pub(super) fn entries(&self, file: &File) -> Result<Vec<Option<StoredChunk>>, String> {
+    pub(in crate::output) fn entries(
+        &self,
+        file: &File,
+    ) -> Result<Vec<Option<StoredChunk>>, String> {
         let pages = self.pages();
-        if pages == 0 {
-            return Err("an index without pages".into());
-        }
-        let prefix = 6 + WORD + pages.div_ceil(8) + 4;
+        // Without pages, all entries stand in the block, under its checksum.
+        let in_block = if pages == 0 {
+            self.chunks * self.entry_bytes()
+        } else {
+            0
+        };
+        let prefix = 6 + WORD + pages.div_ceil(8) + in_block + 4;
         let mut block = Block::read(file, self.data_block, prefix)?.checked("index block")?;
         block.signature(b"FADB")?;
         block.expect("version of the index block", 1, 0)?;
         block.expect("kind of chunks in the index block (with filters)", 1, 1)?;
         block.expect("owner of the index block", WORD, self.header)?;
+        if pages == 0 {
+            return (0..self.chunks).map(|_| self.entry(&mut block)).collect();
+        }
         let has_page = block.rest().to_vec();
         let mut entries = Vec::new();
         let mut address = self.data_block + prefix as u64;

@@ -14,11 +14,11 @@ use super::lookup3::lookup3;
 const END_OF_FILE: usize = 28;
 const SUPERBLOCK_BYTES: usize = 48;
 
-/// Writes all entries of an index of several pages, then the end of the file.
+/// Writes all entries of an index, then the end of the file.
 ///
 /// # Errors
 /// The system's reason; another number of chunks than the index has; a chunk that is too long for the index.
-pub(super) fn write(
+pub(in crate::output) fn write(
     file: &File,
     index: &FixedArray,
     chunks: &[StoredChunk],
@@ -31,13 +31,13 @@ pub(super) fn write(
 }
 
 /// What [`write`] writes, in this order: addresses and bytes.
-pub(super) fn blocks(
+pub(in crate::output) fn blocks(
     file: &File,
     index: &FixedArray,
     chunks: &[StoredChunk],
     end_of_file: u64,
 ) -> io::Result<[(u64, Vec<u8>); 2]> {
-    if chunks.len() != index.chunks || index.pages() == 0 {
+    if chunks.len() != index.chunks {
         return Err(io::Error::other(
             "another number of chunks than the index has",
         ));
@@ -68,9 +68,12 @@ fn data_block(index: &FixedArray, chunks: &[StoredChunk]) -> Vec<u8> {
         count @ 1..8 => !(0xff >> count),
         _ => 0xff,
     }));
-    seal(&mut bytes, 0);
+    if pages > 0 {
+        seal(&mut bytes, 0);
+    }
     for page in chunks.chunks(index.page) {
-        let start = bytes.len();
+        // Without pages, all entries stand in the block, under its checksum.
+        let start = if pages > 0 { bytes.len() } else { 0 };
         for chunk in page {
             bytes.extend_from_slice(&chunk.address.to_le_bytes());
             bytes.extend_from_slice(&chunk.bytes.to_le_bytes()[..index.length_bytes]);

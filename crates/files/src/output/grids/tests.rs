@@ -162,7 +162,7 @@ fn what_is_not_recognised_is_told() {
         }
         let dataset = builder.create(GRIDS).expect("a dataset");
         if chunk.is_some() {
-            write_packed(&dataset, [0; 4], &[0]).expect("a chunk");
+            write_packed(&dataset, &[0; 4], &[0]).expect("a chunk");
         }
         drop(dataset);
         file.close().expect("a whole file");
@@ -175,7 +175,7 @@ fn what_is_not_recognised_is_told() {
         (&|| in_version(new, chunk, 0), "kind of chunks in the index"),
         (
             &|| in_version(new, Some((1, 2, ROWS, COLUMNS)), 1),
-            "without pages",
+            "an index of other chunks",
         ),
         (
             &|| std::fs::write(&path, "no HDF5").expect("written"),

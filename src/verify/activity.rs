@@ -1,0 +1,163 @@
+//! `activity.h5` (rule 8.9): whether its rates are those of `traces.h5`, and what lies beside them.
+
+use spikegrid_core::wording::{counted, whole};
+use spikegrid_files::output::written::{NumberKind, WrittenDataset};
+
+use super::report::{Opened, Report};
+use super::traces::Traces;
+
+const RULE: &str = "rule 8.9";
+const VALUES: &str = "neuron_values";
+/// Neurons whose rates are read at once.
+const TOGETHER: usize = 100;
+
+/// Checks the file of a subject of `frames` frames, as far as traces are there to compare it with.
+pub(super) fn check(
+    report: &mut Report,
+    file: &Opened,
+    frames: usize,
+    is_train: Option<&[u8]>,
+    traces: Option<&Traces>,
+) {
+    let values = match file.file.dataset(VALUES) {
+        Ok(values) if values.shape.len() == 2 && values.shape[0] == frames && is_float(&values) => {
+            values
+        }
+        Ok(values) => {
+            let found = format!(
+                "{} {}",
+                values.kind,
+                super::report::shape_text(&values.shape)
+            );
+            let expected = format!("floats ({frames}, neurons)");
+            return report.difference(
+                format_args!("{}: {VALUES}", file.name),
+                expected,
+                found,
+                RULE,
+            );
+        }
+        Err(found) => {
+            return report.difference(
+                format_args!("{}: {VALUES}", file.name),
+                "rates",
+                found,
+                RULE,
+            );
+        }
+    };
+    let neurons = values.shape[1];
+    file.expect_scalar(report, "num_timepoints", frames as i64, RULE);
+    file.expect_scalar(report, "num_neurons", neurons as i64, RULE);
+    let timepoints: Vec<i32> = (0..frames as i32).collect();
+    file.expect(
+        report,
+        "timepoint_indices",
+        NumberKind::I32,
+        &timepoints,
+        RULE,
+    );
+    if let Some(is_train) = is_train {
+        file.expect(report, "is_train", NumberKind::U8, is_train, RULE);
+    }
+    let positions = file.values::<f32>(
+        report,
+        "cell_positions",
+        NumberKind::F32,
+        &[neurons, 3],
+        RULE,
+    );
+    let Some(traces) = traces else {
+        return;
+    };
+    if traces.neurons != neurons {
+        let place = format!("{}: {VALUES}", file.name);
+        return report.difference(place, counted(traces.neurons, "neuron"), neurons, RULE);
+    }
+    if let Some((found, xyz)) = positions.zip(traces.xyz.as_deref()) {
+        file.compare(report, "cell_positions", &scaled(xyz), &found, RULE);
+    }
+    if let Some(rates) = &traces.rates {
+        let compared = compare(&values, rates, frames);
+        if let Some(Some((count, place, expected, found))) =
+            file.read(report, VALUES, compared, RULE)
+        {
+            let [frame, neuron] = place;
+            report.difference(
+                format_args!("{}: {VALUES}[{frame}, {neuron}]", file.name),
+                format_args!("{expected:?}"),
+                format_args!("{found:?}"),
+                format_args!(
+                    "{RULE}; {} of {} differ",
+                    whole(count),
+                    counted(frames * neurons, "value")
+                ),
+            );
+        }
+    }
+}
+
+fn is_float(values: &WrittenDataset) -> bool {
+    matches!(values.kind, NumberKind::F32 | NumberKind::F64)
+}
+
+/// How many rates differ, and of the first: frame and neuron, what it should be and what it is.
+type Differing = Option<(u64, [usize; 2], f64, f64)>;
+
+/// Compares rates (T, N) with those of the traces, (N, T).
+fn compare(
+    values: &WrittenDataset,
+    rates: &WrittenDataset,
+    frames: usize,
+) -> Result<Differing, String> {
+    let neurons = values.shape[1];
+    let is_half = values.is_half;
+    let mut differing: Differing = None;
+    for start in (0..neurons).step_by(TOGETHER) {
+        let columns = start..neurons.min(start + TOGETHER);
+        let width = columns.len();
+        let found = values.part::<f64>(&[0..frames, columns.clone()])?;
+        let expected = rates.rows::<f32>(columns)?;
+        for (place, &found) in found.iter().enumerate() {
+            let (frame, column) = (place / width, place % width);
+            let rate = expected[column * frames + frame];
+            let expected = match is_half {
+                true => half::f16::from_f32(rate).to_f64(),
+                false => rate.into(),
+            };
+            if expected != found && !(expected.is_nan() && found.is_nan()) {
+                let (count, ..) =
+                    differing.get_or_insert((0, [frame, start + column], expected, found));
+                *count += 1;
+            }
+        }
+    }
+    Ok(differing)
+}
+
+/// Positions, each axis from 0 to 1, (N, 3).
+fn scaled(xyz: &[[f64; 3]]) -> Vec<f32> {
+    let axis = |axis: usize| {
+        let known = || xyz.iter().map(|place| place[axis]).filter(|x| !x.is_nan());
+        let low = known().fold(f64::INFINITY, f64::min);
+        let high = known().fold(f64::NEG_INFINITY, f64::max);
+        (low, if high > low { high - low } else { 1.0 })
+    };
+    let axes = [axis(0), axis(1), axis(2)];
+    xyz.iter()
+        .flat_map(|place| [0, 1, 2].map(|n| ((place[n] - axes[n].0) / axes[n].1) as f32))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_8_9_positions_go_from_0_to_1() {
+        let found = scaled(&[[2.0, 5.0, 1.0], [6.0, 5.0, f64::NAN], [3.0, 5.0, 0.0]]);
+        assert_eq!(found[..5], [0.0, 0.0, 1.0, 1.0, 0.0]);
+        assert!(found[5].is_nan());
+        assert_eq!(found[6..], [0.25, 0.0, 0.0]);
+    }
+}
