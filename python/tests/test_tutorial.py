@@ -6,10 +6,8 @@ After a change of the tutorial, store its outputs anew, with the program on the 
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,24 +21,13 @@ SMALL = "NEURONS = 60\nFRAMES = 700\nEPOCHS = 1\n"
 
 
 @pytest.mark.filterwarnings("default")
-def test_the_tutorial_runs_on_small_data(program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tutorial_runs_on_small_data(program: str, tmp_path: Path) -> None:
     notebook = nbformat.read(TUTORIAL, 4)
-    if "--activity" not in subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout:
-        with capsys.disabled():
-            print("\nNOT RUN: the last part of the tutorial, because the program has no --activity yet")
-        _leave_activity_out(notebook)
     parameters = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(parameters) == 1
     parameters[0].source = SMALL
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
     assert (tmp_path / "tutorial/processed/report.html").is_file()
-
-
-def _leave_activity_out(notebook: Any) -> None:
-    last_part = next(place for place, cell in enumerate(notebook.cells) if "## 6." in cell.source)
-    del notebook.cells[last_part:]
-    for cell in notebook.cells:
-        cell.source = cell.source.replace('"activity": True, ', "")
 
 
 def test_the_stored_outputs_are_whole() -> None:
