@@ -11,7 +11,7 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "this needs root: hosts and Slurm are started in namespaces of their own" >&2
     exit 2
 fi
-SPIKEGRID_TINY_SUBJECTS=1000 cargo test --test scale -- --nocapture
+SPIKEGRID_TINY_SUBJECTS=1000 SPIKEGRID_FRAMES_OF_ALL_RANKS=60000 cargo test --test scale -- --nocapture
 scripts/test-mpich.sh end_to_end resume fault array bad_input training hosts
 export SPIKEGRID_MPICH_PROGRAM="$PWD/target/mpich/debug/spikegrid-mpi"
 for round in $(seq "$rounds"); do

@@ -1,5 +1,6 @@
 //! Many ranks, many subjects, ranks without work: right bytes, no hang, memory kept, no core burnt.
-//! `SPIKEGRID_TINY_SUBJECTS` is the number of subjects in one run; `scripts/cluster-test.sh` sets it for the long form.
+//! `SPIKEGRID_TINY_SUBJECTS` is the number of subjects in one run, `SPIKEGRID_FRAMES_OF_ALL_RANKS` the frames of the subject that all
+//! ranks write; `scripts/cluster-test.sh` sets both for the long form.
 
 mod common;
 
@@ -28,7 +29,7 @@ fn sixty_four_ranks_on_two_small_subjects_write_the_bytes_of_one() {
     assert!(written(64) == written(1));
 }
 
-/// The long form has more slabs than ranks: `SPIKEGRID_FRAMES_OF_ALL_RANKS` is the number of frames.
+/// The long form has more slabs than ranks.
 #[cfg(feature = "mpi")]
 #[test]
 fn rule_8_8_sixty_four_ranks_write_the_planes_of_one_subject_into_one_file() {

@@ -20,6 +20,8 @@ use crate::compute::{PLANES, one_percent, pipeline};
 use crate::data;
 
 const NEURONS: usize = 100_000;
+/// Neurons of a work unit.
+const UNIT: usize = 40;
 
 // The zlib that HDF5 uses.
 #[link(name = "z")]
@@ -44,14 +46,14 @@ pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
         subject,
         frames,
         neurons: NEURONS,
-        units: 1,
+        units: NEURONS / UNIT,
         layout: data::layout(NEURONS, PLANES),
         grids: Some(GridsJob::Compress(folder.join("grids.h5"))),
     };
     for subject in 0..repeats {
         let job = job(subject);
         let layout = job.layout.clone();
-        let prepared = world.is_root().then(|| (spikes.clone(), job));
+        let prepared = world.is_root().then(|| (units(&spikes, frames), job));
         wait_for_all(&world);
         let start = Instant::now();
         write(&mut world, &mut worker, subject, prepared);
@@ -68,6 +70,16 @@ pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
     }
 }
 
+/// The spikes of all work units, as the ranks that compute them send them.
+fn units(spikes: &[u8], frames: usize) -> Vec<UnitSpikes> {
+    let units = spikes.chunks(UNIT * row_bytes(frames)).enumerate();
+    units
+        .map(|(unit, spikes)| {
+            UnitSpikes::new(UNIT * unit..UNIT * (unit + 1), NEURONS, frames, spikes)
+        })
+        .collect()
+}
+
 /// Waits until all ranks are here.
 pub(crate) fn wait_for_all(world: &World) {
     world.agree(Ok::<(), String>(())).expect("no rank failed");
@@ -78,13 +90,13 @@ fn write(
     world: &mut World,
     worker: &mut Worker,
     subject: usize,
-    prepared: Option<(Vec<u8>, WriteJob)>,
+    prepared: Option<(Vec<UnitSpikes>, WriteJob)>,
 ) {
     let mut scheduler = Scheduler::new([subject], world.size(), 1);
-    if let Some((spikes, job)) = prepared {
-        let spikes = UnitSpikes::new(0..job.neurons, job.neurons, job.frames, &spikes);
-        let spikes = Message::Spikes { subject, spikes };
-        worker.handle(world, 0, spikes);
+    if let Some((units, job)) = prepared {
+        for spikes in units {
+            worker.handle(world, 0, Message::Spikes { subject, spikes });
+        }
         worker.handle(world, 0, Message::Order(Order::Write(Box::new(job))));
     }
     loop {
