@@ -2,9 +2,9 @@
 //!
 //! HDF5 lays the file out and is closed. A rank that has rasterised a slab writes its planes behind the end of the file, at an address
 //! that the writer of the subject has chosen: plain positioned writes, for which no rank waits. At the end the writer puts the
-//! places of all planes into the index that HDF5 has laid out ([`index_write`]), and [`check`] reads the file again.
+//! places of all planes into the index that HDF5 has laid out (`index_write`), and `check` reads the file again.
 //!
-//! Where the index is not one that [`index`] understands, or is too small to have pages, the writer puts all planes into the
+//! Where the index is not one that `index` understands, or is too small to have pages, the writer puts all planes into the
 //! file through HDF5, chunk by chunk, which takes it five times as long. Collective filtered writes of all ranks reached 0.65 and
 //! 0.58 of zlib's speed on 1 and 2 ranks, made ranks wait, and hung on full disks.
 
