@@ -249,8 +249,8 @@ impl RunArgs {
         let traces = if self.save_traces { 9.0 } else { 0.0 };
         let activity = match self.activity {
             None => 0.0,
-            Some(Precision::F32) => 0.5,
-            Some(Precision::F16) => 0.3,
+            Some(Precision::F32) => 2.0,
+            Some(Precision::F16) => 1.2,
         };
         traces + activity
     }
