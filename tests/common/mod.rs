@@ -358,7 +358,8 @@ fn collect(
                     .iter()
                     .flat_map(|v| v.to_le_bytes())
                     .collect(),
-                "float32" => dataset
+                // Half precision becomes single without loss.
+                "float16" | "float32" => dataset
                     .read_raw::<f32>()
                     .unwrap()
                     .iter()
