@@ -20,8 +20,9 @@ TUTORIAL = REPOSITORY / "docs/tutorial.ipynb"
 SMALL = "NEURONS = 60\nFRAMES = 700\nEPOCHS = 1\n"
 
 
+@pytest.mark.usefixtures("program")
 @pytest.mark.filterwarnings("default")
-def test_the_tutorial_runs_on_small_data(program: str, tmp_path: Path) -> None:
+def test_the_tutorial_runs_on_small_data(tmp_path: Path) -> None:
     notebook = nbformat.read(TUTORIAL, 4)
     parameters = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(parameters) == 1
