@@ -677,7 +677,7 @@ fn rule_9_6_equal_outputs_are_equal_against_each_other() {
     assert!(
         compared
             .stdout
-            .contains("(preaugmented_grids.h5, metadata.h5, traces.h5)"),
+            .contains("(preaugmented_grids.h5, metadata.h5, traces.h5, activity.h5)"),
         "{}",
         compared.stdout
     );

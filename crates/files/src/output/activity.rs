@@ -272,31 +272,35 @@ fn lay_out(path: &Path, chunks: &Chunks, beside: &Beside) -> hdf5::Result<()> {
         .new_attr::<VarLenUnicode>()
         .create("unit")?
         .write_scalar(&unit)?;
-    write_positions(&file, beside.xyz)?;
+    // All stay open until they are flushed: HDF5 does not tell of a write that fails as a dataset is dropped.
+    let mut beside_values = vec![write_positions(&file, beside.xyz)?];
     let timepoints: Vec<i32> = (0..chunks.frames as i32).collect();
-    file.new_dataset_builder()
-        .with_data(&timepoints)
-        .create("timepoint_indices")?;
-    file.new_dataset_builder()
-        .with_data(beside.is_train)
-        .create("is_train")?;
+    let builder = || file.new_dataset_builder();
+    beside_values.push(
+        builder()
+            .with_data(&timepoints)
+            .create("timepoint_indices")?,
+    );
+    beside_values.push(builder().with_data(beside.is_train).create("is_train")?);
     for (name, value) in [
         ("num_timepoints", chunks.frames),
         ("num_neurons", chunks.neurons),
     ] {
-        file.new_dataset::<i64>()
-            .create(name)?
-            .write_scalar(&(value as i64))?;
+        let number = file.new_dataset::<i64>().create(name)?;
+        number.write_scalar(&(value as i64))?;
+        beside_values.push(number);
     }
     let rate = file
         .new_dataset::<f64>()
         .create("original_sampling_rate_hz")?;
     rate.write_scalar(&beside.sampling_rate_hz)?;
+    beside_values.push(rate);
     if chunks.counts() != [1, 1] {
         // HDF5 makes the index with the first chunk. This byte is not used.
         write_packed(&values, &[0, 0], &[0])?;
     }
-    drop((values, rate));
+    file.flush()?;
+    drop((values, beside_values));
     file.close()
 }
 
@@ -310,7 +314,7 @@ fn matrix<T: H5Type>(file: &File, chunks: &Chunks) -> hdf5::Result<Dataset> {
 }
 
 /// Writes the positions, each axis from its least coordinate, 0, to its greatest, 1; NaN where they are not known.
-fn write_positions(file: &File, xyz: &[[f64; 3]]) -> hdf5::Result<()> {
+fn write_positions(file: &File, xyz: &[[f64; 3]]) -> hdf5::Result<Dataset> {
     let known = |axis: usize| {
         xyz.iter()
             .map(move |place| place[axis])
@@ -335,7 +339,7 @@ fn write_positions(file: &File, xyz: &[[f64; 3]]) -> hdf5::Result<()> {
     for (name, values) in [("positions_min", min), ("positions_max", max)] {
         dataset.new_attr_builder().with_data(&values).create(name)?;
     }
-    Ok(())
+    Ok(dataset)
 }
 
 #[cfg(test)]

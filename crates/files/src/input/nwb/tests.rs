@@ -133,7 +133,7 @@ fn rule_2_6_lengths_of_the_plane_hold_for_voxels_and_pixels() {
     let made = Made::new();
     made.lengths("grid_spacing", &[2.0, 4.0], "inches");
     let source = made.source();
-    assert_eq!(source.positions.xyz[1], [10.0, 16.0, 0.0]);
+    assert_eq!(source.positions.xyz[1], [5.0, 16.0, 0.0]);
     let told = "the unit \"inches\" of its positions is not known";
     assert!(source.reason.contains(told), "{}", source.reason);
 }

@@ -229,7 +229,8 @@ fn rule_2_6_a_rate_that_is_none_counts_as_none() {
         (&[("fs", f64::NAN), ("rate", 5.0)], Some(5.0)),
         (&[("frame_rate", -1.0)], None),
         (&[("Fs", 4.0), ("fps", 3.0)], Some(4.0)),
-        (&[("framerate", 4.0)], None),
+        (&[("framerate", 4.0)], Some(4.0)),
+        (&[("frames", 4.0)], None),
     ] {
         let [traces, _] = both_orders("F");
         let mut arrays = vec![traces];
