@@ -4,15 +4,7 @@
 # Usage: scripts/bare-debian.sh bookworm|trixie FOLDER COMMAND...       FOLDER is seen there as /given, read-only
 set -euo pipefail
 
-if [ "$(id -u)" -ne 0 ]; then
-    echo "this needs root: for chroot and for mounts" >&2
-    exit 2
-fi
-# In a mount namespace of its own, whose mounts end with this script, however it ends.
-if [ -z "${SPIKEGRID_OWN_MOUNTS:-}" ]; then
-    exec env SPIKEGRID_OWN_MOUNTS=yes unshare --mount --propagation private "$0" "$@"
-fi
-unset SPIKEGRID_OWN_MOUNTS
+source "$(dirname "$0")/own-mounts.sh"
 
 suite=$1
 given=$(realpath "$2")

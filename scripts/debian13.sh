@@ -6,15 +6,7 @@
 #   scripts/debian13.sh target/debian13 scripts/test.sh      every test
 set -euo pipefail
 
-if [ "$(id -u)" -ne 0 ]; then
-    echo "this needs root: for chroot and for mounts" >&2
-    exit 2
-fi
-# In a mount namespace of its own, whose mounts end with this script, however it ends.
-if [ -z "${SPIKEGRID_OWN_MOUNTS:-}" ]; then
-    exec env SPIKEGRID_OWN_MOUNTS=yes unshare --mount --propagation private "$0" "$@"
-fi
-unset SPIKEGRID_OWN_MOUNTS
+source "$(dirname "$0")/own-mounts.sh"
 
 folder=$(realpath -m "${1:-$(dirname "$0")/../target/debian13}")
 shift || true
