@@ -692,6 +692,7 @@ fn rule_9_6_equal_outputs_are_equal_against_each_other() {
     let other = folder.path().join("other");
     let flags = [
         "--save_traces",
+        "--activity",
         "--workers",
         "2",
         "--batch_size",
