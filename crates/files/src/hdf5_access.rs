@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
-use hdf5::{Container, Dataset, Error, File, Group};
+use hdf5::{Container, Dataset, Error, File, FileBuilder, Group};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::hdf5_reason::{advice, reason, reason_and_locks};
@@ -50,6 +50,14 @@ pub(crate) fn open_tuned(path: &Path, row_bytes: usize, cached: usize) -> Result
             }
         })
         .open(path)
+}
+
+/// Makes or opens a file into which values are written at once, so that whoever writes them gets the error. Otherwise HDF5 would keep
+/// small datasets until they are dropped, and not tell of a write that fails then.
+pub(crate) fn writing() -> FileBuilder {
+    let mut options = File::with_options();
+    options.with_fapl(|fapl| fapl.sieve_buf_size(0));
+    options
 }
 
 /// The type for the numbers of `object`, or what it holds instead.
@@ -146,5 +154,29 @@ pub fn shape_text(shape: &[usize]) -> String {
                 .collect::<Vec<_>>()
                 .join(", ")
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn values_are_in_the_file_before_their_dataset_is_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file.h5");
+        let file = writing().create(&path).expect("a file");
+        for values in [&[7_u8][..], &[1, 2, 3], &[9; 5000]] {
+            let name = values.len().to_string();
+            let builder = file.new_dataset_builder().with_data(values);
+            let dataset = builder.create(&name[..]).expect("a dataset");
+            let offset = dataset.offset().expect("a place");
+            let mut found = vec![0; values.len()];
+            let plain = std::fs::File::open(&path).expect("the file");
+            plain.read_exact_at(&mut found, offset).expect("bytes");
+            assert_eq!(found, values);
+        }
     }
 }

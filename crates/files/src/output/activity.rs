@@ -24,7 +24,7 @@ use super::chunk::write_packed;
 use super::error::OutputError;
 use super::grids::index::{FixedArray, StoredChunk};
 use super::grids::index_write;
-use crate::hdf5_access::reason;
+use crate::hdf5_access::{self, reason};
 use crate::names::partial;
 use crate::regular;
 
@@ -203,7 +203,7 @@ impl ActivityFile {
         let mut bytes = vec![0; (range.end - range.start) as usize];
         file.read_exact_at(&mut bytes, range.start)
             .map_err(OutputError::io(&self.path, "cannot be read"))?;
-        let written = File::open_rw(&self.path).and_then(|file| {
+        let written = hdf5_access::writing().open_rw(&self.path).and_then(|file| {
             write_packed(&file.dataset(VALUES)?, &[0, 0], &bytes)?;
             file.close()
         });
@@ -259,7 +259,7 @@ impl ActivityFile {
 
 /// Makes the file, in the format of HDF5 1.10.
 fn lay_out(path: &Path, chunks: &Chunks, beside: &Beside) -> hdf5::Result<()> {
-    let file = File::with_options()
+    let file = hdf5_access::writing()
         .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V110, LibraryVersion::V110))
         .create(path)?;
     let values = match chunks.precision {
@@ -272,35 +272,29 @@ fn lay_out(path: &Path, chunks: &Chunks, beside: &Beside) -> hdf5::Result<()> {
         .new_attr::<VarLenUnicode>()
         .create("unit")?
         .write_scalar(&unit)?;
-    // All stay open until they are flushed: HDF5 does not tell of a write that fails as a dataset is dropped.
-    let mut beside_values = vec![write_positions(&file, beside.xyz)?];
+    write_positions(&file, beside.xyz)?;
     let timepoints: Vec<i32> = (0..chunks.frames as i32).collect();
     let builder = || file.new_dataset_builder();
-    beside_values.push(
-        builder()
-            .with_data(&timepoints)
-            .create("timepoint_indices")?,
-    );
-    beside_values.push(builder().with_data(beside.is_train).create("is_train")?);
+    builder()
+        .with_data(&timepoints)
+        .create("timepoint_indices")?;
+    builder().with_data(beside.is_train).create("is_train")?;
     for (name, value) in [
         ("num_timepoints", chunks.frames),
         ("num_neurons", chunks.neurons),
     ] {
         let number = file.new_dataset::<i64>().create(name)?;
         number.write_scalar(&(value as i64))?;
-        beside_values.push(number);
     }
     let rate = file
         .new_dataset::<f64>()
         .create("original_sampling_rate_hz")?;
     rate.write_scalar(&beside.sampling_rate_hz)?;
-    beside_values.push(rate);
     if chunks.counts() != [1, 1] {
         // HDF5 makes the index with the first chunk. This byte is not used.
         write_packed(&values, &[0, 0], &[0])?;
     }
-    file.flush()?;
-    drop((values, beside_values));
+    drop((values, rate));
     file.close()
 }
 
@@ -314,7 +308,7 @@ fn matrix<T: H5Type>(file: &File, chunks: &Chunks) -> hdf5::Result<Dataset> {
 }
 
 /// Writes the positions, each axis from its least coordinate, 0, to its greatest, 1; NaN where they are not known.
-fn write_positions(file: &File, xyz: &[[f64; 3]]) -> hdf5::Result<Dataset> {
+fn write_positions(file: &File, xyz: &[[f64; 3]]) -> hdf5::Result<()> {
     let known = |axis: usize| {
         xyz.iter()
             .map(move |place| place[axis])
@@ -339,7 +333,7 @@ fn write_positions(file: &File, xyz: &[[f64; 3]]) -> hdf5::Result<Dataset> {
     for (name, values) in [("positions_min", min), ("positions_max", max)] {
         dataset.new_attr_builder().with_data(&values).create(name)?;
     }
-    Ok(dataset)
+    Ok(())
 }
 
 #[cfg(test)]

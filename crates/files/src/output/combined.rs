@@ -4,13 +4,12 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use hdf5::File;
-
 use super::error::OutputError;
 use super::files::{lock_folder, write_whole};
 use super::metadata::Metadata;
 use super::subject_files::{OutputFile, SubjectFiles};
 use crate::crash_trial::{self, CrashingFile};
+use crate::hdf5_access;
 
 /// What came of writing the file.
 #[derive(Debug, Default)]
@@ -63,7 +62,7 @@ pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
         }
     }
     let write = |partial: &Path| {
-        let file = File::create(partial)?;
+        let file = hdf5_access::writing().create(partial)?;
         for (name, metadata) in &metadata_of {
             metadata.write_to(&file.create_group(name)?)?;
         }

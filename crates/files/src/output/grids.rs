@@ -32,6 +32,7 @@ use super::error::OutputError;
 use super::grids_contiguous::ContiguousGrids;
 use super::mpio;
 use super::provenance::{self, Provenance};
+use crate::hdf5_access;
 use crate::names::partial;
 use index::{FixedArray, StoredChunk};
 
@@ -213,7 +214,7 @@ impl GridsFile {
 
 /// Makes the file with the dataset of the grids, in the format of HDF5 1.10.
 fn lay_out(path: &Path, frames: usize, planes: usize) -> hdf5::Result<(File, Dataset)> {
-    let file = File::with_options()
+    let file = hdf5_access::writing()
         .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V110, LibraryVersion::V110))
         .create(path)?;
     let dataset = file
@@ -373,7 +374,7 @@ pub fn complete(
 ) -> Result<(), OutputError> {
     let path = partial(path);
     let add = || {
-        let file = File::open_rw(&path)?;
+        let file = hdf5_access::writing().open_rw(&path)?;
         let frames = is_train.len();
         let timepoints: Vec<i32> = (0..frames as i32).collect();
         file.new_dataset_builder()

@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::{File, Group, H5Type};
 
 use super::error::OutputError;
-use crate::hdf5_access::elements;
+use crate::hdf5_access::{self, elements};
 use crate::names::partial;
 use crate::regular;
 
@@ -26,7 +26,7 @@ impl Metadata {
     pub fn write(&self, path: &Path) -> Result<(), OutputError> {
         let path = partial(path);
         let write = || {
-            let file = File::create(&path)?;
+            let file = hdf5_access::writing().create(&path)?;
             self.write_to(&file)?;
             file.close()
         };

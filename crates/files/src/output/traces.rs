@@ -16,6 +16,7 @@ use spikegrid_core::spikes;
 use spikegrid_core::unit::UnitOutput;
 
 use super::error::OutputError;
+use crate::hdf5_access;
 use crate::input::Positions;
 use crate::names::partial;
 use crate::regular;
@@ -61,7 +62,7 @@ impl TracesFile {
                 .ok_or_else(|| hdf5::Error::from(format!("{name} has no place in the file")))
         }
         let neurons = positions.xyz.len();
-        let file = File::create(&path)?;
+        let file = hdf5_access::writing().create(&path)?;
         let traces = Self {
             dff: allocate::<f32>(&file, "dff", &[neurons, frames])?,
             spike_rate: allocate::<f32>(&file, "spike_rate", &[neurons, frames])?,
