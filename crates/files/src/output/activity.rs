@@ -11,7 +11,6 @@ use std::str::FromStr;
 
 use flate2::Crc;
 use half::f16;
-use hdf5::file::LibraryVersion;
 use hdf5::plist::dataset_create::FillTime;
 use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, File, H5Type};
@@ -22,16 +21,13 @@ use spikegrid_core::slab::GZIP_LEVEL;
 
 use super::chunk::write_packed;
 use super::error::OutputError;
-use super::grids::index::{FixedArray, StoredChunk};
-use super::grids::index_write;
+use super::index::{self, FixedArray, StoredChunk};
 use crate::hdf5_access::{self, reason};
 use crate::names::partial;
 use crate::regular;
 
 /// The dataset of the rates, f32 or f16 (T, N).
 pub const VALUES: &str = "neuron_values";
-/// What an address is a multiple of.
-const ALIGNMENT: u64 = 4096;
 
 /// What `activity.h5` holds beside the rates.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +105,7 @@ impl ActivityFile {
     pub fn end(&self) -> Result<u64, OutputError> {
         let metadata = std::fs::metadata(&self.path);
         let metadata = metadata.map_err(OutputError::io(&self.path, "cannot be read"))?;
-        Ok(metadata.len().next_multiple_of(ALIGNMENT))
+        Ok(metadata.len())
     }
 
     /// Writes the chunks of a unit.
@@ -174,12 +170,7 @@ impl ActivityFile {
         {
             return self.write_one_chunk(&file, unit);
         }
-        let nowhere = StoredChunk {
-            address: 0,
-            bytes: 0,
-            skipped_filters: 0,
-        };
-        let mut chunks = vec![nowhere; blocks * columns];
+        let mut chunks = vec![StoredChunk::default(); blocks * columns];
         let mut end = 0;
         for (column, unit) in units.iter().flatten().enumerate() {
             for (block, (address, length)) in unit.places().enumerate() {
@@ -189,7 +180,7 @@ impl ActivityFile {
             end = end.max(unit.range().end);
         }
         let index = self.index().map_err(self.fail("cannot be completed"))?;
-        index_write::write(&file, &index, &chunks, end)
+        index::write(&file, &index, &chunks, end)
             .and_then(|()| file.set_len(end))
             .and_then(|()| file.sync_all())
             .map_err(OutputError::io(&self.path, "cannot be written"))?;
@@ -212,22 +203,9 @@ impl ActivityFile {
 
     /// Reads every entry of the index without HDF5, and lets HDF5 count chunks and their bytes.
     fn check(&self, file: &std::fs::File, chunks: &[StoredChunk], end: u64) -> Result<(), String> {
-        let index = self.index()?;
-        let entries = index.entries(file)?;
-        if index.end_of_file != end || !entries.into_iter().eq(chunks.iter().copied().map(Some)) {
-            return Err("the index names other places".into());
-        }
+        index::check(file, VALUES, chunks, end)?;
         let open = File::open(&self.path).and_then(|file| file.dataset(VALUES));
-        let dataset = open.map_err(|error| reason(&error))?;
-        let bytes: u64 = chunks.iter().map(|chunk| chunk.bytes).sum();
-        let found = (dataset.num_chunks(), dataset.storage_size());
-        match found == (Some(chunks.len()), bytes) {
-            true => Ok(()),
-            false => Err(format!(
-                "HDF5 finds chunks of {} bytes in all, not {bytes}",
-                found.1
-            )),
-        }
+        index::check_counts(&open.map_err(|error| reason(&error))?, chunks)
     }
 
     fn is_one_chunk(&self) -> bool {
@@ -259,9 +237,7 @@ impl ActivityFile {
 
 /// Makes the file, in the format of HDF5 1.10.
 fn lay_out(path: &Path, chunks: &Chunks, beside: &Beside) -> hdf5::Result<()> {
-    let file = hdf5_access::writing()
-        .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V110, LibraryVersion::V110))
-        .create(path)?;
+    let file = index::create_file(path)?;
     let values = match chunks.precision {
         Precision::F32 => matrix::<f32>(&file, chunks)?,
         Precision::F16 => matrix::<f16>(&file, chunks)?,
@@ -291,8 +267,7 @@ fn lay_out(path: &Path, chunks: &Chunks, beside: &Beside) -> hdf5::Result<()> {
         .create("original_sampling_rate_hz")?;
     rate.write_scalar(&beside.sampling_rate_hz)?;
     if chunks.counts() != [1, 1] {
-        // HDF5 makes the index with the first chunk. This byte is not used.
-        write_packed(&values, &[0, 0], &[0])?;
+        index::make(&values)?;
     }
     drop((values, rate));
     file.close()

@@ -2,16 +2,13 @@
 //!
 //! HDF5 lays the file out and is closed. A rank that has rasterised a slab writes its planes behind the end of the file, at an address
 //! that the writer of the subject has chosen: plain positioned writes, for which no rank waits. At the end the writer puts the
-//! places of all planes into the index that HDF5 has laid out (`index_write`), and `check` reads the file again.
+//! places of all planes into the index that HDF5 has laid out (`output::index`), and `check` reads the file again.
 //!
-//! Where the index is not one that `index` understands, or is too small to have pages, the writer puts all planes into the
+//! Where the index is not one that `output::index` understands, or is too small to have pages, the writer puts all planes into the
 //! file through HDF5, chunk by chunk, which takes it five times as long. Collective filtered writes of all ranks reached 0.65 and
 //! 0.58 of zlib's speed on 1 and 2 ranks, made ranks wait, and hung on full disks.
 
 mod check;
-pub(super) mod index;
-pub(super) mod index_write;
-mod lookup3;
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -19,7 +16,6 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use hdf5::file::LibraryVersion;
 use hdf5::plist::dataset_create::FillTime;
 use hdf5::{Dataset, File};
 use serde::{Deserialize, Serialize};
@@ -30,11 +26,11 @@ use spikegrid_core::slab::{GZIP_LEVEL, PlaneTable, Planes};
 use super::chunk::write_packed;
 use super::error::OutputError;
 use super::grids_contiguous::ContiguousGrids;
+use super::index::{self, FixedArray, StoredChunk};
 use super::mpio;
 use super::provenance::{self, Provenance};
 use crate::hdf5_access;
 use crate::names::partial;
-use index::{FixedArray, StoredChunk};
 
 /// The dataset of the grids, u8 (T, Z, 256, 128), one chunk per frame and plane.
 pub const GRIDS: &str = "grids";
@@ -53,6 +49,14 @@ pub enum PlaneWriters {
     EachInItsPlace(ContiguousGrids),
     /// The writer of the subject, for this reason.
     OneRank(String),
+}
+
+impl PlaneWriters {
+    /// Whether ranks write planes themselves, so that none come back to the writer.
+    #[must_use]
+    pub const fn are_ranks(&self) -> bool {
+        !matches!(self, Self::OneRank(_))
+    }
 }
 
 impl fmt::Display for PlaneWriters {
@@ -214,9 +218,7 @@ impl GridsFile {
 
 /// Makes the file with the dataset of the grids, in the format of HDF5 1.10.
 fn lay_out(path: &Path, frames: usize, planes: usize) -> hdf5::Result<(File, Dataset)> {
-    let file = hdf5_access::writing()
-        .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V110, LibraryVersion::V110))
-        .create(path)?;
+    let file = index::create_file(path)?;
     let dataset = file
         .new_dataset::<u8>()
         .shape((frames, planes, ROWS, COLUMNS))
@@ -237,8 +239,7 @@ impl Placed {
             )));
         }
         let (file, dataset) = lay_out(path, frames, planes)?;
-        // HDF5 makes the index with the first chunk. This byte is not used.
-        write_packed(&dataset, &[0; 4], &[0])?;
+        index::make(&dataset)?;
         dataset.flush()?;
         drop(dataset);
         file.close()?;
@@ -259,15 +260,10 @@ impl Placed {
         {
             return Err("an index of other chunks".into());
         }
-        let nowhere = StoredChunk {
-            address: 0,
-            bytes: 0,
-            skipped_filters: 0,
-        };
         Ok(Self {
             end: index.end_of_file,
             index,
-            chunks: vec![nowhere; count],
+            chunks: vec![StoredChunk::default(); count],
             checksums: vec![0; count],
         })
     }
@@ -293,7 +289,7 @@ impl Placed {
         let fail = |action| OutputError::io(path, action);
         let file = OpenOptions::new().read(true).write(true).open(path);
         let file = file.map_err(fail("cannot be opened"))?;
-        index_write::write(&file, &self.index, &self.chunks, self.end)
+        index::write(&file, &self.index, &self.chunks, self.end)
             .map_err(fail("cannot be written"))?;
         file.sync_all().map_err(fail("cannot be brought to disk"))?;
         check::check(path, &file, &self).map_err(|reason| OutputError::Hdf5 {

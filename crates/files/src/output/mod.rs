@@ -6,6 +6,7 @@
 //! - [`grids`]: `preaugmented_grids.h5` and its attributes ([`provenance`]). Another way to write grids is a module beside it
 //!   with the same three steps: create, write planes, close.
 //! - [`grids_contiguous`]: the same file without compression, which every rank fills
+//! - `index`: the index of chunks of datasets into which ranks write chunks themselves
 //! - [`neurons`]: the table of all neurons
 //! - [`metadata`], [`traces`], [`activity`]: the other files of HDF5's; [`combined`]: that of the output folder
 //! - [`journal`]: what an interrupted run leaves
@@ -19,6 +20,7 @@ mod error;
 mod files;
 pub mod grids;
 pub mod grids_contiguous;
+mod index;
 pub mod journal;
 pub mod metadata;
 mod mpio;

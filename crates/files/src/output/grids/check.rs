@@ -6,9 +6,9 @@ use hdf5::{Dataset, File};
 use ndarray::s;
 use zlib_rs::adler32::adler32;
 
-use super::index::FixedArray;
 use super::{GRIDS, Placed};
 use crate::hdf5_access::reason;
+use crate::output::index;
 
 /// Planes whose pixels are read and compared.
 const COMPARED: usize = 64;
@@ -18,41 +18,12 @@ const COMPARED: usize = 64;
 /// # Errors
 /// What is wrong with the file.
 pub(super) fn check(path: &Path, file: &std::fs::File, placed: &Placed) -> Result<(), String> {
-    check_index(file, placed)?;
+    index::check(file, GRIDS, &placed.chunks, placed.end)?;
     let file = File::open(path).map_err(|error| reason(&error))?;
     let grids = file.dataset(GRIDS).map_err(|error| reason(&error))?;
-    check_counts(&grids, placed)?;
+    index::check_counts(&grids, &placed.chunks)?;
     check_each_chunk(&grids, placed)?;
     check_pixels(&grids, placed)
-}
-
-/// Reads every entry of the index without HDF5.
-fn check_index(file: &std::fs::File, placed: &Placed) -> Result<(), String> {
-    let index = FixedArray::find(file, GRIDS)?;
-    let length = file.metadata().map_err(|error| error.to_string())?.len();
-    if index.end_of_file != placed.end || length < placed.end {
-        return Err("the file ends elsewhere".into());
-    }
-    let entries = index.entries(file)?;
-    let expected = placed.chunks.iter().copied().map(Some);
-    match entries.into_iter().eq(expected) {
-        true => Ok(()),
-        false => Err("the index names other places".into()),
-    }
-}
-
-/// Lets HDF5 count the planes and their bytes.
-fn check_counts(grids: &Dataset, placed: &Placed) -> Result<(), String> {
-    let (count, found) = (placed.chunks.len(), grids.num_chunks());
-    if found != Some(count) {
-        let found = found.unwrap_or_default();
-        return Err(format!("HDF5 finds {found} planes of {count}"));
-    }
-    let bytes: u64 = placed.chunks.iter().map(|chunk| chunk.bytes).sum();
-    match grids.storage_size() {
-        found if found == bytes => Ok(()),
-        found => Err(format!("HDF5 finds {found} bytes of {bytes}")),
-    }
 }
 
 /// Lets HDF5 tell where each plane lies.

@@ -1,6 +1,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use hdf5::file::LibraryVersion;
 use spikegrid_core::grid::{Layout, PLANE_BYTES, PlaneRule};
 use spikegrid_core::slab::{Compression, Slab, UnitSpikes};
 use spikegrid_core::spikes::row_bytes;
@@ -204,7 +205,7 @@ fn an_index_that_is_interrupted_at_any_byte_or_damaged_is_found() {
     let path = partial(&made.path());
     let file = OpenOptions::new().read(true).write(true).open(&path);
     let file = file.expect("the file");
-    let blocks = index_write::blocks(&file, &placed.index, &placed.chunks, placed.end);
+    let blocks = index::blocks(&file, &placed.index, &placed.chunks, placed.end);
     let blocks = blocks.expect("blocks");
     let length = file.metadata().expect("a length").len();
     let mut same_since = 0;
@@ -293,6 +294,6 @@ fn tables_that_do_not_fit_the_file_get_no_place() {
     let mut placed = placed(grids);
     placed.chunks[7].bytes = 1 << 24;
     let file = std::fs::File::open(partial(&made.path())).expect("the file");
-    let blocks = index_write::blocks(&file, &placed.index, &placed.chunks, placed.end);
+    let blocks = index::blocks(&file, &placed.index, &placed.chunks, placed.end);
     assert!(blocks.is_err());
 }

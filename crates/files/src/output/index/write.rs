@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::index::{FixedArray, StoredChunk};
 use super::lookup3::lookup3;
+use super::{FixedArray, StoredChunk};
 
 /// Where the end of the file stands in superblocks 2 and 3, and the bytes of the whole superblock.
 const END_OF_FILE: usize = 28;

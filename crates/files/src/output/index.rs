@@ -5,13 +5,25 @@
 //! [file format specification](https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html) describes all of them.
 //! Anything else is an error that says what was found.
 //!
-//! The program uses it twice: before ranks write planes, to learn what HDF5 has laid out, and afterwards, to check
-//! what [`index_write`](super::index_write) has written, with which it shares the checksum alone.
+//! The program uses it twice: before ranks write chunks, to learn what HDF5 has laid out, and afterwards, to check
+//! what [`write()`] has written, with which it shares the checksum alone.
+
+mod lookup3;
+mod write;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-use super::lookup3::lookup3;
+use hdf5::Dataset;
+use hdf5::file::LibraryVersion;
+
+use super::chunk::write_packed;
+use crate::hdf5_access;
+use lookup3::lookup3;
+#[cfg(test)]
+pub(super) use write::blocks;
+pub(super) use write::write;
 
 /// Bytes of addresses and lengths in our files.
 const WORD: usize = 8;
@@ -29,7 +41,7 @@ const CONTINUATION: u8 = 16;
 
 /// Where the index of a chunked dataset lies and what it looks like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::output) struct FixedArray {
+pub(super) struct FixedArray {
     /// Length of each axis of a chunk; the last is the bytes of an element.
     pub chunk: Vec<u64>,
     /// Address of the header.
@@ -46,9 +58,66 @@ pub(in crate::output) struct FixedArray {
     pub end_of_file: u64,
 }
 
-/// Where a chunk lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::output) struct StoredChunk {
+/// Makes a file in the format of HDF5 1.10.
+///
+/// # Errors
+/// The library's reason.
+pub(super) fn create_file(path: &Path) -> hdf5::Result<hdf5::File> {
+    hdf5_access::writing()
+        .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V110, LibraryVersion::V110))
+        .create(path)
+}
+
+/// Has HDF5 make the index of a dataset, as it does with the first chunk. The byte that is written as that chunk is not used.
+///
+/// # Errors
+/// The library's reason.
+pub(super) fn make(dataset: &Dataset) -> hdf5::Result<()> {
+    write_packed(dataset, &vec![0; dataset.ndim()], &[0])
+}
+
+/// Reads every entry of the index of a dataset without HDF5, and compares all with these chunks and the end of the file.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn check(
+    file: &File,
+    dataset: &str,
+    chunks: &[StoredChunk],
+    end_of_file: u64,
+) -> Result<(), String> {
+    let index = FixedArray::find(file, dataset)?;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    if index.end_of_file != end_of_file || length < end_of_file {
+        return Err("the file ends elsewhere".into());
+    }
+    let entries = index.entries(file)?;
+    match entries.into_iter().eq(chunks.iter().copied().map(Some)) {
+        true => Ok(()),
+        false => Err("the index names other places".into()),
+    }
+}
+
+/// Lets HDF5 count the chunks of a dataset and their bytes.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn check_counts(dataset: &Dataset, chunks: &[StoredChunk]) -> Result<(), String> {
+    let (count, found) = (chunks.len(), dataset.num_chunks());
+    if found != Some(count) {
+        let found = found.unwrap_or_default();
+        return Err(format!("HDF5 finds {found} chunks of {count}"));
+    }
+    let bytes: u64 = chunks.iter().map(|chunk| chunk.bytes).sum();
+    match dataset.storage_size() {
+        found if found == bytes => Ok(()),
+        found => Err(format!("HDF5 finds {found} bytes of {bytes}")),
+    }
+}
+
+/// Where a chunk lies; nowhere by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct StoredChunk {
     /// Its first byte in the file.
     pub address: u64,
     /// Its bytes.
@@ -62,7 +131,7 @@ impl FixedArray {
     ///
     /// # Errors
     /// What is there instead.
-    pub(in crate::output) fn find(file: &File, dataset: &str) -> Result<Self, String> {
+    pub(super) fn find(file: &File, dataset: &str) -> Result<Self, String> {
         let superblock = Block::read(file, 0, SUPERBLOCK_BYTES)?.checked("superblock")?;
         let (root, end_of_file) = read_superblock(superblock)?;
         let mut links = messages(file, root)?.into_iter();
@@ -119,12 +188,12 @@ impl FixedArray {
     }
 
     /// Bytes of an entry.
-    pub(in crate::output) fn entry_bytes(&self) -> usize {
+    pub(super) fn entry_bytes(&self) -> usize {
         WORD + self.length_bytes + 4
     }
 
     /// The number of pages; none where all entries lie in the data block itself.
-    pub(in crate::output) fn pages(&self) -> usize {
+    pub(super) fn pages(&self) -> usize {
         match self.chunks > self.page {
             true => self.chunks.div_ceil(self.page),
             false => 0,
@@ -135,10 +204,7 @@ impl FixedArray {
     ///
     /// # Errors
     /// What is there instead of an index that is in order.
-    pub(in crate::output) fn entries(
-        &self,
-        file: &File,
-    ) -> Result<Vec<Option<StoredChunk>>, String> {
+    pub(super) fn entries(&self, file: &File) -> Result<Vec<Option<StoredChunk>>, String> {
         let pages = self.pages();
         // Without pages, all entries stand in the block, under its checksum.
         let in_block = if pages == 0 {
