@@ -85,27 +85,27 @@ impl Budget {
         }
     }
 
-    /// Cuts a subject of `planes` z-planes into as few stretches as the budget allows, as even as can be. `traces` says whether
+    /// Cuts a subject of `planes` z-planes into as few stretches as the budget allows, as even as can be. `filled` says whether
     /// files are filled unit by unit.
     ///
     /// # Errors
     /// The bytes that a rank needs to hold one unit at a time, where these are beyond the limit.
-    pub fn cut(&self, plan: &mut SubjectPlan, planes: usize, traces: bool) -> Result<Cut, u64> {
-        let longest_share = self.longest_share(plan, planes, traces)?;
+    pub fn cut(&self, plan: &mut SubjectPlan, planes: usize, filled: bool) -> Result<Cut, u64> {
+        let longest_share = self.longest_share(plan, planes, filled)?;
         plan.cut(longest_share, self.ranks);
         let pieces = plan.pieces();
         let share = plan.stretch(0).len().div_ceil(self.ranks);
         Ok(Cut {
             stretches: plan.scheduled(&pieces, longest_share, self.ranks),
             pieces,
-            memory: self.needed(plan, planes, traces, share),
+            memory: self.needed(plan, planes, filled, share),
         })
     }
 
     /// The most units that a rank may hold of a stretch of a subject of `planes` z-planes.
-    fn longest_share(&self, plan: &SubjectPlan, planes: usize, traces: bool) -> Result<usize, u64> {
-        let one = self.needed(plan, planes, traces, 1);
-        let each = self.needed(plan, planes, traces, 2) - one;
+    fn longest_share(&self, plan: &SubjectPlan, planes: usize, filled: bool) -> Result<usize, u64> {
+        let one = self.needed(plan, planes, filled, 1);
+        let each = self.needed(plan, planes, filled, 2) - one;
         let units_within = |bytes: u64| bytes.checked_sub(one).map(|more| 1 + more / each.max(1));
         let most = units_within(self.limit).ok_or(one)?;
         let unit = (plan.frames * plan.unit_neurons).max(1) as u64;
@@ -122,7 +122,7 @@ impl Budget {
     }
 
     /// Bytes that a rank takes, at most, to process a subject of which it holds `share` units of each stretch.
-    fn needed(&self, plan: &SubjectPlan, planes: usize, traces: bool, share: usize) -> u64 {
+    fn needed(&self, plan: &SubjectPlan, planes: usize, filled: bool, share: usize) -> u64 {
         let (frames, neurons) = (plan.frames as u64, plan.neurons as u64);
         // Of one rank's subjects one is written while the next is computed.
         let written = if self.ranks == 1 { 2 } else { 1 };
@@ -161,7 +161,7 @@ impl Budget {
             2 * ARRIVING as u64,
             plan.storage.chunk_bytes().saturating_mul(CHUNKS_HELD) as u64,
             part.saturating_mul(PARTS_HELD),
-            unit.saturating_mul((FILLING + PACKED * units_in_flight as u64) * u64::from(traces)),
+            unit.saturating_mul((FILLING + PACKED * units_in_flight as u64) * u64::from(filled)),
             neurons * BYTES_PER_NEURON,
             spikes,
             slab_spikes.saturating_mul(slabs_in_flight.min(SLABS_AT_ONCE) as u64),

@@ -1,6 +1,7 @@
 //! The planes that a rank has rasterised: it writes them into the grids of their subject itself, or sends them to the writer.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::{Compression, Planes};
 use spikegrid_files::output::OutputError;
 use spikegrid_files::output::grids::{PlaneWriters, RankFile};
-use spikegrid_files::output::grids_contiguous::ContiguousFile;
+use spikegrid_files::output::grids_contiguous::{ContiguousFile, ContiguousGrids};
 
 use crate::run::messages::{Message, Outbox, Reply};
 
@@ -70,10 +71,10 @@ impl RankPlanes {
         };
         let message = match &held.plane_writers {
             PlaneWriters::OneRank(_) => Message::Planes { subject, planes },
-            PlaneWriters::EachInItsPlace(_) => {
+            PlaneWriters::EachInItsPlace(grids) => {
                 let outcome = timed(|| {
-                    let written = held.write_pixels(outbox, subject, &planes);
-                    written.map_err(|error| error.to_string())
+                    let file = opened(grids, &mut held.contiguous, outbox, subject)?;
+                    file.write(&planes.table.frames, &planes.bytes)
                 });
                 Message::PlanesWritten {
                     subject,
@@ -116,8 +117,7 @@ impl RankPlanes {
         let (file, contiguous) = (held.file.take(), held.contiguous.take());
         let close = || {
             let closed = file.map_or(Ok(()), RankFile::close);
-            let closed = closed.and(contiguous.map_or(Ok(()), ContiguousFile::close));
-            closed.map_err(|error| error.to_string())
+            closed.and(contiguous.map_or(Ok(()), ContiguousFile::close))
         };
         let closed = Message::Closed {
             subject,
@@ -132,35 +132,35 @@ impl RankPlanes {
     }
 }
 
-/// The seconds that something took that succeeded.
-fn timed(work: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
+/// The seconds that something took that succeeded, or why it did not.
+fn timed<E: Display>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, String> {
     let start = Instant::now();
-    work().map(|()| start.elapsed().as_secs_f64())
+    match work() {
+        Ok(()) => Ok(start.elapsed().as_secs_f64()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The file in which each plane has its place, which is opened for the first planes.
+fn opened<'a>(
+    grids: &ContiguousGrids,
+    file: &'a mut Option<ContiguousFile>,
+    outbox: &mut impl Outbox,
+    subject: usize,
+) -> Result<&'a ContiguousFile, OutputError> {
+    match file {
+        Some(file) => Ok(file),
+        none => {
+            let file = grids.open()?;
+            if let Some(message) = file.warning() {
+                outbox.send(0, Message::Reply(Reply::Warning { subject, message }));
+            }
+            Ok(none.insert(file))
+        }
+    }
 }
 
 impl SubjectPlanes {
-    fn write_pixels(
-        &mut self,
-        outbox: &mut impl Outbox,
-        subject: usize,
-        planes: &Planes,
-    ) -> Result<(), OutputError> {
-        let PlaneWriters::EachInItsPlace(grids) = &self.plane_writers else {
-            return Ok(());
-        };
-        let file = match &mut self.contiguous {
-            Some(file) => file,
-            none => {
-                let file = grids.open()?;
-                if let Some(message) = file.warning() {
-                    outbox.send(0, Message::Reply(Reply::Warning { subject, message }));
-                }
-                none.insert(file)
-            }
-        };
-        file.write(&planes.table.frames, &planes.bytes)
-    }
-
     fn write(&mut self, first_frame: usize, address: u64) -> Result<(), String> {
         let bytes = self.waiting.remove(&first_frame);
         let bytes = bytes.ok_or("a place for planes that are not here")?;

@@ -227,14 +227,13 @@ impl Writer {
         writing.written.index_sec += start.elapsed().as_secs_f64();
         let reply = match created {
             Ok(file) => {
-                writing.written.plane_writers = Some(file.plane_writers());
-                writing.file = Some(file);
-                let at_once = match writing.written.plane_writers {
-                    Some(PlaneWriters::EveryRank(_) | PlaneWriters::EachInItsPlace(_)) => {
-                        SLABS_AT_ONCE
-                    }
-                    _ => SLABS_COMING_BACK,
+                let plane_writers = file.plane_writers();
+                let at_once = match plane_writers.are_ranks() {
+                    true => SLABS_AT_ONCE,
+                    false => SLABS_COMING_BACK,
                 };
+                writing.written.plane_writers = Some(plane_writers);
+                writing.file = Some(file);
                 Reply::Opened {
                     subject,
                     slabs: writing.unwritten_slabs,
@@ -373,9 +372,8 @@ impl Writer {
         if writing.unwritten_slabs > 0 || writing.file.is_none() {
             return;
         }
-        if let Some(PlaneWriters::EveryRank(_) | PlaneWriters::EachInItsPlace(_)) =
-            writing.written.plane_writers
-        {
+        let plane_writers = writing.written.plane_writers.as_ref();
+        if plane_writers.is_some_and(PlaneWriters::are_ranks) {
             writing.unclosed = writing.have_layout.len();
             for &rank in &writing.have_layout {
                 outbox.send(rank, Message::Close { subject });

@@ -52,11 +52,8 @@ impl UnitFiles {
         } = *contents;
         if wanted.has(OutputFile::Traces) {
             let path = files.path(OutputFile::Traces);
-            let left = match resumes {
-                true => TracesFile::open(&partial(&path), units.frames, units.neurons),
-                false => None,
-            };
-            unit_files.traces = Some(match left {
+            let left = || TracesFile::open(&partial(&path), units.frames, units.neurons);
+            unit_files.traces = Some(match resumes.then(left).flatten() {
                 Some(file) => file,
                 None => TracesFile::create(&path, units.frames, positions)?,
             });
@@ -69,16 +66,13 @@ impl UnitFiles {
                 chunk_neurons: units.unit_neurons,
                 precision: contents.precision,
             };
-            let left = match resumes {
-                true => ActivityFile::open(&partial(&path), chunks),
-                false => None,
-            };
+            let left = || ActivityFile::open(&partial(&path), chunks);
             let beside = Beside {
                 xyz: &positions.xyz,
                 is_train: contents.is_train,
                 sampling_rate_hz: contents.sampling_rate_hz,
             };
-            unit_files.activity = Some(match left {
+            unit_files.activity = Some(match resumes.then(left).flatten() {
                 Some(file) => file,
                 None => ActivityFile::create(&path, chunks, &beside)?,
             });
@@ -124,16 +118,17 @@ impl UnitFiles {
         checksum: Option<u32>,
         stored: Option<&StoredRates>,
     ) -> bool {
-        let traces = match (&self.traces, checksum) {
-            (None, None) => true,
-            (Some(file), Some(checksum)) => file.holds(frames, neurons, checksum),
-            _ => false,
-        };
-        let activity = match (&self.activity, stored) {
-            (None, None) => true,
-            (Some(file), Some(stored)) => file.holds(stored),
-            _ => false,
-        };
-        traces && activity
+        let traces = |file: &TracesFile, checksum| file.holds(frames, neurons, checksum);
+        holds(self.traces.as_ref(), checksum, traces)
+            && holds(self.activity.as_ref(), stored, ActivityFile::holds)
+    }
+}
+
+/// Whether a file holds what was noted of it; where there is no file, nothing may be noted.
+fn holds<F, N>(file: Option<F>, noted: Option<N>, holds: impl FnOnce(F, N) -> bool) -> bool {
+    match (file, noted) {
+        (None, None) => true,
+        (Some(file), Some(noted)) => holds(file, noted),
+        _ => false,
     }
 }
