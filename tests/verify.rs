@@ -550,6 +550,7 @@ fn rule_9_6_figures_and_what_was_left_over() {
     );
     for name in [
         "subject_1/.traces.h5.partial",
+        "subject_1/.preaugmented_grids.h5.partial.data.0",
         "subject_1/.journal-0-0",
         ".report.json.partial",
     ] {

@@ -314,7 +314,7 @@ pub(super) fn leftovers(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let is_left = |name: &String| {
-        name.starts_with(".journal-") || name.starts_with('.') && name.ends_with(".partial")
+        name.starts_with(".journal-") || name.starts_with('.') && name.contains(".partial")
     };
     let mut left: Vec<String> = names.filter(is_left).collect();
     left.sort();

@@ -1,5 +1,6 @@
 //! The files of a subject: which there are, which a run writes, and when they get their final names.
 
+use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -248,10 +249,21 @@ impl SubjectFiles {
         })
     }
 
-    /// Removes unfinished files of some kinds.
+    /// Removes unfinished files of some kinds, and what MPI made beside them: Open MPI puts the state of shared file pointers
+    /// into files whose names begin with that of the open file, and a killed process leaves them.
     fn remove_partial(&self, kinds: impl Fn(OutputFile) -> bool) {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
         for file in OutputFile::ALL.into_iter().filter(|file| kinds(*file)) {
-            discard(&partial(&self.path(file)));
+            let unfinished = partial(&self.path(file));
+            let start = unfinished
+                .file_name()
+                .unwrap_or_default()
+                .as_encoded_bytes();
+            let left = |name: &&OsString| name.as_encoded_bytes().starts_with(start);
+            for name in names.iter().filter(left) {
+                discard(&self.folder.join(name));
+            }
         }
     }
 }
@@ -291,5 +303,42 @@ impl Drop for Claim {
             journal::remove(&self.files.folder);
         }
         let _ = std::fs::remove_dir(&self.files.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_goes_when_the_folder_is_claimed_and_released() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let subject = folder.path().join("subject_1");
+        std::fs::create_dir(&subject).expect("a subject's folder");
+        let write = |name: &str| std::fs::write(subject.join(name), "x").expect("a file");
+        // The names that Open MPI's components `individual` and `lockedfile` give to shared file pointers.
+        let left = [
+            ".preaugmented_grids.h5.partial",
+            ".preaugmented_grids.h5.partial.data.0",
+            ".preaugmented_grids.h5.partial.metadata.0",
+            ".preaugmented_grids.h5.partial-3506241536-772044.lock",
+        ];
+        let stays = [".traces.h5.partial", "notes.txt"];
+        let names = || {
+            let entries = std::fs::read_dir(&subject).into_iter().flatten().flatten();
+            let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+            names.sort();
+            names
+        };
+
+        left.into_iter().chain(stays).for_each(write);
+        let files = SubjectFiles::new(folder.path(), "subject_1");
+        let mut claim = files.claim().expect("a claim");
+        assert_eq!(names(), stays);
+
+        left.into_iter().for_each(write);
+        claim.keep_journal();
+        drop(claim);
+        assert_eq!(names(), stays);
     }
 }
