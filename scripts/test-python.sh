@@ -7,7 +7,7 @@ install_packages python3-venv
 install_packages python3-torch || echo "no package python3-torch: PyTorch comes from PyPI"
 
 environment="$PWD/target/python-package"
-if ! "$environment/bin/python" -c "import spikegrid, torch, pandas, pynwb, zarr, pytest, mypy, nbclient, matplotlib" 2>/dev/null; then
+if ! "$environment/bin/python" -c "import spikegrid, torch, pandas, pynwb, nwbinspector, pynapple, zarr, pytest, mypy, nbclient, matplotlib" 2>/dev/null; then
     echo "installing the Python package and what its tests need into target/python-package"
     python=/usr/bin/python3
     "$python" -c "import torch" 2>/dev/null || python=python3
@@ -15,7 +15,7 @@ if ! "$environment/bin/python" -c "import spikegrid, torch, pandas, pynwb, zarr,
     numpy=$("$python" -c 'import torch; print("numpy<2" if torch.__version__ < "2" else "numpy")' 2>/dev/null || echo numpy)
     "$python" -m venv --clear --system-site-packages "$environment"
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
-        "$numpy" pytest mypy ruff matplotlib nbclient ipykernel --editable "python[torch,pandas,nwb,zarr]"
+        "$numpy" pytest mypy ruff matplotlib nbclient ipykernel nwbinspector pynapple --editable "python[torch,pandas,nwb,zarr]"
 fi
 
 if [ -z "${SPIKEGRID_MPI:-}" ]; then

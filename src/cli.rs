@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use spikegrid_core::activity::Precision;
 
 use crate::demo::DemoOptions;
 use crate::doctor::DoctorArgs;
@@ -210,7 +211,24 @@ pub fn write_man_pages(folder: &Path) -> std::io::Result<()> {
 /// # Errors
 /// What clap says of it, `--help` and `--version` included.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let arguments = with_precisions_joined(arguments);
     Cli::from_arg_matches(&command().try_get_matches_from(arguments)?)
+}
+
+/// Lets `--activity f16` be `--activity=f16`: clap takes no value without `=` that may be left out, because a command could follow.
+fn with_precisions_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let is_precision = Precision::ALL.iter().any(|one| argument == one.name());
+        match joined.last_mut() {
+            Some(flag) if is_precision && *flag == "--activity" => {
+                flag.push("=");
+                flag.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
 }
 
 /// Reads the command line, and the file of its flag `--config` for what the command line does not give (rule 1.6).
@@ -221,7 +239,7 @@ pub fn parse_with_file(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Cli, ConfigFileError> {
     let of_a_run = command();
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut arguments = with_precisions_joined(arguments);
     let matches = of_a_run.clone().try_get_matches_from(&arguments)?;
     // Flags of a run and commands exclude each other: the command's name comes first.
     let (definition, given, place) = match matches.subcommand() {
@@ -288,6 +306,18 @@ mod tests {
             assert_eq!(cli.run.input_dir, PathBuf::from("in"));
             assert_eq!(cli.run.cascade_model, "model");
         }
+    }
+
+    #[test]
+    fn rule_1_2_the_numbers_of_activity_may_follow_with_or_without_an_equals_sign() {
+        let of = |flags: &[&str]| cli(flags).unwrap().run.activity;
+        assert_eq!(of(&["--activity"]), Some(Precision::F32));
+        assert_eq!(of(&["--activity", "--overwrite"]), Some(Precision::F32));
+        for flags in [&["--activity=f16"][..], &["--activity", "f16"]] {
+            assert_eq!(of(flags), Some(Precision::F16));
+        }
+        assert!(cli(&["--activity", "f64"]).is_err());
+        assert!(cli(&["f16"]).is_err());
     }
 
     #[test]

@@ -9,12 +9,15 @@ fn rule_8_6_datasets_are_the_same_bytes_for_any_ranks_threads_and_units() {
     let bench = Workbench::get();
     let folder = tempfile::tempdir().unwrap();
     let first = folder.path().join("1");
-    bench
-        .run(1, &bench.raw(), &first, &["--save_traces", "--activity"])
-        .expect(0);
+    const FILES: &[&str] = &["--save_traces", "--activity", "--nwb"];
+    bench.run(1, &bench.raw(), &first, FILES).expect(0);
     let expected = datasets(&first);
     assert!(expected.contains_key("subject_2/preaugmented_grids.h5:grids"));
     assert!(expected.contains_key("subject_2/activity.h5:neuron_values"));
+    assert!(
+        expected
+            .contains_key("subject_2/subject_2.nwb:processing:ophys:SpikeRates:SpikeRates:data")
+    );
     let spikes: usize = expected["subject_1/traces.h5:spikes"]
         .2
         .iter()
@@ -33,12 +36,7 @@ fn rule_8_6_datasets_are_the_same_bytes_for_any_ranks_threads_and_units() {
     ] {
         let output = folder.path().join(format!("{ranks} {}", more.join(" ")));
         bench
-            .run(
-                ranks,
-                &bench.raw(),
-                &output,
-                &[&["--save_traces", "--activity"], more].concat(),
-            )
+            .run(ranks, &bench.raw(), &output, &[FILES, more].concat())
             .expect(0);
         let found = datasets(&output);
         assert!(found.keys().eq(expected.keys()));
@@ -98,8 +96,9 @@ fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
         });
         assert_eq!(said[0], said[1]);
     }
-    run(&["--save_traces", "--activity=f16"]).expect(0);
+    run(&["--save_traces", "--activity=f16", "--nwb"]).expect(0);
     assert!(out.join("subject_2/traces.h5").is_file());
+    assert!(out.join("subject_2/subject_2.nwb").is_file());
     assert!(out.join("subject_2/activity.h5").is_file());
     assert_eq!(
         std::fs::metadata(&grids).unwrap().modified().unwrap(),

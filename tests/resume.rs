@@ -24,7 +24,12 @@ impl Bench {
             let (raw, undisturbed) = (folder.path().join("raw"), folder.path().join("out"));
             common::demo_data(&raw, 1, 900, FRAMES);
             Workbench::get()
-                .run(2, &raw, &undisturbed, &["--save_traces", "--activity"])
+                .run(
+                    2,
+                    &raw,
+                    &undisturbed,
+                    &["--save_traces", "--activity", "--nwb"],
+                )
                 .expect(0);
             Bench {
                 _folder: folder,
@@ -68,7 +73,8 @@ const UNIT: u64 = 32;
 fn same_as_undisturbed(out: &Path) {
     let found = datasets(out);
     for (name, expected) in datasets(&Bench::get().undisturbed) {
-        let is_on_request = name.contains("traces.h5") || name.contains("activity.h5");
+        let on_request = ["traces.h5", "activity.h5", ".nwb"];
+        let is_on_request = on_request.iter().any(|file| name.contains(file));
         if is_on_request && !found.contains_key(&name) {
             continue;
         }
@@ -85,9 +91,9 @@ fn same_as_undisturbed(out: &Path) {
 fn rule_8_6_a_killed_run_goes_on_from_its_finished_units_on_any_ranks() {
     for (before, after, more) in [
         (1, 3, &[][..]),
-        (3, 1, &["--save_traces", "--activity"]),
+        (3, 1, &["--save_traces", "--activity", "--nwb"]),
         (2, 4, &["--save_traces"]),
-        (4, 2, &["--workers", "2"]),
+        (4, 2, &["--workers", "2", "--nwb"]),
         (2, 3, &["--compression", "none"]),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -14,6 +14,7 @@ const GRIDS: &str = "subject_1/preaugmented_grids.h5";
 const METADATA: &str = "subject_1/metadata.h5";
 const TRACES: &str = "subject_1/traces.h5";
 const ACTIVITY: &str = "subject_1/activity.h5";
+const NWB: &str = "subject_1/subject_1.nwb";
 const COMBINED: &str = "combined_metadata.h5";
 
 /// An output of two subjects with traces.
@@ -22,7 +23,7 @@ fn output() -> &'static Path {
     let (_, path) = OUTPUT.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        run(&path, &["--save_traces", "--activity"]);
+        run(&path, &["--save_traces", "--activity", "--nwb"]);
         (folder, path)
     });
     path
@@ -451,6 +452,38 @@ fn rule_8_9_the_activity_matrix_holds_the_rates_of_the_traces() {
 }
 
 #[test]
+fn rule_8_10_the_nwb_file_holds_the_traces() {
+    const OPHYS: &str = "processing/ophys";
+    let rates = format!("{OPHYS}/SpikeRates/SpikeRates/data");
+    damaged(
+        |copy| copy.change(NWB, &rates, &[500, 3], 0.25_f32),
+        &[
+            "subject_1.nwb: ",
+            "SpikeRates/data[500, 3]",
+            "rule 8.10; 1 of",
+        ],
+    );
+    damaged(
+        |copy| {
+            copy.change(
+                NWB,
+                &format!("{OPHYS}/DfOverF/DfOverF/data"),
+                &[0, 89],
+                9_f32,
+            )
+        },
+        &["DfOverF/data[0, 89]", "rule 8.10; 1 of"],
+    );
+    damaged(
+        |copy| {
+            let x = format!("{OPHYS}/ImageSegmentation/PlaneSegmentation/x");
+            copy.change(NWB, &x, &[7], -1e6_f64);
+        },
+        &["PlaneSegmentation/x[7]", "rule 8.10"],
+    );
+}
+
+#[test]
 fn rule_9_6_neurons_in_another_order() {
     damaged(
         |copy| {
@@ -676,9 +709,9 @@ fn rule_9_6_equal_outputs_are_equal_against_each_other() {
     let copy = Copy::new();
     let compared = copy.against_undamaged().expect(0);
     assert!(
-        compared
-            .stdout
-            .contains("(preaugmented_grids.h5, metadata.h5, traces.h5, activity.h5)"),
+        compared.stdout.contains(
+            "(preaugmented_grids.h5, metadata.h5, traces.h5, activity.h5, subject_1.nwb)"
+        ),
         "{}",
         compared.stdout
     );
@@ -694,6 +727,7 @@ fn rule_9_6_equal_outputs_are_equal_against_each_other() {
     let flags = [
         "--save_traces",
         "--activity",
+        "--nwb",
         "--workers",
         "2",
         "--batch_size",

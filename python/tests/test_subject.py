@@ -92,15 +92,6 @@ def test_a_file_that_needs_a_flag_is_asked_for_by_the_flag(bare: Path) -> None:
         spikegrid.open(bare.parent)
 
 
-@pytest.mark.filterwarnings("default")
-def test_the_nwb_file_is_read_by_pynwb(bare: Path) -> None:
-    pynwb = pytest.importorskip("pynwb", reason="pynwb is not installed: Subject.nwb is not tested")
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
-    with pynwb.NWBHDF5IO(bare / "subject_2.nwb", "w") as file:
-        file.write(pynwb.NWBFile("a session", "an identifier", start))
-    assert spikegrid.open(bare).nwb().identifier == "an identifier"
-
-
 def test_rates_come_from_activity_where_there_are_no_traces(with_activity: Path, output: spikegrid.Output) -> None:
     expected, subject = output["subject_2"].rates_per_frame[...], spikegrid.open(with_activity)
     np.testing.assert_array_equal(subject.activity[...], expected)

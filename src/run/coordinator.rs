@@ -396,6 +396,9 @@ impl Coordinator {
         report.stage_sec.index = written.index_sec;
         report.stage_sec.finish = start.elapsed().as_secs_f64();
         report.stage_sec.total = open.start.elapsed().as_secs_f64();
+        if let Err(error) = open.claim.remove_journals() {
+            self.progress.warn(&format!("{}: {error}", report.name));
+        }
         self.neuron_frames += (open.computed_neurons * open.plan.frames) as u64;
         self.progress.ended(&report.name);
         self.progress.line(&format!(

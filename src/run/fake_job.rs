@@ -10,7 +10,7 @@ use spikegrid_core::cascade::Model;
 use spikegrid_core::slab::Compression;
 use spikegrid_files::input::{Subject, subjects};
 use spikegrid_files::models::{self, untrained};
-use spikegrid_files::output::{OutputFile, SubjectFiles};
+use spikegrid_files::output::{OutputFile, SubjectFiles, nwb};
 use spikegrid_inference::pipeline::{Pipeline, Workers};
 use tempfile::TempDir;
 
@@ -113,6 +113,7 @@ impl Lab {
             "2",
             "--save_traces",
             "--activity",
+            "--nwb",
             "--compression",
             self.compression.name(),
         ];
@@ -142,6 +143,7 @@ impl Lab {
             (OutputFile::Traces, "dff"),
             (OutputFile::Traces, "spike_rate"),
             (OutputFile::Activity, "neuron_values"),
+            (OutputFile::Nwb, nwb::RATES),
             (OutputFile::Metadata, "z_values"),
         ] {
             let values = dataset(&files.path(file), name)

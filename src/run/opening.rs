@@ -88,7 +88,6 @@ pub(super) enum Opened {
 struct Found<'a> {
     contents: Contents<'a>,
     files: &'a SubjectFiles,
-    provenance: &'a Provenance,
     planes: usize,
     wanted: Wanted,
 }
@@ -102,8 +101,8 @@ impl Found<'_> {
             counted(plan.neurons, "neuron"),
             counted(plan.frames, "frame"),
             counted(self.planes, "z-plane"),
-            hertz(self.provenance.sampling_rate),
-            self.provenance.baseline_and_chooser(),
+            hertz(self.contents.provenance.sampling_rate),
+            self.contents.provenance.baseline_and_chooser(),
             files.join(", ")
         )
     }
@@ -177,7 +176,9 @@ impl Opener {
             report.findings.extend(finding);
         }
         let mut plan = self.plan(index, subject, writer, &source, &data);
-        let filled = wanted.has(OutputFile::Traces) || wanted.has(OutputFile::Activity);
+        let filled = [OutputFile::Traces, OutputFile::Activity, OutputFile::Nwb]
+            .map(|file| wanted.has(file))
+            .contains(&true);
         let cut = match self.budget.cut(&mut plan, layout.planes(), filled) {
             Ok(cut) => cut,
             Err(needed) => {
@@ -195,14 +196,15 @@ impl Opener {
         };
         let found = Found {
             contents: Contents {
+                subject: &subject.name,
                 units: plan.cut_into_units(),
                 positions: &source.positions,
+                layout: &layout,
                 is_train: &metadata.is_train,
-                sampling_rate_hz: provenance.sampling_rate,
+                provenance: &provenance,
                 precision: self.config.activity.unwrap_or_default(),
             },
             files,
-            provenance: &provenance,
             planes: layout.planes(),
             wanted,
         };
@@ -289,6 +291,7 @@ impl Opener {
             overwrite: self.config.overwrite,
             save_traces: self.config.save_traces,
             activity: self.config.activity.is_some(),
+            nwb: self.config.nwb,
             shape: [frames, planes, ROWS, COLUMNS],
             neurons,
             provenance,
@@ -453,7 +456,8 @@ fn open_earlier(
         plan.plotted.len(),
         traces,
         activity.then_some(found.contents.precision),
-        found.provenance,
+        found.wanted.has(OutputFile::Nwb),
+        found.contents.provenance,
     );
     let (journal, difference) = Journal::open(&found.files.folder, &key, plan.units());
     if let Some(difference) = difference {

@@ -179,7 +179,7 @@ impl WorkerSubject {
         let whole = plan.unit_files.hold(
             plan.frames,
             &plan.unit(unit),
-            found.traces_checksum,
+            found.filled_checksum,
             found.summary.stored_rates.as_ref(),
         );
         found.summary = UnitSummary {

@@ -15,7 +15,7 @@ use crate::run::report::Outcome;
 use crate::run::writer::{PlanesFile, Writer};
 
 /// Files in the output folder of a complete subject.
-const COMPLETE: usize = 7;
+const COMPLETE: usize = 8;
 
 /// What happens to a recording during a run.
 type Spoil = fn(&Path);

@@ -448,7 +448,7 @@ impl Worker {
             return;
         };
         let frames = held.plan.frames;
-        let traces_checksum = match held.plan.unit_files.fill(frames, &output) {
+        let filled_checksum = match held.plan.unit_files.fill(frames, &output) {
             Ok(checksum) => checksum,
             Err(error) => {
                 let failed = failed(outbox.rank(), subject, unit, error.to_string());
@@ -460,7 +460,7 @@ impl Worker {
         let finished = JournalledUnit {
             summary: output.summary,
             spikes: output.spikes,
-            traces_checksum,
+            filled_checksum,
         };
         if let Err(message) = held.journal.append(unit, &finished) {
             outbox.send(0, Message::Reply(Reply::Warning { subject, message }));

@@ -74,6 +74,10 @@ pub struct RunArgs {
     )]
     #[serde(default)]
     pub activity: Option<Precision>,
+    /// Also write SUBJECT.nwb: ΔF/F, spike rates in Hz and positions of every neuron for pynwb, pynapple and archives
+    #[arg(long, help_heading = "Input and output")]
+    #[serde(default)]
+    pub nwb: bool,
     /// How the grids are stored; both hold the same values
     #[arg(
         long,
@@ -241,7 +245,7 @@ pub struct DataArgs {
 impl RunArgs {
     /// Whether a file is written for which ΔF/F and rates of all neurons are needed.
     pub fn fills_unit_by_unit(&self) -> bool {
-        self.save_traces || self.activity.is_some()
+        self.save_traces || self.activity.is_some() || self.nwb
     }
 
     /// Bytes of a neuron-frame in the files beside the grids, about.
@@ -252,7 +256,8 @@ impl RunArgs {
             Some(Precision::F32) => 2.0,
             Some(Precision::F16) => 1.2,
         };
-        traces + activity
+        let nwb = if self.nwb { 8.0 } else { 0.0 };
+        traces + activity + nwb
     }
 }
 

@@ -1,15 +1,14 @@
 //! `activity.h5` (rule 8.9): whether its rates are those of `traces.h5`, and what lies beside them.
 
-use spikegrid_core::wording::{counted, whole};
+use spikegrid_core::wording::counted;
 use spikegrid_files::output::written::{NumberKind, WrittenDataset};
 
+use super::matrix;
 use super::report::{Opened, Report};
 use super::traces::Traces;
 
 const RULE: &str = "rule 8.9";
 const VALUES: &str = "neuron_values";
-/// Neurons whose rates are read at once.
-const TOGETHER: usize = 100;
 
 /// Checks the file of a subject of `frames` frames, as far as traces are there to compare it with.
 pub(super) fn check(
@@ -78,61 +77,16 @@ pub(super) fn check(
         file.compare(report, "cell_positions", &scaled(xyz), &found, RULE);
     }
     if let Some(rates) = &traces.rates {
-        let compared = compare(&values, rates, frames);
-        if let Some(Some((count, place, expected, found))) =
-            file.read(report, VALUES, compared, RULE)
-        {
-            let [frame, neuron] = place;
-            report.difference(
-                format_args!("{}: {VALUES}[{frame}, {neuron}]", file.name),
-                format_args!("{expected:?}"),
-                format_args!("{found:?}"),
-                format_args!(
-                    "{RULE}; {} of {} differ",
-                    whole(count),
-                    counted(frames * neurons, "value")
-                ),
-            );
-        }
+        let stored = |rate: f32| match values.is_half {
+            true => half::f16::from_f32(rate).to_f64(),
+            false => rate.into(),
+        };
+        matrix::compare(report, file, VALUES, &values, rates, stored, RULE);
     }
 }
 
 fn is_float(values: &WrittenDataset) -> bool {
     matches!(values.kind, NumberKind::F32 | NumberKind::F64)
-}
-
-/// How many rates differ, and of the first: frame and neuron, what it should be and what it is.
-type Differing = Option<(u64, [usize; 2], f64, f64)>;
-
-/// Compares rates (T, N) with those of the traces, (N, T).
-fn compare(
-    values: &WrittenDataset,
-    rates: &WrittenDataset,
-    frames: usize,
-) -> Result<Differing, String> {
-    let neurons = values.shape[1];
-    let is_half = values.is_half;
-    let mut differing: Differing = None;
-    for start in (0..neurons).step_by(TOGETHER) {
-        let columns = start..neurons.min(start + TOGETHER);
-        let width = columns.len();
-        let found = values.part::<f64>(&[0..frames, columns.clone()])?;
-        let expected = rates.rows::<f32>(columns)?;
-        for (place, &found) in found.iter().enumerate() {
-            let (frame, column) = (place / width, place % width);
-            let rate = expected[column * frames + frame];
-            let expected = match is_half {
-                true => half::f16::from_f32(rate).to_f64(),
-                false => rate.into(),
-            };
-            if expected != found && !(expected.is_nan() && found.is_nan()) {
-                let (count, ..) =
-                    differing.get_or_insert((0, [frame, start + column], expected, found));
-                *count += 1;
-            }
-        }
-    }
-    Ok(differing)
 }
 
 /// Positions, each axis from 0 to 1, (N, 3).

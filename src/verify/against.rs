@@ -69,6 +69,7 @@ fn compare_subject(
         OutputFile::Metadata,
         OutputFile::Traces,
         OutputFile::Activity,
+        OutputFile::Nwb,
     ];
     for folder in folders {
         let of_subject = SubjectFiles::new(folder, subject);

@@ -12,6 +12,7 @@ pub(super) struct Header {
     /// The subject's name, of which its spikes are seeded.
     pub subject: Option<String>,
     pub seed: Option<u32>,
+    pub sampling_rate_hz: Option<f64>,
     pub split_ratio: Option<f64>,
     /// How z becomes planes.
     pub cut: Cut,
@@ -78,9 +79,14 @@ pub(super) fn check(report: &mut Report, file: &Opened, subject: &str, shape: &[
     });
     let config = config.unwrap_or_default();
     check_config(report, file, &config);
+    let sampling_rate_hz = match file.file.attribute("sampling_rate") {
+        Ok(Value::Float(rate)) => Some(rate),
+        _ => None,
+    };
     Header {
         subject: named,
         seed,
+        sampling_rate_hz,
         split_ratio,
         cut: cut(&config),
         compression: compression(&config),

@@ -14,6 +14,7 @@ use super::activity;
 use super::grids;
 use super::header::{self, Header};
 use super::metadata::Metadata;
+use super::nwb;
 use super::report::{Opened, Report, shape_text};
 use super::rules::{self, COLUMNS, Cut, Missing, Place, ROWS};
 use super::table::{self, Known};
@@ -107,6 +108,13 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
     {
         let is_train = metadata.is_train.as_deref();
         activity::check(report, &file, frames, is_train, traces.as_ref());
+    }
+    let nwb_name = name(OutputFile::Nwb);
+    if exists(&files.path(OutputFile::Nwb))
+        && let Some(file) = open(report, output_dir, &nwb_name, "rule 8.10")
+    {
+        let rate = header.sampling_rate_hz;
+        nwb::check(report, &file, frames, rate, traces.as_ref());
     }
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;

@@ -238,6 +238,7 @@ mod tests {
 
     fn known() -> Traces {
         Traces {
+            dff: None,
             rates: None,
             spikes: None,
             counts: Some(vec![7, 0]),

@@ -14,6 +14,8 @@ const READ_BYTES: usize = 4 << 20;
 
 /// The parts of `traces.h5` by which other files are checked.
 pub(super) struct Traces {
+    /// ΔF/F, (N, T).
+    pub dff: Option<WrittenDataset>,
     /// Spike rates, (N, T).
     pub rates: Option<WrittenDataset>,
     /// Spikes, (N, T).
@@ -49,7 +51,7 @@ pub(super) fn check(
         }
     };
     let mut traces_of = |name, kind| file.dataset(report, name, kind, &[neurons, frames], RULE);
-    let _ = traces_of("dff", NumberKind::F32);
+    let dff = traces_of("dff", NumberKind::F32);
     let rates = traces_of("spike_rate", NumberKind::F32);
     let spikes = traces_of("spikes", NumberKind::U8);
     let noise_level = file.values(report, "noise_level", NumberKind::F32, &[neurons], RULE);
@@ -78,6 +80,7 @@ pub(super) fn check(
     }
     let position = |xyz: Vec<f64>| xyz.chunks_exact(3).map(|c| [c[0], c[1], c[2]]).collect();
     Some(Traces {
+        dff,
         rates,
         spikes,
         counts,

@@ -10,6 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use hdf5::types::VarLenUnicode;
+
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_spikegrid-mpi");
 pub const MODEL: &str = "Untrained_2Hz_smoothing500ms";
 const LIMIT: Duration = Duration::from_secs(180);
@@ -325,7 +327,10 @@ pub fn datasets(folder: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "h5") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "h5" || extension == "nwb")
+            {
                 let name = path.strip_prefix(folder).unwrap().display().to_string();
                 collect(&hdf5::File::open(&path).unwrap(), &name, &mut all);
             }
@@ -333,6 +338,16 @@ pub fn datasets(folder: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)
     }
     assert!(!all.is_empty());
     all
+}
+
+/// A pixel of an NWB file's table of neurons.
+#[derive(hdf5::H5Type, Clone, Copy)]
+#[repr(C)]
+struct Voxel {
+    x: u32,
+    y: u32,
+    z: u32,
+    weight: f32,
 }
 
 fn collect(
@@ -370,6 +385,25 @@ fn collect(
                     .unwrap()
                     .iter()
                     .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+                "uint32" => dataset
+                    .read_raw::<u32>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect(),
+                "unicode (var len)" => dataset
+                    .read_raw::<VarLenUnicode>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|text| text.bytes())
+                    .collect(),
+                _ if name == "voxel_mask" => dataset
+                    .read_raw::<Voxel>()
+                    .unwrap()
+                    .iter()
+                    .flat_map(|v| [v.x, v.y, v.z, v.weight.to_bits()])
+                    .flat_map(u32::to_le_bytes)
                     .collect(),
                 other => panic!("{path} is {other}"),
             };

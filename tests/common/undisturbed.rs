@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Job, Workbench, datasets, demo_data, visible_files};
 
-pub const FLAGS: &[&str] = &["--save_traces", "--activity"];
+pub const FLAGS: &[&str] = &["--save_traces", "--activity", "--nwb"];
 pub const SUBJECTS: [&str; 2] = ["subject_1", "subject_2"];
 
 type Datasets = BTreeMap<String, (String, Vec<usize>, Vec<u8>)>;

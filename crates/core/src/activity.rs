@@ -3,6 +3,7 @@
 //! A chunk holds up to 1,000 frames of the neurons of one work unit, so that whoever has computed the unit can compress all of its
 //! chunks alone.
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -63,10 +64,11 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// Frames and neurons of a chunk.
+    /// Frames and neurons of a chunk; all chunks have about as many frames, so that little is stored beyond the last one.
     #[must_use]
     pub fn extents(&self) -> [usize; 2] {
-        [CHUNK_FRAMES.min(self.frames), self.chunk_neurons]
+        let blocks = self.frames.div_ceil(CHUNK_FRAMES);
+        [self.frames.div_ceil(blocks), self.chunk_neurons]
     }
 
     /// The number of chunks along frames and along neurons.
@@ -82,28 +84,52 @@ impl Chunks {
     /// When the rates are not those of 1 to [`Self::chunk_neurons`] neurons.
     #[must_use]
     pub fn pack(&self, rates: &[f32]) -> PackedRates {
-        let [chunk_frames, chunk_neurons] = self.extents();
-        let neurons = rates.len() / self.frames;
-        assert!(
-            (1..=chunk_neurons).contains(&neurons) && rates.len() == neurons * self.frames,
-            "rates of a unit"
-        );
-        let chunk_bytes = chunk_frames * chunk_neurons * self.precision.bytes();
-        let mut compressor = Compressor::new(Strategy::Default, chunk_bytes);
+        let mut compressor = Compressor::new(Strategy::Default, self.chunk_bytes());
         let mut packed = PackedRates::default();
-        let mut chunk = vec![0; chunk_bytes];
+        let Ok(()) = self.try_for_each::<Infallible>(rates, |chunk| {
+            let bytes = compressor.compress(chunk);
+            packed.lengths.push(bytes.len() as u32);
+            packed.bytes.extend_from_slice(&bytes);
+            Ok(())
+        });
+        packed
+    }
+
+    /// Bytes of a chunk that is not compressed.
+    #[must_use]
+    pub fn chunk_bytes(&self) -> usize {
+        self.extents().into_iter().product::<usize>() * self.precision.bytes()
+    }
+
+    /// Hands out the bytes of each chunk of a work unit of `n` neurons with these values, (n, T), in the order of frames.
+    ///
+    /// # Errors
+    /// The first that `each` returns.
+    ///
+    /// # Panics
+    /// When the values are not those of 1 to [`Self::chunk_neurons`] neurons.
+    pub fn try_for_each<E>(
+        &self,
+        values: &[f32],
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let [chunk_frames, chunk_neurons] = self.extents();
+        let neurons = values.len() / self.frames;
+        assert!(
+            (1..=chunk_neurons).contains(&neurons) && values.len() == neurons * self.frames,
+            "values of a unit"
+        );
+        let mut chunk = vec![0; self.chunk_bytes()];
         for start in (0..self.frames).step_by(chunk_frames) {
             let frames = start..(start + chunk_frames).min(self.frames);
             // Beyond the edge of the matrix, chunks hold zeros.
             chunk.fill(0);
-            for (column, rates) in rates.chunks_exact(self.frames).enumerate() {
-                self.put(&mut chunk, column, &rates[frames.clone()]);
+            for (column, values) in values.chunks_exact(self.frames).enumerate() {
+                self.put(&mut chunk, column, &values[frames.clone()]);
             }
-            let bytes = compressor.compress(&chunk);
-            packed.lengths.push(bytes.len() as u32);
-            packed.bytes.extend_from_slice(&bytes);
+            each(&chunk)?;
         }
-        packed
+        Ok(())
     }
 
     /// Puts the rates of one neuron into a column of a chunk.
@@ -181,6 +207,7 @@ mod tests {
             };
             let [chunk_frames, _] = chunks.extents();
             assert!(chunk_frames <= 1000);
+            assert!(chunk_frames * chunks.counts()[0] < frames + chunks.counts()[0]);
             assert_eq!(chunks.counts(), [frames.div_ceil(1000), 3]);
             // The last unit has two neurons.
             for neurons in [5, 2] {

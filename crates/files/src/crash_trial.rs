@@ -20,6 +20,7 @@ use crate::input::{self, Request, Subject};
 use crate::models::folder::read_weights;
 use crate::output::activity::ActivityFile;
 use crate::output::metadata::Metadata;
+use crate::output::nwb::NwbFile;
 use crate::output::traces::TracesFile;
 use crate::output::written::WrittenFile;
 use crate::output::{OutputFile, SubjectFiles, partial, provenance};
@@ -52,6 +53,7 @@ enum Content {
     Metadata,
     Traces,
     Activity,
+    Nwb,
     Written,
 }
 
@@ -78,6 +80,7 @@ pub fn subject(subject: &Subject, request: &Request) -> Result<(), CrashingFile>
 pub fn outputs(files: &SubjectFiles) -> Result<(), CrashingFile> {
     let traces = files.path(OutputFile::Traces);
     let activity = files.path(OutputFile::Activity);
+    let nwb = files.path(OutputFile::Nwb);
     survive(&[
         (files.path(OutputFile::Grids), Content::Grids),
         (files.path(OutputFile::Metadata), Content::Metadata),
@@ -85,6 +88,8 @@ pub fn outputs(files: &SubjectFiles) -> Result<(), CrashingFile> {
         (partial(&traces), Content::Traces),
         (activity.clone(), Content::Activity),
         (partial(&activity), Content::Activity),
+        (nwb.clone(), Content::Nwb),
+        (partial(&nwb), Content::Nwb),
     ])
 }
 
@@ -147,6 +152,7 @@ pub fn read_trials() -> bool {
             Content::Metadata => drop(Metadata::read(&path).map(|found| found.is_in(&path))),
             Content::Traces => TracesFile::read_for_trial(&path),
             Content::Activity => ActivityFile::read_for_trial(&path),
+            Content::Nwb => NwbFile::read_for_trial(&path),
             Content::Written => WrittenFile::read_for_trial(&path),
         }
     }
@@ -184,6 +190,7 @@ fn survive(trials: &[Trial]) -> Result<(), CrashingFile> {
         | Content::Metadata
         | Content::Traces
         | Content::Activity
+        | Content::Nwb
         | Content::Written => "remove it, and it is written again",
     };
     Err(CrashingFile {

@@ -41,6 +41,12 @@ impl Identity {
         Self(parts.into_iter().flat_map(|part| part.0).collect())
     }
 
+    /// When the last of the files was changed, in nanoseconds after 1970 began, UTC.
+    pub(crate) fn latest_ns(&self) -> i64 {
+        let times = self.0.iter().map(|(_, file)| file.modified_ns);
+        times.max().unwrap_or_default()
+    }
+
     /// Adds a file, or what many files are together.
     pub(super) fn add(&mut self, name: &str, file: FileIdentity) {
         self.0.push((name.to_owned(), file));

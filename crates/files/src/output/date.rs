@@ -1,4 +1,4 @@
-//! Times as dates, for messages.
+//! Times as dates, for messages and files.
 
 const NANOSECONDS: i128 = 1_000_000_000;
 const DAY_SEC: i128 = 86_400;
@@ -16,6 +16,12 @@ pub(super) fn date(nanoseconds: i64, exact: bool) -> String {
         false => String::new(),
     };
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{fraction} UTC")
+}
+
+/// A time as ISO 8601 has it, to the second: `2026-11-28T07:40:12+00:00`.
+pub(super) fn iso_date(nanoseconds: i64) -> String {
+    let date = date(nanoseconds, false);
+    date.replacen(' ', "T", 1).replace(" UTC", "+00:00")
 }
 
 /// Year, month and day of a day that is counted from 1970-01-01, in the Gregorian calendar.
@@ -55,6 +61,8 @@ mod tests {
         ] {
             let found = date(seconds * 1_000_000_000, false);
             assert_eq!(found, format!("{expected} UTC"), "{seconds}");
+            let iso = format!("{}+00:00", expected.replace(' ', "T"));
+            assert_eq!(iso_date(seconds * 1_000_000_000), iso);
         }
         assert_eq!(date(5, true), "1970-01-01 00:00:00.000000005 UTC");
         assert!(date(i64::MAX, false).starts_with("2262-04-11"));

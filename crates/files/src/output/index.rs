@@ -58,13 +58,14 @@ pub(super) struct FixedArray {
     pub end_of_file: u64,
 }
 
-/// Makes a file in the format of HDF5 1.10.
+/// Makes a file in the format of HDF5 1.10 whose first group does not note when it was made.
 ///
 /// # Errors
 /// The library's reason.
 pub(super) fn create_file(path: &Path) -> hdf5::Result<hdf5::File> {
     hdf5_access::writing()
         .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V110, LibraryVersion::V110))
+        .with_fcpl(|fcpl| fcpl.obj_track_times(false))
         .create(path)
 }
 

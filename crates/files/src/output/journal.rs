@@ -29,7 +29,7 @@ use spikegrid_core::unit::{UnitSummary, Units};
 use super::provenance::{Provenance, describe, differences};
 use crate::regular;
 
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 const PREFIX: &str = ".journal-";
 /// The unit of the record that holds the key.
 const KEY: u64 = u64::MAX;
@@ -51,19 +51,21 @@ pub struct Key<'a> {
     num_neurons: usize,
     save_traces: bool,
     activity: Option<Precision>,
+    nwb: bool,
     #[serde(flatten)]
     provenance: &'a Provenance,
 }
 
 impl<'a> Key<'a> {
-    /// The key of a subject that is cut into `units`, has `num_neurons` neurons plotted and writes traces if `save_traces`, and an
-    /// `activity` matrix of these numbers.
+    /// The key of a subject that is cut into `units`, has `num_neurons` neurons plotted and writes traces if `save_traces`, an
+    /// `activity` matrix of these numbers, and an NWB file if `nwb`.
     pub fn new(
         subject: &'a str,
         units: Units,
         num_neurons: usize,
         save_traces: bool,
         activity: Option<Precision>,
+        nwb: bool,
         provenance: &'a Provenance,
     ) -> Self {
         Self {
@@ -76,6 +78,7 @@ impl<'a> Key<'a> {
             num_neurons,
             save_traces,
             activity,
+            nwb,
             provenance,
         }
     }
@@ -88,8 +91,8 @@ pub struct JournalledUnit {
     pub summary: UnitSummary,
     /// Spikes, (n, ceil(T / 8)).
     pub spikes: Vec<u8>,
-    /// CRC-32 of the unit's part of `traces.h5`, if that is written.
-    pub traces_checksum: Option<u32>,
+    /// CRC-32 of the unit's part of `traces.h5` and the NWB file, if one of them is written.
+    pub filled_checksum: Option<u32>,
 }
 
 /// What the earlier runs of a subject left, and where this one adds to it.
@@ -123,7 +126,7 @@ impl Journal {
             ..Self::default()
         };
         let mut difference = None;
-        for name in names(folder) {
+        for name in names(folder).unwrap_or_default() {
             journal.run = journal.run.max(run_of(&name) + 1);
             let path = folder.join(&name);
             match journal.scan(&path, units) {
@@ -224,21 +227,28 @@ fn differing(key: &Key, earlier: &str) -> String {
 }
 
 /// Removes the journals in a subject's folder.
-pub(crate) fn remove(folder: &Path) {
-    for name in names(folder) {
-        let _ = fs::remove_file(folder.join(name));
+///
+/// # Errors
+/// The system's reason for the first that stays.
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
+    for name in names(folder)? {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// The names of the journals in a folder, ascending.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names: Vec<String> = fs::read_dir(folder)?
+        .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| name.starts_with(PREFIX))
         .collect();
     names.sort();
-    names
+    Ok(names)
 }
 
 fn run_of(name: &str) -> u32 {
@@ -378,10 +388,9 @@ fn sync_regularly(file: &File, stopped: &Receiver<()>) {
 
 #[cfg(test)]
 mod tests {
-    use spikegrid_core::baseline::Baseline;
-    use spikegrid_core::cascade::Threshold;
     use spikegrid_core::unit::{NeuronFacts, PlottedNeuron};
 
+    use super::super::provenance::made_up;
     use super::*;
 
     const UNITS: Units = Units {
@@ -390,32 +399,6 @@ mod tests {
         unit_neurons: 2,
     };
     const PLOTTED: [usize; 1] = [3];
-
-    fn provenance(seed: u32) -> Provenance {
-        Provenance {
-            cascade_model: "model".into(),
-            model_sha256: "sum".into(),
-            sampling_rate: 2.0,
-            window_sec: 30.0,
-            percentile: 8.0,
-            baseline: Baseline::Dff,
-            baseline_is_auto: true,
-            scale: 1.0,
-            missing: None,
-            bridge_gaps: 0.0,
-            planes: None,
-            plane_step: None,
-            threshold: Threshold::One,
-            shift_frames: 0,
-            calcium_dataset: "CellResp".into(),
-            cells: None,
-            neuropil_coefficient: None,
-            seed,
-            split_ratio: 0.95,
-            source_format: None,
-            input: None,
-        }
-    }
 
     fn unit(unit: usize) -> JournalledUnit {
         let neurons = UNITS.neurons_of(unit);
@@ -436,13 +419,21 @@ mod tests {
                 ..UnitSummary::default()
             },
             spikes: vec![unit as u8; neurons.len() * 3],
-            traces_checksum: None,
+            filled_checksum: None,
         }
     }
 
     fn open(folder: &Path, seed: u32) -> (Journal, Option<String>) {
-        let provenance = provenance(seed);
-        let key = Key::new("subject_1", UNITS, PLOTTED.len(), false, None, &provenance);
+        let provenance = made_up(seed);
+        let key = Key::new(
+            "subject_1",
+            UNITS,
+            PLOTTED.len(),
+            false,
+            None,
+            false,
+            &provenance,
+        );
         Journal::open(folder, &key, UNITS.count())
     }
 
@@ -473,7 +464,7 @@ mod tests {
         write(folder.path(), 0, &[2]);
         assert_eq!(found(folder.path()), [0, 2, 3]);
         assert_eq!(
-            names(folder.path()),
+            names(folder.path()).expect("names"),
             [".journal-0-0", ".journal-1-1", ".journal-2-0"]
         );
         remove(folder.path());
@@ -521,7 +512,7 @@ mod tests {
         let (journal, difference) = open(folder.path(), 7);
         assert_eq!(difference.as_deref(), Some("seed 42 (now 7)"));
         assert_eq!(journal.units(), 0);
-        assert!(names(folder.path()).is_empty());
+        assert!(names(folder.path()).expect("names").is_empty());
     }
 
     #[test]

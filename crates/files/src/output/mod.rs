@@ -8,7 +8,7 @@
 //! - [`grids_contiguous`]: the same file without compression, which every rank fills
 //! - `index`: the index of chunks of datasets into which ranks write chunks themselves
 //! - [`neurons`]: the table of all neurons
-//! - [`metadata`], [`traces`], [`activity`]: the other files of HDF5's; [`combined`]: that of the output folder
+//! - [`metadata`], [`traces`], [`activity`], [`nwb`]: the other files of HDF5's; [`combined`]: that of the output folder
 //! - [`journal`]: what an interrupted run leaves
 //! - [`written`]: reads the HDF5 files again, for checks
 
@@ -25,6 +25,7 @@ pub mod journal;
 pub mod metadata;
 mod mpio;
 pub mod neurons;
+pub mod nwb;
 pub mod provenance;
 pub mod subject_files;
 pub mod traces;

@@ -309,6 +309,34 @@ fn close(now: Option<f64>, earlier: Option<f64>) -> bool {
     (now - earlier).abs() <= 4.0 * f64::EPSILON * now.abs()
 }
 
+/// Settings for tests, and no files.
+#[cfg(test)]
+pub(super) fn made_up(seed: u32) -> Provenance {
+    Provenance {
+        cascade_model: "model".into(),
+        model_sha256: "sum".into(),
+        sampling_rate: 2.0,
+        window_sec: 30.0,
+        percentile: 8.0,
+        baseline: Baseline::Dff,
+        baseline_is_auto: true,
+        scale: 1.0,
+        missing: None,
+        bridge_gaps: 0.0,
+        planes: None,
+        plane_step: None,
+        threshold: Threshold::One,
+        shift_frames: 0,
+        calcium_dataset: "CellResp".into(),
+        cells: None,
+        neuropil_coefficient: None,
+        seed,
+        split_ratio: 0.95,
+        source_format: None,
+        input: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ use super::error::OutputError;
 use super::files::{discard, finish};
 use super::journal;
 use super::metadata::Metadata;
+use super::nwb::NwbFile;
 use super::provenance::{self, Provenance};
 use super::traces::TracesFile;
 use crate::names::partial;
@@ -27,6 +28,8 @@ pub enum OutputFile {
     Traces,
     /// Rule 8.9.
     Activity,
+    /// Rule 8.10.
+    Nwb,
     /// Rule 9.4.
     Neurons,
     /// Rule 9.5.
@@ -35,12 +38,13 @@ pub enum OutputFile {
 
 impl OutputFile {
     /// All of them, the grids first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Grids,
         Self::Metadata,
         Self::Figures,
         Self::Traces,
         Self::Activity,
+        Self::Nwb,
         Self::Neurons,
         Self::Page,
     ];
@@ -52,6 +56,7 @@ impl OutputFile {
             Self::Figures => format!("{subject}_visualization.pdf"),
             Self::Traces => "traces.h5".into(),
             Self::Activity => "activity.h5".into(),
+            Self::Nwb => format!("{subject}.nwb"),
             Self::Neurons => "neurons.tsv".into(),
             Self::Page => format!("{subject}_report.html"),
         }
@@ -59,7 +64,7 @@ impl OutputFile {
 
     /// Whether a later run uses the unfinished file of an interrupted one.
     fn is_resumable(self) -> bool {
-        matches!(self, Self::Traces | Self::Activity)
+        matches!(self, Self::Traces | Self::Activity | Self::Nwb)
     }
 
     /// Whether a run with these settings writes it at all.
@@ -68,6 +73,7 @@ impl OutputFile {
             Self::Grids | Self::Metadata | Self::Figures | Self::Neurons | Self::Page => true,
             Self::Traces => required.save_traces,
             Self::Activity => required.activity,
+            Self::Nwb => required.nwb,
         }
     }
 
@@ -87,6 +93,7 @@ impl OutputFile {
             Self::Figures => Ok(path.exists()),
             Self::Traces => Ok(TracesFile::open(path, frames, required.neurons).is_some()),
             Self::Activity => Ok(ActivityFile::is_complete(path, frames, required.neurons)),
+            Self::Nwb => Ok(NwbFile::is_complete(path, frames, required.neurons)),
             // Outputs from before there were such files are complete without them.
             Self::Neurons | Self::Page => {
                 Ok(path.exists() || !provenance::has_findings(&files.path(Self::Grids)))
@@ -104,6 +111,8 @@ pub struct Required<'a> {
     pub save_traces: bool,
     /// Whether the activity matrix is asked for.
     pub activity: bool,
+    /// Whether the NWB file is asked for.
+    pub nwb: bool,
     /// The shape of the grids, (T, Z, 256, 128).
     pub shape: [usize; 4],
     /// The number of neurons, N.
@@ -288,6 +297,19 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Removes the journals, which a complete subject does not need.
+    ///
+    /// # Errors
+    /// The system's reason for the first that stays.
+    pub fn remove_journals(&self) -> Result<(), OutputError> {
+        let folder = &self.files.folder;
+        let removed = journal::remove(folder);
+        removed.map_err(OutputError::io(
+            folder,
+            "the files .journal-* in it cannot be removed",
+        ))
+    }
+
     /// Leaves the journal for another run.
     pub fn keep_journal(&mut self) {
         self.resumable = true;
@@ -300,7 +322,7 @@ impl Drop for Claim {
         self.files
             .remove_partial(|file| !(resumable && file.is_resumable()));
         if !resumable {
-            journal::remove(&self.files.folder);
+            let _ = journal::remove(&self.files.folder);
         }
         let _ = std::fs::remove_dir(&self.files.folder);
     }

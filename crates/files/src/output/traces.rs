@@ -129,11 +129,11 @@ impl TracesFile {
         ]
     }
 
-    /// Fills in the neurons of a unit of `frames` frames; returns the CRC-32 of its bytes.
+    /// Fills in the neurons of a unit of `frames` frames, and adds their bytes to a checksum.
     ///
     /// # Errors
     /// The system's reason.
-    pub fn fill(&self, frames: usize, unit: &UnitOutput) -> Result<u32, OutputError> {
+    pub fn fill(&self, frames: usize, unit: &UnitOutput, crc: &mut Crc) -> Result<(), OutputError> {
         let file = OpenOptions::new().write(true).open(&self.path);
         let file = file.map_err(OutputError::io(&self.path, "cannot be opened"))?;
         let mut unpacked = vec![0_u8; unit.neurons.len() * frames];
@@ -149,21 +149,19 @@ impl TracesFile {
             bytes(&summary.noise_level, f32::to_ne_bytes),
             bytes(&summary.model_noise_level, i32::to_ne_bytes),
         ];
-        let mut crc = Crc::new();
         for ((offset, _), bytes) in self.places(frames, &unit.neurons).iter().zip(&contents) {
             crc.update(bytes);
             file.write_all_at(bytes, *offset)
                 .map_err(OutputError::io(&self.path, "cannot be written"))?;
         }
-        Ok(crc.sum())
+        Ok(())
     }
 
-    /// Whether the neurons' bytes are those that [`fill`](Self::fill) wrote.
-    pub fn holds(&self, frames: usize, neurons: &Range<usize>, checksum: u32) -> bool {
+    /// Adds the bytes that the file has of some neurons to a checksum, as [`fill`](Self::fill) does; returns whether the file has them.
+    pub fn add_to(&self, frames: usize, neurons: &Range<usize>, crc: &mut Crc) -> bool {
         let Ok(file) = regular::open(&self.path) else {
             return false;
         };
-        let mut crc = Crc::new();
         for (offset, length) in self.places(frames, neurons) {
             let mut bytes = vec![0; length];
             if file.read_exact_at(&mut bytes, offset).is_err() {
@@ -171,7 +169,7 @@ impl TracesFile {
             }
             crc.update(&bytes);
         }
-        crc.sum() == checksum
+        true
     }
 }
 

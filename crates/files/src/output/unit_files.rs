@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
+use flate2::Crc;
 use serde::{Deserialize, Serialize};
 use spikegrid_core::activity::{Chunks, PackedRates, Precision, StoredRates};
+use spikegrid_core::grid::Layout;
 use spikegrid_core::unit::{UnitOutput, Units};
 
 use super::activity::{ActivityFile, Beside};
 use super::error::OutputError;
+use super::nwb::{Document, NwbFile};
+use super::provenance::Provenance;
 use super::subject_files::{OutputFile, SubjectFiles, Wanted};
 use super::traces::TracesFile;
 use crate::input::Positions;
@@ -18,19 +22,24 @@ use crate::names::partial;
 pub struct UnitFiles {
     traces: Option<TracesFile>,
     activity: Option<ActivityFile>,
+    nwb: Option<NwbFile>,
 }
 
 /// What the files are laid out for.
 #[derive(Debug, Clone, Copy)]
 pub struct Contents<'a> {
+    /// Name of the subject.
+    pub subject: &'a str,
     /// How the neurons are cut into work units.
     pub units: Units,
     /// Where the neurons are.
     pub positions: &'a Positions,
+    /// Where they are in the grids.
+    pub layout: &'a Layout,
     /// 1 where a frame trains, 0 where it tests, (T,).
     pub is_train: &'a [u8],
-    /// Frames per second of the recording.
-    pub sampling_rate_hz: f64,
+    /// All settings, and the recording's files.
+    pub provenance: &'a Provenance,
     /// The numbers of `activity.h5`.
     pub precision: Precision,
 }
@@ -70,11 +79,25 @@ impl UnitFiles {
             let beside = Beside {
                 xyz: &positions.xyz,
                 is_train: contents.is_train,
-                sampling_rate_hz: contents.sampling_rate_hz,
+                sampling_rate_hz: contents.provenance.sampling_rate,
             };
             unit_files.activity = Some(match resumes.then(left).flatten() {
                 Some(file) => file,
                 None => ActivityFile::create(&path, chunks, &beside)?,
+            });
+        }
+        if wanted.has(OutputFile::Nwb) {
+            let path = files.path(OutputFile::Nwb);
+            let left = || NwbFile::open(&partial(&path), units, contents.provenance.sampling_rate);
+            let document = Document {
+                subject: contents.subject,
+                positions,
+                places: &contents.layout.places(),
+                provenance: contents.provenance,
+            };
+            unit_files.nwb = Some(match resumes.then(left).flatten() {
+                Some(file) => file,
+                None => NwbFile::create(&path, units, &document)?,
             });
         }
         Ok(unit_files)
@@ -89,7 +112,12 @@ impl UnitFiles {
     /// Whether there are any, for which ΔF/F and rates of all neurons are needed beside their spikes.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.traces.is_some() || self.activity.is_some()
+        self.is_filled() || self.activity.is_some()
+    }
+
+    /// Whether there are files in which each neuron has its place from the start.
+    fn is_filled(&self) -> bool {
+        self.traces.is_some() || self.nwb.is_some()
     }
 
     /// Compresses what of a unit goes to an address that rank 0 chooses, if there is a file for it.
@@ -104,8 +132,14 @@ impl UnitFiles {
     /// # Errors
     /// The system's reason.
     pub fn fill(&self, frames: usize, unit: &UnitOutput) -> Result<Option<u32>, OutputError> {
-        let traces = self.traces.as_ref();
-        traces.map(|file| file.fill(frames, unit)).transpose()
+        let mut crc = Crc::new();
+        if let Some(traces) = &self.traces {
+            traces.fill(frames, unit, &mut crc)?;
+        }
+        if let Some(nwb) = &self.nwb {
+            nwb.fill(unit, &mut crc)?;
+        }
+        Ok(self.is_filled().then(|| crc.sum()))
     }
 
     /// Whether the files hold the bytes of these neurons for which [`fill`](Self::fill) returned this checksum, and those that are stored
@@ -118,8 +152,15 @@ impl UnitFiles {
         checksum: Option<u32>,
         stored: Option<&StoredRates>,
     ) -> bool {
-        let traces = |file: &TracesFile, checksum| file.holds(frames, neurons, checksum);
-        holds(self.traces.as_ref(), checksum, traces)
+        let filled = |unit_files: &Self, checksum| {
+            let mut crc = Crc::new();
+            let traces = unit_files.traces.as_ref();
+            let nwb = unit_files.nwb.as_ref();
+            traces.is_none_or(|file| file.add_to(frames, neurons, &mut crc))
+                && nwb.is_none_or(|file| file.add_to(neurons, &mut crc))
+                && crc.sum() == checksum
+        };
+        holds(self.is_filled().then_some(self), checksum, filled)
             && holds(self.activity.as_ref(), stored, ActivityFile::holds)
     }
 }

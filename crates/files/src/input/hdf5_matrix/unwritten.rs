@@ -55,16 +55,18 @@ impl Unwritten {
 
     /// What has no samples where that is so in these regions, which have no element in common.
     pub(super) fn in_regions(regions: &[Region], shape: [usize; 2]) -> Option<Self> {
-        let samples: usize = regions.iter().map(|region| volume(region)).sum();
+        let filled = || regions.iter().filter(|region| volume(region) > 0);
+        let samples = filled().fold(0, |sum: usize, region| sum.saturating_add(volume(region)));
         let touched = |axis: usize| {
-            let mut places = vec![false; shape[axis]];
-            for region in regions {
-                places[region[axis].clone()].fill(true);
+            let mut ranges: Vec<_> = filled().map(|region| region[axis].clone()).collect();
+            ranges.sort_by_key(|range| range.start);
+            let (mut count, mut end) = (0, 0);
+            for range in &ranges {
+                count += range.end.saturating_sub(range.start.max(end));
+                end = end.max(range.end);
             }
-            Touched {
-                count: places.iter().filter(|touched| **touched).count(),
-                first: places.iter().position(|touched| *touched).unwrap_or(0),
-            }
+            let first = ranges.first().map_or(0, |range| range.start);
+            Touched { count, first }
         };
         (samples > 0).then(|| Self {
             chunks: None,

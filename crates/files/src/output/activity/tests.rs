@@ -99,7 +99,7 @@ fn rule_8_9_half_precision_and_what_lies_beside() {
     let file = File::open(&path).unwrap();
     let values = file.dataset(VALUES).unwrap();
     assert_eq!(values.dtype().unwrap().size(), 2);
-    assert_eq!(values.chunk(), Some(vec![1000, 3]));
+    assert_eq!(values.chunk(), Some(vec![750, 3]));
     let found = values.read_2d::<f16>().unwrap();
     assert_eq!(found[[5, 2]], f16::from_f32((2.0 * 7.0 + 5.0) / 8.0));
     let unit: VarLenUnicode = values.attr("unit").unwrap().read_scalar().unwrap();
