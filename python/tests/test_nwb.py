@@ -29,10 +29,9 @@ def test_rule_8_10_pynwb_finds_the_traces(with_nwb: spikegrid.Subject) -> None:
     assert (rates.unit, rates.rate, rates.starting_time) == ("Hz", with_nwb.sampling_rate_hz, 0.0)
     table = rates.rois.to_dataframe()
     np.testing.assert_array_equal(table[["x", "y", "z"]], with_nwb.positions)
-    frame = with_nwb.neurons
-    voxels = np.array([[voxel[:3] for voxel in mask] for mask in (list(mask)[:1] for mask in table["voxel_mask"])])
-    np.testing.assert_array_equal(voxels[:, 0, 0].astype(int), frame["row"])
-    np.testing.assert_array_equal(voxels[:, 0, 2].astype(int), frame["plane"])
+    neurons = with_nwb.neurons
+    for axis, place in {"x": "row", "y": "column", "z": "plane"}.items():
+        np.testing.assert_array_equal([mask[axis][0] for mask in table["voxel_mask"]], neurons[place])
     assert file.subject.subject_id == "subject_1"
 
 
