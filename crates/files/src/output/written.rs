@@ -22,7 +22,7 @@ use crate::raw_chunk::{RawChunks, Unread, filters};
 /// What deflate saves at most: files that say more are damaged.
 const LARGEST_RATIO: u64 = 1100;
 /// Groups within groups that are followed, and members of a group: more than a file of ours has.
-const MOST_LEVELS: usize = 4;
+const MOST_LEVELS: usize = 6;
 const MOST_MEMBERS: usize = 1 << 17;
 /// Bytes of a float of half precision.
 const HALF_BYTES: usize = 2;
@@ -48,15 +48,29 @@ impl WrittenFile {
         Ok(Self { file, bytes })
     }
 
-    /// The names of all datasets, those within groups as `group/name`, in the order of the alphabet.
+    /// The names of all datasets but those of texts and records, those within groups as `group/name`, in the order of the alphabet.
     ///
     /// # Errors
     /// The library's reason.
     pub fn datasets(&self) -> Result<Vec<String>, String> {
         let mut names = Vec::new();
         collect(&self.file, "", MOST_LEVELS, &mut names)?;
+        names.retain(|name| !self.holds_words(name));
         names.sort();
         Ok(names)
+    }
+
+    /// Whether a dataset holds texts or records, as NWB has them.
+    fn holds_words(&self, name: &str) -> bool {
+        let dtype = self.file.dataset(name).and_then(|dataset| dataset.dtype());
+        let descriptor = dtype.and_then(|dtype| dtype.to_descriptor());
+        descriptor.is_ok_and(|descriptor| {
+            use TypeDescriptor::{Compound, FixedAscii, FixedUnicode, VarLenAscii, VarLenUnicode};
+            matches!(
+                descriptor,
+                Compound(_) | FixedAscii(_) | FixedUnicode(_) | VarLenAscii | VarLenUnicode
+            )
+        })
     }
 
     /// The names of the groups and datasets directly in the file, in the order of the alphabet.
