@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use spikegrid_core::cascade::Model;
-use spikegrid_core::findings::Rated;
+use spikegrid_core::cascade::{Benchmark, Model};
 use spikegrid_files::crash_trial::{self, CrashingFile};
 use spikegrid_files::models::verify::{CHECKSUMS, problems};
 use spikegrid_files::models::{self, ModelError};
@@ -105,20 +104,6 @@ fn list(model_dir: Option<&Path>) {
     }
 }
 
-/// The names and sampling rates of installed models, without those whose configuration cannot be read.
-pub(crate) fn installed_rates(folders: &[PathBuf]) -> Vec<Rated> {
-    let rated = folders.iter().filter_map(|folder| {
-        let path = folder.join("config.yaml");
-        let text = models::folder::read_config(&path).ok()?;
-        let config = models::folder::parse_config(&text, &path).ok()?;
-        Some(Rated {
-            name: folder.file_name()?.to_string_lossy().into_owned(),
-            rate_hz: config.sampling_rate,
-        })
-    });
-    rated.collect()
-}
-
 fn info(dir: &Path) -> Result<(), ModelsError> {
     crash_trial::model(dir)?;
     let model = models::load(dir)?;
@@ -145,6 +130,15 @@ fn info(dir: &Path) -> Result<(), ModelsError> {
     );
     if let Some(datasets) = training_datasets(dir) {
         say!("trained on     {}", datasets.join(", "));
+    }
+    if let Some((least, most)) = model.benchmark.as_ref().and_then(Benchmark::outermost) {
+        say!(
+            "benchmark      correlation {} at noise level {}, {} at {}",
+            least.correlation,
+            least.noise_level,
+            most.correlation,
+            most.noise_level
+        );
     }
     say!("checksum       {}", model.sha256);
     model

@@ -183,6 +183,7 @@ impl Random {
             levels: vec![level(2, 2), level(3, 3)],
             config,
             sha256: String::new(),
+            benchmark: None,
             warnings: Vec::new(),
         }
     }
@@ -318,8 +319,9 @@ fn a_gpu_returns_the_bits_of_the_processor() {
             levels: &[usize],
         ) -> Vec<f32> {
             let mut rows = rows.to_vec();
-            let mut gpu = Gpu::open(0, 1, model).unwrap();
-            gpu.sum_rates(&mut rows, stride, levels).unwrap();
+            let mut gpu = Gpu::open(0, 1).unwrap();
+            gpu.load(3, model).unwrap();
+            gpu.sum_rates(3, &mut rows, stride, levels).unwrap();
             rows
         }
     }
@@ -327,7 +329,7 @@ fn a_gpu_returns_the_bits_of_the_processor() {
     let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(4));
     let model = random.model(64, [13, 9, 3], [30, 40, 50], 10, 1.0);
     // Keeps the driver's state from one model to the next.
-    let mut gpu = match Gpu::open(0, 1, &model) {
+    let mut gpu = match Gpu::open(0, 1) {
         Ok(gpu) => gpu,
         Err(error @ (GpuError::NoDriver | GpuError::OldDriver { .. } | GpuError::NoGpu)) => {
             // Not eprintln: what it says in a test that passes is hidden.
@@ -336,6 +338,7 @@ fn a_gpu_returns_the_bits_of_the_processor() {
         }
         Err(error) => panic!("{error}"),
     };
+    gpu.load(0, &model).unwrap();
     compare_for_every_architecture_and_length(&First);
     compare_around_a_tiles_last_frames(&First);
     compare_networks_that_overflow_or_underflow(&First);
@@ -346,9 +349,21 @@ fn a_gpu_returns_the_bits_of_the_processor() {
         let traces: Vec<_> = levels.iter().map(|_| random.values(frames)).collect();
         let sum_rates = |rows: &[f32], stride, levels: &[usize]| {
             let mut rows = rows.to_vec();
-            gpu.sum_rates(&mut rows, stride, levels).unwrap();
+            gpu.sum_rates(0, &mut rows, stride, levels).unwrap();
             rows
         };
         compare_traces(sum_rates, &model, &traces, &levels);
+    }
+    // A second, larger model beside it, as `--cascade_model auto` loads it in the middle of a run (rule 4.9).
+    let larger = random.model(96, [31, 5, 3], [20, 60, 70], 12, 1.0);
+    gpu.load(1, &larger).unwrap();
+    for (number, model) in [(1, &larger), (0, &model), (1, &larger)] {
+        let traces: Vec<_> = [0, 1, 1].iter().map(|_| random.values(2000)).collect();
+        let sum_rates = |rows: &[f32], stride, levels: &[usize]| {
+            let mut rows = rows.to_vec();
+            gpu.sum_rates(number, &mut rows, stride, levels).unwrap();
+            rows
+        };
+        compare_traces(sum_rates, model, &traces, &[0, 1, 1]);
     }
 }

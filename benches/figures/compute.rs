@@ -15,7 +15,6 @@ use spikegrid_files::models;
 use spikegrid_inference::ensembles::{Ensembles, GPU_SAMPLES};
 use spikegrid_inference::gpu::Gpu;
 use spikegrid_inference::gpu::launches;
-use spikegrid_inference::pipeline::Pipeline;
 
 use crate::data;
 
@@ -71,13 +70,14 @@ impl Compute {
     /// and thresholds. No number where there is no GPU; why, on stderr.
     pub(crate) fn gpu(&mut self, neurons: usize, frames: usize) -> f64 {
         let Self { model, dff, .. } = self;
-        let mut gpu = match Gpu::open(0, 1, model) {
+        let mut gpu = match Gpu::open(0, 1) {
             Ok(gpu) => gpu,
             Err(error) => {
                 eprintln!("no GPU: {error}");
                 return f64::NAN;
             }
         };
+        gpu.load(0, model).expect("room for the weights");
         let dff = dff
             .entry((neurons, frames))
             .or_insert_with(|| data::dff(neurons, frames, model.config.sampling_rate));
@@ -98,7 +98,7 @@ impl Compute {
             let mut rows = rows.clone();
             let start = Instant::now();
             for (rows, levels) in rows.chunks_mut(piece * stride).zip(levels.chunks(piece)) {
-                gpu.sum_rates(rows, stride, levels)
+                gpu.sum_rates(0, rows, stride, levels)
                     .expect("a GPU that works");
             }
             seconds = start.elapsed().as_secs_f64();
@@ -164,16 +164,6 @@ impl Compute {
             black_box(&grids);
         }
         start.elapsed().as_secs_f64()
-    }
-}
-
-/// The default settings.
-pub(crate) fn pipeline() -> Pipeline {
-    let model = models::load(Path::new(MODEL)).expect("the model that is shipped");
-    Pipeline {
-        ensembles: ensembles(model),
-        post: PostProcess::default(),
-        seed: 42,
     }
 }
 

@@ -5,18 +5,20 @@ use std::ffi::{c_int, c_ulong};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use spikegrid_core::cascade::PostProcess;
 use spikegrid_core::grid::{Layout, PLANE_BYTES};
 use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::spikes::row_bytes;
 use spikegrid_files::output::partial;
 use spikegrid_inference::pipeline::Workers;
 use spikegrid_mpi::run::messages::{GridsJob, Message, Order, Reply, WriteJob};
+use spikegrid_mpi::run::pipelines::Pipelines;
 use spikegrid_mpi::run::schedule::{Scheduler, Step};
 use spikegrid_mpi::run::worker::Worker;
 use spikegrid_mpi::say;
 use spikegrid_ranks::World;
 
-use crate::compute::{PLANES, one_percent, pipeline};
+use crate::compute::{PLANES, one_percent};
 use crate::data;
 
 const NEURONS: usize = 100_000;
@@ -40,7 +42,8 @@ unsafe extern "C" {
 /// for the same bytes on each rank.
 pub(crate) fn run(folder: &Path, frames: usize, repeats: usize) {
     let (_universe, mut world) = World::start().expect("MPI");
-    let mut worker = Worker::new(pipeline(), Workers::new(1).expect("a thread"));
+    let pipelines = Pipelines::new(PostProcess::default(), 42);
+    let mut worker = Worker::new(pipelines, Workers::new(1).expect("a thread"));
     let spikes = data::bits(NEURONS * row_bytes(frames), one_percent(NEURONS));
     let job = |subject| WriteJob {
         subject,

@@ -1,5 +1,6 @@
 //! How much of a subject a rank may hold at a time, so that it keeps to `--memory_limit`.
 
+use spikegrid_core::cascade::{ModelConfig, trace};
 use spikegrid_core::grid::PLANE_BYTES;
 use spikegrid_core::slab::{Compression, Slabs};
 use spikegrid_core::spikes::row_bytes;
@@ -82,6 +83,15 @@ impl Budget {
             network,
             gpu: cfg!(feature = "cuda") && config.device != Device::Cpu,
             compression: config.compression,
+        }
+    }
+
+    /// The same for a subject with this model, where models that were chosen take `bytes` on a rank.
+    pub fn with_models(&self, model: &ModelConfig, bytes: u64) -> Self {
+        Self {
+            at_start: self.at_start + bytes,
+            network: trace::working_memory(model) as u64,
+            ..*self
         }
     }
 

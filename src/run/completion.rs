@@ -1,6 +1,8 @@
 //! What rank 0 does when the grids of a subject are written: it says what was found out, writes the other files, and gives all of
 //! them their final names.
 
+use spikegrid_core::cascade::benchmark::ExpectedCorrelation;
+use spikegrid_core::cascade::choice;
 use spikegrid_core::cascade::config::ModelConfig;
 use spikegrid_core::findings::{self, Finding};
 use spikegrid_core::grid::Place;
@@ -8,17 +10,20 @@ use spikegrid_core::spikes;
 use spikegrid_files::figures::{self, NeuronTraces, Summary};
 use spikegrid_files::output::neurons::NeuronTable;
 use spikegrid_files::output::{self, OutputError, OutputFile, partial};
-use spikegrid_files::report;
+use spikegrid_files::report::{subject_page, thinned_activity};
 
 use crate::run::messages::Written;
 use crate::run::opening::OpenSubject;
 use crate::run::progress::Progress;
 use crate::run::report::SubjectReport;
+use crate::run::run_models::RunModel;
 use crate::settings::Config;
 
 /// What of a subject's results is not kept neuron by neuron.
 struct Results<'a> {
     model: &'a ModelConfig,
+    /// The correlation that one may expect of each neuron, (N,); NaN for none.
+    expected_correlation: Vec<f32>,
     written: &'a Written,
     /// Where each neuron lies in the grids.
     places: Vec<Option<Place>>,
@@ -36,7 +41,7 @@ impl OpenSubject {
     pub(super) fn complete(
         &mut self,
         config: &Config,
-        model: &ModelConfig,
+        model: &RunModel,
         report: &mut SubjectReport,
         progress: &Progress,
         written: &Written,
@@ -49,8 +54,9 @@ impl OpenSubject {
                 .for_each(|finding| progress.finding(&report.name, finding));
             report.findings.extend(found);
         }
+        report.expected_correlation = ExpectedCorrelation::of(&results.expected_correlation);
         findings::sort(&mut report.findings);
-        report.activity = report::thinned_activity(&written.spikes_per_frame);
+        report.activity = thinned_activity(&written.spikes_per_frame);
         let files = &self.claim.files;
         if self.wanted.has(OutputFile::Metadata) {
             self.metadata.write(&files.path(OutputFile::Metadata))?;
@@ -61,12 +67,13 @@ impl OpenSubject {
                 places: &results.places,
                 noise_level: &self.noise_level,
                 model_noise_level: &self.model_noise_level,
+                expected_correlation: &results.expected_correlation,
                 facts: &self.facts,
             };
             table.write(&files.path(OutputFile::Neurons))?;
         }
         if self.wanted.has(OutputFile::Figures) || self.wanted.has(OutputFile::Page) {
-            self.plot(config, &report.findings, &results)?;
+            self.plot(config, report, &results)?;
         }
         if let Some(activity) = self.plan.unit_files.activity() {
             activity.finish(self.rates.units())?;
@@ -86,19 +93,41 @@ impl OpenSubject {
     }
 
     /// What findings, table and figures are made of, beside what is known of each neuron.
-    fn results<'a>(&self, model: &'a ModelConfig, written: &'a Written) -> Results<'a> {
+    fn results<'a>(&self, model: &'a RunModel, written: &'a Written) -> Results<'a> {
         let places = self.layout.places();
         let under_marker = places
             .iter()
             .zip(&self.facts)
             .filter(|(place, _)| place.is_some_and(Place::is_under_marker));
         Results {
-            model,
+            model: &model.config,
+            expected_correlation: self.expected_correlation(model),
             written,
             marker_spikes: under_marker.map(|(_, facts)| u64::from(facts.spikes)).sum(),
             blank_frames: self.blank_frames.iter().copied().collect(),
             places,
         }
+    }
+
+    /// The correlation that one may expect of each neuron, (N,) (rule 9.4); NaN where nothing is known: the model has no benchmark, the
+    /// recording's rate is not known or not the model's, or the neuron has no noise level, no fluorescence or no rate.
+    fn expected_correlation(&self, model: &RunModel) -> Vec<f32> {
+        let near = |rate| choice::is_within(choice::TOLERANCE, rate, model.config.sampling_rate);
+        let benchmark = model.benchmark.as_ref();
+        let Some(benchmark) = benchmark.filter(|_| self.stated_rate.is_some_and(near)) else {
+            return vec![f32::NAN; self.facts.len()];
+        };
+        let frames = self.plan.frames;
+        let padding = model.config.padding(frames, self.provenance.shift_frames);
+        let rated_frames = frames.saturating_sub(padding.iter().sum()) as u32;
+        let neurons = self.facts.iter().zip(&self.noise_level);
+        let expected = neurons.map(|(facts, noise_level)| {
+            match facts.is_live() && facts.frames_without_rate < rated_frames {
+                true => benchmark.expected_correlation(*noise_level),
+                false => f32::NAN,
+            }
+        });
+        expected.collect()
     }
 
     /// What was found out while the subject was computed and rasterised (rule 9.3).
@@ -129,7 +158,7 @@ impl OpenSubject {
     fn plot(
         &mut self,
         config: &Config,
-        findings: &[Finding],
+        report: &SubjectReport,
         results: &Results,
     ) -> Result<(), OutputError> {
         let neurons = self.take_plotted();
@@ -150,6 +179,7 @@ impl OpenSubject {
             z_values: &self.layout.z_values,
             places: &results.places,
             noise_levels: &self.noise_level,
+            expected_correlation: report.expected_correlation,
             model_noise_levels: model.noise_level_range(),
             facts: &self.facts,
             padding: model.padding(self.plan.frames, config.shift_frames),
@@ -159,7 +189,7 @@ impl OpenSubject {
             marker_spikes: results.marker_spikes,
             input_files: &[self.plan.location.to_string()],
             software_version: env!("CARGO_PKG_VERSION"),
-            findings,
+            findings: &report.findings,
         };
         if self.wanted.has(OutputFile::Figures) {
             let path = self.claim.files.path(OutputFile::Figures);
@@ -169,7 +199,7 @@ impl OpenSubject {
         if self.wanted.has(OutputFile::Page) {
             let path = self.claim.files.path(OutputFile::Page);
             let path = partial(&path);
-            let page = report::subject_page(&summary, &neurons);
+            let page = subject_page(&summary, &neurons);
             std::fs::write(&path, page).map_err(OutputError::io(&path, "cannot be written"))?;
         }
         Ok(())

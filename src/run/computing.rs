@@ -5,12 +5,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use spikegrid_core::activity::PackedRates;
+use spikegrid_core::cascade::Model;
 use spikegrid_core::grid::Layout;
 use spikegrid_core::slab::{Compression, Planes, Slab};
 use spikegrid_core::unit::UnitOutput;
 use spikegrid_files::input::Samples;
-use spikegrid_inference::pipeline::{Pipeline, Recording, Workers};
+use spikegrid_inference::pipeline::{Recording, Workers};
 
+use crate::run::pipelines::Pipelines;
 use crate::run::shares::WorkerSubject;
 
 /// A result of a compute thread.
@@ -37,22 +39,28 @@ pub(super) enum Computed {
 
 /// The compute threads and what they have computed.
 pub(super) struct Computing {
-    pipeline: Arc<Pipeline>,
+    pipelines: Pipelines,
     workers: Arc<Workers>,
     results: Receiver<Computed>,
     result_sender: Sender<Computed>,
 }
 
 impl Computing {
-    /// Computes with `pipeline` on the threads of `workers`.
-    pub(super) fn new(pipeline: Pipeline, workers: Workers) -> Self {
+    /// Computes with `pipelines` on the threads of `workers`.
+    pub(super) fn new(pipelines: Pipelines, workers: Workers) -> Self {
         let (result_sender, results) = channel();
         Self {
-            pipeline: Arc::new(pipeline),
+            pipelines,
             workers: Arc::new(workers),
             results,
             result_sender,
         }
+    }
+
+    /// Adds a model, which has this number in the run.
+    pub(super) fn add_model(&mut self, number: usize, model: Model) {
+        self.workers.load(number, &model);
+        self.pipelines.add(number, model);
     }
 
     /// Computes a unit of a subject, whose samples are among these.
@@ -68,7 +76,7 @@ impl Computing {
         let keep_traces = held.needs_traces(&neurons);
         let (name, dff) = (held.plan.name.clone(), held.plan.dff);
         let files = held.plan.unit_files.clone();
-        let (pipeline, workers) = (self.pipeline.clone(), self.workers.clone());
+        let (pipeline, workers) = (self.pipelines.of(held.plan.model), self.workers.clone());
         let result = self.result_sender.clone();
         self.workers.spawn(move || {
             let traces = samples.traces(&neurons);

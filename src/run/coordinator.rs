@@ -5,7 +5,6 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use spikegrid_core::cascade::trace;
 use spikegrid_core::findings::{Finding, Severity};
 use spikegrid_core::unit::UnitSummary;
 use spikegrid_files::input::discovery::Subject;
@@ -18,6 +17,7 @@ use crate::run::messages::{GridsJob, Message, Order, Outbox, Reply, WriteJob, Wr
 use crate::run::opening::{OpenSubject, Opened, Opener};
 use crate::run::progress::Progress;
 use crate::run::report::{Outcome, SubjectReport, peak_resident_bytes};
+use crate::run::run_models::RunModels;
 use crate::run::schedule::{Scheduler, Step, largest_first};
 use crate::run::setup::Setup;
 
@@ -45,18 +45,13 @@ impl Coordinator {
         ranks: usize,
         progress: Progress,
     ) -> Self {
+        let name = &setup.config.cascade_model;
+        let named = setup.model.as_ref().map(|model| (name.as_str(), model));
         Self {
             opener: Opener {
                 config: setup.config.clone(),
-                model: setup.model.config.clone(),
-                model_sha256: setup.model.sha256.clone(),
-                models,
-                budget: Budget::new(
-                    &setup.config,
-                    ranks,
-                    peak_resident_bytes(),
-                    trace::working_memory(&setup.model.config) as u64,
-                ),
+                models: RunModels::new(named, models),
+                budget: Budget::new(&setup.config, ranks, peak_resident_bytes(), 0),
             },
             scheduler: Scheduler::new(
                 largest_first(&sizes(&subjects, &setup.config.data.request()), ranks),
@@ -73,6 +68,11 @@ impl Coordinator {
             neuron_frames: 0,
             finished: false,
         }
+    }
+
+    /// What the user should know about the models that were chosen, one line each.
+    pub fn model_warnings(&self) -> impl Iterator<Item = String> {
+        self.opener.models.warnings()
     }
 
     /// Carries out all steps that the scheduler has now.
@@ -317,6 +317,10 @@ impl Coordinator {
             Ok(Opened::Planned { open, stretches }) => {
                 let journalled = open.plan.journal.all();
                 if !stretches.is_empty() {
+                    let number = open.plan.model;
+                    if let Some(model) = self.opener.models.take_unsent(number) {
+                        outbox.send_to_all(Message::Order(Order::Model { number, model }));
+                    }
                     let plan = Box::new(open.plan.clone());
                     outbox.send_to_all(Message::Order(Order::Subject(plan)));
                 }
@@ -377,7 +381,8 @@ impl Coordinator {
             return;
         };
         let report = &mut self.reports[subject];
-        let (config, model) = (&self.opener.config, &self.opener.model);
+        let (config, models) = (&self.opener.config, &self.opener.models);
+        let model = models.get(open.plan.model);
         if let Err(error) = open.complete(config, model, report, &self.progress, written) {
             self.fail(outbox, subject, error.to_string());
             return;

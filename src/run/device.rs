@@ -12,17 +12,25 @@ fn turn(place: OnNode, gpus: usize) -> (usize, usize) {
     (gpu, (gpu..place.ranks).step_by(gpus).len())
 }
 
-/// Opens a GPU if `--device` asks for one, and says in words where the network will be evaluated.
+/// Opens a GPU if `--device` asks for one, with the run's only model if there is one, and says in words where the network will be evaluated.
 ///
 /// # Errors
 /// A GPU was asked for, and there is none that can be used.
-pub fn open(device: Device, place: OnNode, model: &Model) -> Result<(Option<Gpu>, String), String> {
+pub fn open(
+    device: Device,
+    place: OnNode,
+    model: Option<&Model>,
+) -> Result<(Option<Gpu>, String), String> {
     if device == Device::Cpu {
         return Ok((None, "the CPU".into()));
     }
     let gpu = Gpu::count().and_then(|gpus| {
         let (ordinal, sharers) = turn(place, gpus);
-        Gpu::open(ordinal, sharers, model)
+        let mut gpu = Gpu::open(ordinal, sharers)?;
+        if let Some(model) = model {
+            gpu.load(0, model)?;
+        }
+        Ok(gpu)
     });
     match gpu {
         Ok(gpu) => {
@@ -108,7 +116,8 @@ mod tests {
         spikegrid_files::models::untrained::write(folder.path(), 1).unwrap();
         let model = spikegrid_files::models::load(folder.path()).unwrap();
         let place = OnNode { rank: 0, ranks: 1 };
-        let said = |device| open(device, place, &model).map(|(gpu, said)| (gpu.is_some(), said));
+        let said =
+            |device| open(device, place, Some(&model)).map(|(gpu, said)| (gpu.is_some(), said));
         assert_eq!(said(Device::Cpu), Ok((false, "the CPU".into())));
         let reason = "the CPU: this program was built without GPU support";
         assert_eq!(said(Device::Auto), Ok((false, reason.into())));

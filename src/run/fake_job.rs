@@ -11,7 +11,7 @@ use spikegrid_core::slab::Compression;
 use spikegrid_files::input::{Subject, subjects};
 use spikegrid_files::models::{self, untrained};
 use spikegrid_files::output::{OutputFile, SubjectFiles, nwb};
-use spikegrid_inference::pipeline::{Pipeline, Workers};
+use spikegrid_inference::pipeline::Workers;
 use tempfile::TempDir;
 
 use crate::cli;
@@ -20,6 +20,7 @@ use crate::random::Random;
 use crate::run::coordinator::Coordinator;
 use crate::run::fake_outbox::{Delivery, FakeMpi, FakeOutbox};
 use crate::run::messages::{Message, Order, Outbox, Reply};
+use crate::run::pipelines::Pipelines;
 use crate::run::progress::Progress;
 use crate::run::report::SubjectReport;
 use crate::run::setup::Setup;
@@ -121,11 +122,14 @@ impl Lab {
         let model = model().clone();
         let config = Config::resolve(cli.run).expect("settings");
         std::fs::create_dir_all(self.output()).expect("a folder");
-        Setup { config, model }
+        Setup {
+            config,
+            model: Some(model),
+        }
     }
 
-    pub(super) fn pipeline(&self) -> Pipeline {
-        self.setup().pipeline()
+    pub(super) fn pipelines(&self) -> Pipelines {
+        self.setup().pipelines()
     }
 
     /// A run on so many ranks, whose messages are delivered in the order of the routes.
@@ -217,7 +221,7 @@ pub(super) struct Ended {
 impl FakeJob {
     fn new(lab: &Lab, ranks: usize) -> Self {
         let setup = lab.setup();
-        let worker = |_| Worker::new(lab.pipeline(), one_thread());
+        let worker = |_| Worker::new(lab.pipelines(), one_thread());
         Self {
             coordinator: Coordinator::new(
                 &setup,
@@ -260,7 +264,7 @@ impl FakeJob {
 
     /// Lets this writer write what rank `rank` writes.
     pub(super) fn written_by(mut self, lab: &Lab, rank: usize, writer: Writer) -> Self {
-        self.workers[rank] = Worker::with_writer(lab.pipeline(), one_thread(), writer);
+        self.workers[rank] = Worker::with_writer(lab.pipelines(), one_thread(), writer);
         self
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use spikegrid_core::cascade::Model;
 use spikegrid_core::grid::{Layout, Place};
 use spikegrid_core::slab::{PlaneTable, Planes, Slab, UnitSpikes};
 use spikegrid_core::unit::UnitSummary;
@@ -58,6 +59,8 @@ impl Outbox for World {
 /// What the coordinator tells a worker or writer to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Order {
+    /// A model that was chosen, by its number in the run, before the plan of the first subject that needs it.
+    Model { number: usize, model: Box<Model> },
     /// The plan of a subject, before any other order about it.
     Subject(Box<SubjectPlan>),
     /// Read a piece of a stretch and send each rank the samples of its share.

@@ -3,9 +3,10 @@
 //! - [`setup`]: what rank 0 finds out and tells all; [`messages`]: the messages between ranks
 //! - [`subject_plan`]: how a subject is cut into work; [`budget`]: how much of it a rank may hold
 //! - [`schedule`], `stretches`: which rank does what, and when; [`coordinator`]: rank 0, which carries that out
-//! - `opening`, `completion`: what rank 0 does with a subject's files before and after it is processed
+//! - `opening`, `completion`: what rank 0 does with a subject's files before and after it is processed; `run_models`: which model a
+//!   subject gets
 //! - [`worker`]: what every rank does; `recording`: the file that it reads; `shares`, [`assembly`]: the samples that it holds;
-//!   `computing`: its compute threads
+//!   `computing`: its compute threads, which follow the [`pipelines`]
 //! - [`writer`]: the rank that writes a subject; `rank_planes`: the planes that each rank writes into the file itself
 //! - [`device`]: which rank has which GPU; [`progress`], [`report`]: what the user sees
 
@@ -18,11 +19,13 @@ pub mod coordinator;
 pub mod device;
 pub mod messages;
 mod opening;
+pub mod pipelines;
 pub mod progress;
 mod rank_planes;
 mod rate_places;
 mod recording;
 pub mod report;
+mod run_models;
 pub mod schedule;
 pub mod setup;
 mod shares;
@@ -110,13 +113,14 @@ pub fn run<E: Display>(world: &mut World, read: impl FnOnce() -> Result<RunArgs,
         (coordinator, report)
     });
     let (mut coordinator, report) = of_root.unzip();
-    let mut worker = Worker::new(setup.pipeline(), resources.workers);
+    let mut worker = Worker::new(setup.pipelines(), resources.workers);
     let status = work(world, &mut worker, &mut coordinator, &resources.signal);
     worker.release_gpu();
     world.drain();
     let peaks = world.gather(peak_resident_bytes());
     if let (Some(coordinator), Some(mut report)) = (coordinator, report) {
         report.exit_status = status;
+        report.warnings.extend(coordinator.model_warnings());
         report.subjects = coordinator.reports;
         report.neuron_frames = coordinator.neuron_frames;
         report.wall_sec = start.elapsed().as_secs_f64();
@@ -141,7 +145,7 @@ fn begin_report(
         software_version: env!("CARGO_PKG_VERSION"),
         exit_status: NOTHING_STARTED,
         configuration: setup.config.clone(),
-        model_sha256: setup.model.sha256.clone(),
+        model_sha256: setup.model.as_ref().map(|model| model.sha256.clone()),
         ranks,
         devices,
         warnings,
@@ -162,7 +166,7 @@ fn resources(
     let place = world.on_node();
     let threads = |error| format!("--workers {}: {error}", config.workers);
     let mut workers = Workers::new(config.workers).map_err(threads)?;
-    let (gpu, place) = device::open(config.device, place, &setup.model)?;
+    let (gpu, place) = device::open(config.device, place, setup.model.as_ref())?;
     if let Some(gpu) = gpu {
         workers = workers.with_gpu(gpu).map_err(threads)?;
     }
@@ -235,12 +239,13 @@ fn greet(
     warnings: &[String],
 ) {
     let config = &setup.config;
+    let rate = setup.model.as_ref().map(|model| model.config.sampling_rate);
+    let rate = rate.map_or_else(String::new, |rate| format!(" ({rate} Hz)"));
     progress.line(&format!(
-        "spikegrid-mpi {}: {}, model {} ({} Hz), {} of {}, {} -> {}",
+        "spikegrid-mpi {}: {}, model {}{rate}, {} of {}, {} -> {}",
         env!("CARGO_PKG_VERSION"),
         counted(subjects, "subject"),
         config.cascade_model,
-        setup.model.config.sampling_rate,
         counted(world.size(), "rank"),
         counted(config.workers, "thread"),
         config.input_dir.display(),

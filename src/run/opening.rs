@@ -3,13 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use spikegrid_core::baseline::{Baseline, DffSettings};
-use spikegrid_core::cascade::config::ModelConfig;
 use spikegrid_core::facts::RepeatedFrames;
-use spikegrid_core::findings::{self, Finding, Rated};
+use spikegrid_core::findings::{self, Finding};
 use spikegrid_core::grid::{COLUMNS, Layout, ROWS};
 use spikegrid_core::slab::Compression;
 use spikegrid_core::split;
@@ -25,12 +23,12 @@ use spikegrid_files::output::provenance::{self, Provenance};
 use spikegrid_files::output::unit_files::{Contents, UnitFiles};
 use spikegrid_files::output::{Claim, OutputError, OutputFile, Required, SubjectFiles, Wanted};
 
-use crate::models;
 use crate::recording;
 use crate::run::budget::{Budget, Cut};
 use crate::run::progress::Progress;
 use crate::run::rate_places::RatePlaces;
 use crate::run::report::SubjectReport;
+use crate::run::run_models::{RunModel, RunModels};
 use crate::run::schedule::Stretch;
 use crate::run::subject_plan::{SubjectPlan, plotted_neurons, unit_neurons};
 use crate::settings::Config;
@@ -65,6 +63,8 @@ pub(super) struct OpenSubject {
     pub rates: RatePlaces,
     /// The neurons of the PDF whose units are done.
     pub plotted: Vec<PlottedNeuron>,
+    /// Frames per second, where the recording or a flag states them.
+    pub stated_rate: Option<f64>,
     /// The pieces of each stretch; none where nothing has to be computed, because only the metadata file is missing.
     pub pieces: Vec<Vec<Piece>>,
     /// The first reason for which the subject fails.
@@ -89,20 +89,28 @@ struct Found<'a> {
     contents: Contents<'a>,
     files: &'a SubjectFiles,
     planes: usize,
+    /// Whether the program chose the model.
+    model_is_auto: bool,
     wanted: Wanted,
 }
 
 impl Found<'_> {
     /// What the subject is and what the run makes of it, as one line.
     fn line(&self, plan: &SubjectPlan, files: &[String]) -> String {
+        let provenance = self.contents.provenance;
+        let model = match self.model_is_auto {
+            true => format!(", model {}", provenance.cascade_model),
+            false => String::new(),
+        };
         format!(
-            "{}: {}, {}, {}, at {}, baseline {}; writing {}",
+            "{}: {}, {}, {}, at {}, baseline {}{}; writing {}",
             plan.name,
             counted(plan.neurons, "neuron"),
             counted(plan.frames, "frame"),
             counted(self.planes, "z-plane"),
-            hertz(self.contents.provenance.sampling_rate),
-            self.contents.provenance.baseline_and_chooser(),
+            hertz(provenance.sampling_rate),
+            provenance.baseline_and_chooser(),
+            model,
             files.join(", ")
         )
     }
@@ -110,6 +118,9 @@ impl Found<'_> {
 
 /// What a run knows of a recording beside its files.
 struct DataSettings {
+    /// In Hz, where the recording or a flag states it.
+    stated_rate: Option<f64>,
+    /// The same, else the model's.
     sampling_rate: f64,
     /// Whether the program chose the kind of baseline, now or when it wrote the grids that are there.
     baseline_is_auto: bool,
@@ -128,10 +139,8 @@ impl DataSettings {
 /// What rank 0 needs to open any subject of the run.
 pub(super) struct Opener {
     pub config: Config,
-    pub model: ModelConfig,
-    pub model_sha256: String,
-    /// Folders of the installed models.
-    pub models: Vec<PathBuf>,
+    pub models: RunModels,
+    /// Without what the models of subjects take.
     pub budget: Budget,
 }
 
@@ -141,7 +150,7 @@ impl Opener {
     /// # Errors
     /// Why the subject cannot be processed: a [`Finding`](spikegrid_core::findings::Finding) where rule 9.3 has a code for it.
     pub(super) fn open(
-        &self,
+        &mut self,
         index: usize,
         subject: &Subject,
         writer: usize,
@@ -157,8 +166,10 @@ impl Opener {
         report.findings.extend(findings);
         report.z_planes = layout.planes();
         let mut claim = self.claim(subject)?;
-        let data = self.decide(&source, &claim.files, report)?;
-        let provenance = self.provenance(&data, &source);
+        let number = self.choose_model(&source, report, progress)?;
+        let model = self.models.get(number);
+        let data = self.decide(&source, &claim.files, model, report)?;
+        let provenance = self.provenance(&data, &source, model);
         report.sampling_rate = provenance.sampling_rate;
         report.baseline = provenance.baseline_and_chooser();
         let metadata = self.metadata(frames, &layout);
@@ -176,10 +187,12 @@ impl Opener {
             report.findings.extend(finding);
         }
         let mut plan = self.plan(index, subject, writer, &source, &data);
+        plan.model = number;
         let filled = [OutputFile::Traces, OutputFile::Activity, OutputFile::Nwb]
             .map(|file| wanted.has(file))
             .contains(&true);
-        let cut = match self.budget.cut(&mut plan, layout.planes(), filled) {
+        let budget = self.budget.with_models(&model.config, self.models.bytes());
+        let cut = match budget.cut(&mut plan, layout.planes(), filled) {
             Ok(cut) => cut,
             Err(needed) => {
                 claim.keep_journal();
@@ -206,6 +219,7 @@ impl Opener {
             },
             files,
             planes: layout.planes(),
+            model_is_auto: self.config.chooses_models(),
             wanted,
         };
         open_earlier(&mut plan, &found, report, progress)?;
@@ -232,6 +246,7 @@ impl Opener {
             contiguous,
             rates,
             plotted: Vec::new(),
+            stated_rate: data.stated_rate,
             pieces,
             failure: None,
             warned_of_journal: false,
@@ -242,11 +257,11 @@ impl Opener {
     }
 
     /// What the results of a subject depend on.
-    fn provenance(&self, data: &DataSettings, source: &Source) -> Provenance {
+    fn provenance(&self, data: &DataSettings, source: &Source, model: &RunModel) -> Provenance {
         let config = &self.config;
         Provenance {
-            cascade_model: config.cascade_model.clone(),
-            model_sha256: self.model_sha256.clone(),
+            cascade_model: model.installed.name.clone(),
+            model_sha256: model.sha256.clone(),
             sampling_rate: data.sampling_rate,
             window_sec: config.window_sec,
             percentile: config.percentile,
@@ -323,22 +338,51 @@ impl Opener {
         }
     }
 
-    /// The sampling rate and the kind of baseline of a recording, and what is to be said of them (rules 2.7, 3.5 and 4.9).
+    /// The number of the model for a recording, which is noted in the report with what is to be said of it (rules 2.7 and 4.9).
+    fn choose_model(
+        &mut self,
+        source: &Source,
+        report: &mut SubjectReport,
+        progress: &Progress,
+    ) -> Result<usize, Box<dyn Error>> {
+        let read = self.models.count();
+        let (number, finding) = self.models.choose(self.stated_rate(source))?;
+        report.findings.extend(finding);
+        let model = self.models.get(number);
+        report.cascade_model.clone_from(&model.installed.name);
+        report.model_sha256.clone_from(&model.sha256);
+        if self.models.count() > read {
+            model
+                .warnings
+                .iter()
+                .for_each(|warning| progress.warn(warning));
+        }
+        Ok(number)
+    }
+
+    /// The sampling rate of a recording in Hz: the flag's, else its own; none where neither states it.
+    fn stated_rate(&self, source: &Source) -> Option<f64> {
+        self.config.data.sampling_rate.or(source.rate)
+    }
+
+    /// The sampling rate and the kind of baseline of a recording, and what is to be said of them (rules 2.7 and 3.5).
     fn decide(
         &self,
         source: &Source,
         files: &SubjectFiles,
+        model: &RunModel,
         report: &mut SubjectReport,
     ) -> Result<DataSettings, Box<dyn Error>> {
         let config = &self.config;
-        let (sampling_rate, finding) = self.sampling_rate(source);
-        report.findings.extend(finding);
+        let stated_rate = self.stated_rate(source);
+        let sampling_rate = stated_rate.unwrap_or(model.config.sampling_rate);
         report
             .findings
             .extend(recording::flags(source, Some(sampling_rate), &config.data));
-        report
-            .findings
-            .extend(findings::of_length(source.frames(), self.model.windowsize));
+        report.findings.extend(findings::of_length(
+            source.frames(),
+            model.config.windowsize,
+        ));
         let grids = files.path(OutputFile::Grids);
         let known = match config.data.baseline {
             BaselineChoice::Given(baseline) => Some((baseline, false)),
@@ -354,26 +398,12 @@ impl Opener {
             }
         };
         Ok(DataSettings {
+            stated_rate,
             sampling_rate,
             baseline_is_auto,
             is_judged: known.is_none(),
             dff: config.dff_settings(baseline, sampling_rate)?,
         })
-    }
-
-    /// The sampling rate of a recording in Hz: the flag's, else its own, else the model's; and what is to be said of it.
-    fn sampling_rate(&self, source: &Source) -> (f64, Option<Finding>) {
-        let flag = self.config.data.sampling_rate;
-        let stated = flag.or(source.rate);
-        let model = Rated {
-            name: self.config.cascade_model.clone(),
-            rate_hz: self.model.sampling_rate,
-        };
-        let installed = || models::installed_rates(&self.models);
-        (
-            stated.unwrap_or(model.rate_hz),
-            findings::of_rate(stated, &model, installed),
-        )
     }
 
     /// What the network gets of a recording, by its excerpt unless the user has `given` it, and what is to be said of it.
@@ -404,6 +434,7 @@ impl Opener {
             name: subject.name.clone(),
             location: source.location.clone(),
             storage: source.storage(),
+            model: 0,
             frames,
             neurons,
             unit_neurons: unit_neurons(neurons, frames, config.batch_size),

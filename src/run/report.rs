@@ -1,9 +1,12 @@
 //! What became of a run: `report.json` and the last lines (rules 1.4 and 1.5).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
+use spikegrid_core::cascade::benchmark::ExpectedCorrelation;
 use spikegrid_core::findings::Finding;
+use spikegrid_core::wording::counted;
 use spikegrid_files::output::{OutputError, OutputFile, SubjectFiles, lock_folder, write_whole};
 use spikegrid_files::report::{self, RunPage, RunSubject, run_page};
 
@@ -65,6 +68,11 @@ pub struct SubjectReport {
     pub sampling_rate: f64,
     /// Kind of baseline, and whether the program chose it.
     pub baseline: String,
+    /// Name of the model; empty where it is not known, as is its checksum.
+    pub cascade_model: String,
+    pub model_sha256: String,
+    /// What the model's benchmark lets one expect of the neurons; none where nothing is known or nothing was computed.
+    pub expected_correlation: Option<ExpectedCorrelation>,
     pub findings: Vec<Finding>,
     /// Spikes of all neurons over time, thinned out, for the page of the run.
     #[serde(skip)]
@@ -92,6 +100,9 @@ impl SubjectReport {
             error: None,
             sampling_rate: 0.0,
             baseline: String::new(),
+            cascade_model: String::new(),
+            model_sha256: String::new(),
+            expected_correlation: None,
             findings: Vec::new(),
             activity: Vec::new(),
             neurons: 0,
@@ -128,6 +139,7 @@ impl SubjectReport {
             planes: self.z_planes,
             spikes: self.spikes,
             sampling_rate_hz: (self.sampling_rate > 0.0).then_some(self.sampling_rate),
+            expected_correlation: self.expected_correlation,
             activity: &self.activity,
             page: page.map(|page| page.display().to_string()),
         }
@@ -141,7 +153,8 @@ pub struct Report {
     pub exit_status: u8,
     #[serde(serialize_with = "as_json")]
     pub configuration: Config,
-    pub model_sha256: String,
+    /// Of the model that the user named; with `--cascade_model auto` each subject has its own.
+    pub model_sha256: Option<String>,
     pub ranks: usize,
     /// Which ranks evaluated the network where.
     pub devices: Vec<String>,
@@ -176,13 +189,31 @@ impl Report {
         Ok(())
     }
 
+    /// The model that the user named, or those that were chosen, with the number of their subjects.
+    fn models(&self) -> String {
+        let config = &self.configuration;
+        let mut subjects = BTreeMap::new();
+        let chosen = self.subjects.iter().map(|subject| &subject.cascade_model);
+        for name in chosen.filter(|name| config.chooses_models() && !name.is_empty()) {
+            *subjects.entry(name).or_insert(0) += 1;
+        }
+        let chosen: Vec<String> = subjects
+            .iter()
+            .map(|(name, count)| format!("{name} of {}", counted(*count, "subject")))
+            .collect();
+        match chosen.as_slice() {
+            [] => config.cascade_model.clone(),
+            chosen => format!("{}: {}", config.cascade_model, chosen.join(", ")),
+        }
+    }
+
     /// The page of the run.
     fn page(&self, output_dir: &Path) -> String {
         let config = &self.configuration;
         let facts = [
             ("input", config.input_dir.display().to_string()),
             ("output", output_dir.display().to_string()),
-            ("model", config.cascade_model.clone()),
+            ("model", self.models()),
             ("baseline", config.data.baseline.to_string()),
             ("threshold", config.threshold.to_string()),
             ("seed", config.seed.to_string()),

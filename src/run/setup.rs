@@ -8,21 +8,20 @@ use spikegrid_core::cascade::{Model, PostProcess};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::{self, Subject};
 use spikegrid_files::models;
-use spikegrid_inference::ensembles::Ensembles;
-use spikegrid_inference::pipeline::Pipeline;
 
+use super::pipelines::Pipelines;
 use super::report;
 use crate::settings::flags::RunArgs;
-use crate::settings::model_search::{find_model, installed_models};
+use crate::settings::model_search::{find_general_models, find_model, installed_models};
 use crate::settings::{Config, ConfigError};
 
-/// The resolved settings and the model.
+/// The resolved settings and the model that the user named.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
     /// The checked flags.
     pub config: Config,
-    /// The model.
-    pub model: Model,
+    /// The model; none where `--cascade_model auto` chooses one for each subject.
+    pub model: Option<Model>,
 }
 
 /// What rank 0 alone needs beside the setup.
@@ -38,17 +37,16 @@ pub struct Prepared {
 }
 
 impl Setup {
-    /// Checks the flags, loads the model, finds the subjects and makes the output folder.
+    /// Checks the flags, loads the model if one is named, finds the subjects and makes the output folder.
     ///
     /// # Errors
     /// Why nothing can start, as one line.
     pub fn prepare(flags: RunArgs) -> Result<Prepared, Box<dyn std::error::Error>> {
         let model_dir = flags.model_dir.clone();
         let config = Config::resolve(flags)?;
-        let model_folder = find_model(&config.cascade_model, model_dir.as_deref())?;
-        crash_trial::model(&model_folder)?;
-        let model = models::load(&model_folder)?;
-        let mut warnings = model.warnings.clone();
+        let model = named_model(&config)?;
+        let warnings = model.as_ref().map(|model| model.warnings.clone());
+        let mut warnings = warnings.unwrap_or_default();
         let found = discovery::subjects(&config.input_dir)?;
         for name in &config.skip {
             if found.iter().all(|subject| subject.name != *name) {
@@ -64,8 +62,10 @@ impl Setup {
             &report::file_name(config.array.as_ref(), "json"),
         )?;
         // A window that makes no sense is refused before anything starts.
-        let rate = config.data.sampling_rate;
-        config.dff_settings(Baseline::None, rate.unwrap_or(model.config.sampling_rate))?;
+        let of_model = model.as_ref().map(|model| model.config.sampling_rate);
+        if let Some(rate) = config.data.sampling_rate.or(of_model) {
+            config.dff_settings(Baseline::None, rate)?;
+        }
         Ok(Prepared {
             setup: Self { config, model },
             subjects,
@@ -74,21 +74,33 @@ impl Setup {
         })
     }
 
-    /// The computation that every rank does.
-    ///
-    /// # Panics
-    /// If the weights are not those of the model's configuration, against which they were checked as they were read.
-    pub fn pipeline(self) -> Pipeline {
-        let ensembles = Ensembles::new(self.model);
-        Pipeline {
-            ensembles: ensembles.expect("a model that was checked when it was read"),
-            post: PostProcess {
-                threshold: self.config.threshold,
-                shift_frames: self.config.shift_frames,
-            },
-            seed: self.config.seed.into(),
+    /// The computation that every rank does, with the model if there is one already.
+    pub fn pipelines(self) -> Pipelines {
+        let post = PostProcess {
+            threshold: self.config.threshold,
+            shift_frames: self.config.shift_frames,
+        };
+        let mut pipelines = Pipelines::new(post, self.config.seed.into());
+        if let Some(model) = self.model {
+            pipelines.add(0, model);
         }
+        pipelines
     }
+}
+
+/// The model that the user named; none where he leaves the choice to the program.
+///
+/// # Errors
+/// There is no such model, or it cannot be read; there is none to choose.
+fn named_model(config: &Config) -> Result<Option<Model>, Box<dyn std::error::Error>> {
+    let model_dir = config.model_dir.as_deref();
+    if config.chooses_models() {
+        find_general_models(model_dir)?;
+        return Ok(None);
+    }
+    let folder = find_model(&config.cascade_model, model_dir)?;
+    crash_trial::model(&folder)?;
+    Ok(Some(models::load(&folder)?))
 }
 
 /// The subjects that `--only` names, without those that `--skip` names.

@@ -31,6 +31,8 @@ pub struct SubjectPlan {
     pub location: Location,
     /// How it lies in its file.
     pub storage: Storage,
+    /// The number in the run of the model by which rates are inferred.
+    pub model: usize,
     /// How its samples become ΔF/F.
     pub dff: DffSettings,
     /// Frames, T.
@@ -62,6 +64,7 @@ impl SubjectPlan {
             name: String::new(),
             location: Location::made_up(storage),
             storage,
+            model: 0,
             dff: DffSettings::new(Baseline::Dff, Window::from_half(30)),
             frames,
             neurons,

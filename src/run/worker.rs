@@ -14,10 +14,11 @@ use spikegrid_core::slab::UnitSpikes;
 use spikegrid_core::unit::{UnitOutput, UnitSummary};
 use spikegrid_files::input::{Piece, Samples};
 use spikegrid_files::output::journal::JournalledUnit;
-use spikegrid_inference::pipeline::{Pipeline, Workers};
+use spikegrid_inference::pipeline::Workers;
 
 use crate::run::computing::{Computed, Computing};
 use crate::run::messages::{Message, Order, Outbox, Reply};
+use crate::run::pipelines::Pipelines;
 use crate::run::rank_planes::RankPlanes;
 use crate::run::recording::OpenRecording;
 use crate::run::shares::{ReadyUnit, WorkerSubject};
@@ -72,15 +73,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that has no subject yet, and computes with `pipeline` on the threads of `workers`.
-    pub fn new(pipeline: Pipeline, workers: Workers) -> Self {
-        Self::with_writer(pipeline, workers, Writer::default())
+    /// A worker that has no subject yet, and computes with `pipelines` on the threads of `workers`.
+    pub fn new(pipelines: Pipelines, workers: Workers) -> Self {
+        Self::with_writer(pipelines, workers, Writer::default())
     }
 
     /// A worker whose subjects are written by `writer`.
-    pub(crate) fn with_writer(pipeline: Pipeline, workers: Workers, writer: Writer) -> Self {
+    pub(crate) fn with_writer(pipelines: Pipelines, workers: Workers, writer: Writer) -> Self {
         Self {
-            computing: Computing::new(pipeline, workers),
+            computing: Computing::new(pipelines, workers),
             subjects: HashMap::new(),
             before_plan: HashMap::new(),
             dropped: HashSet::new(),
@@ -157,6 +158,7 @@ impl Worker {
     /// Follows an order; returns the one that is not for a worker or writer, which is to end the run.
     fn on_order(&mut self, outbox: &mut impl Outbox, order: Order) -> Option<Order> {
         match order {
+            Order::Model { number, model } => self.computing.add_model(number, *model),
             Order::Subject(plan) => self.on_subject(outbox, *plan),
             Order::Read {
                 subject,

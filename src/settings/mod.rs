@@ -59,7 +59,15 @@ pub enum ConfigError {
         searched: String,
         found: String,
     },
+    #[error(
+        "--cascade_model auto: no model to choose in {searched}: expected one whose name begins with Global_EXC and that is not \
+         causal; found there: {found}. Say with --model_dir where models are, or name one with --cascade_model"
+    )]
+    NoGeneralModel { searched: String, found: String },
 }
+
+/// What `--cascade_model` is where the program chooses a model for each subject (rule 4.9).
+pub(crate) const AUTO_MODEL: &str = "auto";
 
 /// The configuration of a run: its flags, checked, and which task of a job array it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,6 +100,11 @@ impl Config {
             .map(|flag| ArrayTask::resolve(flag, |name| std::env::var(name).ok()))
             .transpose()?;
         Ok(Self { flags, array })
+    }
+
+    /// Whether the program chooses a model for each subject (rule 4.9).
+    pub fn chooses_models(&self) -> bool {
+        self.flags.cascade_model == AUTO_MODEL
     }
 
     /// What is made of the traces of a recording before the network.

@@ -1,6 +1,10 @@
 //! Where models are looked for (rule 1.3).
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+use spikegrid_core::cascade::choice::InstalledModel;
+use spikegrid_files::models::folder::{parse_config, read_config};
 
 use super::ConfigError;
 
@@ -35,6 +39,23 @@ pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
     installed
 }
 
+/// What one chooses by of the models in these folders, without those whose configuration cannot be read. Of two that have one name, the name
+/// stands for the first.
+pub(crate) fn rated_models(folders: &[PathBuf]) -> Vec<InstalledModel> {
+    let mut names = HashSet::new();
+    let rated = folders.iter().filter_map(|folder| {
+        let name = folder.file_name()?.to_string_lossy();
+        if !names.insert(name.clone()) {
+            return None;
+        }
+        let path = folder.join("config.yaml");
+        let text = read_config(&path).ok()?;
+        let config = parse_config(&text, &path).ok()?;
+        Some(InstalledModel::new(&name, &config))
+    });
+    rated.collect()
+}
+
 /// Finds the folder of a model: in `model_dir` if given, else in `./models`, in `models` beside the program, or in
 /// `<prefix>/share/spikegrid-mpi/models` (rule 1.3).
 ///
@@ -49,23 +70,43 @@ pub(crate) fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf
     {
         return Ok(found);
     }
-    let mut present: Vec<String> = installed_models(model_dir)
+    let (searched, found) = searched_and_found(model_dir);
+    Err(ConfigError::NoModel {
+        name: name.to_string(),
+        searched,
+        found,
+    })
+}
+
+/// Makes sure that there is a model that `--cascade_model auto` may choose (rule 4.9).
+///
+/// # Errors
+/// Names the folders searched and the models that are there.
+pub(crate) fn find_general_models(model_dir: Option<&Path>) -> Result<(), ConfigError> {
+    let installed = rated_models(&installed_models(model_dir));
+    if installed.iter().any(InstalledModel::is_general) {
+        return Ok(());
+    }
+    let (searched, found) = searched_and_found(model_dir);
+    Err(ConfigError::NoGeneralModel { searched, found })
+}
+
+/// The folders in which models are looked for, and the names of those that are there, in words.
+fn searched_and_found(model_dir: Option<&Path>) -> (String, String) {
+    let folders = model_folders(model_dir);
+    let searched: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    let mut found: Vec<String> = installed_models(model_dir)
         .iter()
         .filter_map(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()))
         .collect();
-    present.sort();
-    present.dedup();
-    Err(ConfigError::NoModel {
-        name: name.to_string(),
-        searched: searched
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", "),
-        found: if present.is_empty() {
-            "none".to_string()
-        } else {
-            present.join(", ")
-        },
-    })
+    found.sort();
+    found.dedup();
+    let found = match found.is_empty() {
+        true => "none".to_owned(),
+        false => found.join(", "),
+    };
+    (searched.join(", "), found)
 }

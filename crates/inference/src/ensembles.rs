@@ -54,18 +54,29 @@ pub struct Inference {
     pub frames_without_rate: usize,
 }
 
+/// A GPU that has the networks, and how they are evaluated on it.
+#[derive(Clone, Copy)]
+pub struct ModelOnGpu<'a> {
+    /// The GPU.
+    pub gpu: &'a SharedGpu,
+    /// The number by which it knows the model.
+    pub model: usize,
+    /// Threads that prepare and complete its batches, and take over when it fails.
+    pub threads: &'a ThreadPool,
+}
+
 /// What evaluates the networks: by default the threads of the current rayon pool.
 #[derive(Default)]
 pub struct Processors<'a> {
     /// See [`Processors::new`].
-    pub(crate) gpu: Option<(&'a SharedGpu, &'a ThreadPool)>,
+    pub(crate) gpu: Option<ModelOnGpu<'a>>,
     /// Nanoseconds that threads worked, summed over them.
     busy: AtomicU64,
 }
 
 impl<'a> Processors<'a> {
-    /// A GPU, if there is one, with threads that prepare and complete its batches, and take over when it fails.
-    pub fn new(gpu: Option<(&'a SharedGpu, &'a ThreadPool)>) -> Self {
+    /// A GPU, if there is one.
+    pub fn new(gpu: Option<ModelOnGpu<'a>>) -> Self {
         let busy = AtomicU64::new(0);
         Self { gpu, busy }
     }
@@ -240,10 +251,10 @@ impl CustomOp1 for EnsembleRates<'_> {
         match self.processors.gpu {
             _ if dff.is_empty() => {}
             None => self.on_threads(whole),
-            Some((gpu, threads)) => {
+            Some(on_gpu) => {
                 for mut batch in whole.batches((GPU_SAMPLES / frames).max(1)) {
-                    if !self.on_gpu(gpu, threads, &mut batch) {
-                        threads.install(|| self.on_threads(batch));
+                    if !self.on_gpu(on_gpu, &mut batch) {
+                        on_gpu.threads.install(|| self.on_threads(batch));
                     }
                 }
             }
@@ -267,7 +278,12 @@ impl EnsembleRates<'_> {
     }
 
     /// Evaluates rows on a GPU, between whose samples and sums `threads` translate; false, and no rates, if it failed, now or before.
-    fn on_gpu(&self, gpu: &SharedGpu, threads: &ThreadPool, rows: &mut Rows) -> bool {
+    fn on_gpu(&self, on_gpu: ModelOnGpu, rows: &mut Rows) -> bool {
+        let ModelOnGpu {
+            gpu,
+            model,
+            threads,
+        } = on_gpu;
         if gpu.failed() {
             return false;
         }
@@ -283,7 +299,7 @@ impl EnsembleRates<'_> {
                 }
             });
         });
-        if !gpu.sum_rates(&mut sums, stride, rows.levels) {
+        if !gpu.sum_rates(model, &mut sums, stride, rows.levels) {
             return false;
         }
         threads.install(|| {

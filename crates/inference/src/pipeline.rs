@@ -6,17 +6,19 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use spikegrid_core::baseline::{DffSettings, SlidingPercentile};
-use spikegrid_core::cascade::PostProcess;
+use spikegrid_core::cascade::{Model, PostProcess};
 use spikegrid_core::facts::{self, RepeatedFrames};
 use spikegrid_core::spikes;
 use spikegrid_core::unit::{NeuronFacts, UnitOutput, UnitSummary};
 
 use crate::buffer::{into_tensor, into_vec};
-use crate::ensembles::{Chosen, Ensembles, Inference, Processors};
+use crate::ensembles::{Chosen, Ensembles, Inference, ModelOnGpu, Processors};
 use crate::gpu::{Gpu, SharedGpu};
 
-/// What is computed from a neuron's fluorescence, and how: the same for all recordings of a run.
+/// What is computed from a neuron's fluorescence, and how: the same for all recordings of a run that have one model.
 pub struct Pipeline {
+    /// The number of the model in the run, by which a GPU knows it.
+    pub model: usize,
     /// The networks.
     pub ensembles: Ensembles,
     /// What becomes of the networks' rates.
@@ -89,7 +91,7 @@ impl Workers {
         })
     }
 
-    /// Has the network evaluated on a GPU as long as it can.
+    /// Has networks evaluated on a GPU as long as it can.
     ///
     /// # Errors
     /// The system refuses the threads.
@@ -102,6 +104,13 @@ impl Workers {
             gpu: Some(gpu),
             ..self
         })
+    }
+
+    /// Brings a model to the GPU, if there is one, by whose number it is known there.
+    pub fn load(&self, number: usize, model: &Model) {
+        if let Some(gpu) = &self.gpu {
+            gpu.gpu.load(number, model);
+        }
     }
 
     /// Runs a job on these threads, without waiting for it.
@@ -119,10 +128,14 @@ impl Workers {
         }
     }
 
-    /// What evaluates the networks.
-    fn processors(&self) -> Processors<'_> {
+    /// What evaluates the networks of the model of this number.
+    fn processors(&self, model: usize) -> Processors<'_> {
         let gpu = self.gpu.as_ref();
-        Processors::new(gpu.map(|gpu| (&gpu.gpu, &self.pool)))
+        Processors::new(gpu.map(|gpu| ModelOnGpu {
+            gpu: &gpu.gpu,
+            model,
+            threads: &self.pool,
+        }))
     }
 
     /// The buffers of the thread that asks.
@@ -258,7 +271,7 @@ impl Pipeline {
             let rates = self.ensembles.forward(&dff, &levels, processors)?;
             candle_core::Result::Ok((into_vec(dff)?, into_vec(rates)?))
         };
-        let processors = workers.processors();
+        let processors = workers.processors(self.model);
         let evaluated = match processors.gpu {
             // This thread is none of those that compute, and may wait for the GPU.
             Some(_) => evaluate(&processors),

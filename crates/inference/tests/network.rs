@@ -135,6 +135,7 @@ fn model(config: &ModelConfig, members: Vec<Weights>) -> Model {
             members,
         }],
         sha256: String::new(),
+        benchmark: None,
         warnings: Vec::new(),
     }
 }

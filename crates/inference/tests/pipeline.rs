@@ -46,9 +46,11 @@ fn pipeline() -> Pipeline {
             members: vec![weights],
         }],
         sha256: String::new(),
+        benchmark: None,
         warnings: Vec::new(),
     };
     Pipeline {
+        model: 0,
         ensembles: Ensembles::new(model).expect("weights of the configuration"),
         post: PostProcess::default(),
         seed: 42,

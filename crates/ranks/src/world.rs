@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ const SHARED_FILE_POINTERS: (&str, &str) = ("OMPI_MCA_sharedfp", "^lockedfile");
 /// A message that this rank is sending: MPI reads `bytes` until `request` is complete.
 struct Outgoing {
     request: Request<'static, [u8], StaticScope>,
-    bytes: *mut [u8],
+    /// Of [`Arc::into_raw`]: a message to all ranks is in memory once.
+    bytes: *const Vec<u8>,
 }
 
 /// A message that this rank is receiving: MPI fills `bytes` until `request` is complete.
@@ -48,7 +50,7 @@ pub struct World {
     messages: SimpleCommunicator,
     collectives: SimpleCommunicator,
     /// Messages of this rank to itself.
-    loopback: VecDeque<Vec<u8>>,
+    loopback: VecDeque<Arc<Vec<u8>>>,
     outgoing: Vec<Outgoing>,
     /// In the order of arrival.
     incoming: VecDeque<Incoming>,
@@ -148,26 +150,26 @@ impl World {
 
     /// Sends a message; returns at once.
     pub fn send<M: Serialize>(&mut self, to: usize, message: M) {
-        self.send_bytes(to, encode(&message));
+        self.send_bytes(to, Arc::new(encode(&message)));
     }
 
     /// Sends a message to every rank; returns at once.
     pub fn send_to_all<M: Serialize>(&mut self, message: M) {
-        let bytes = encode(&message);
+        let bytes = Arc::new(encode(&message));
         for rank in 0..self.size() {
             self.send_bytes(rank, bytes.clone());
         }
     }
 
-    fn send_bytes(&mut self, to: usize, bytes: Vec<u8>) {
+    fn send_bytes(&mut self, to: usize, bytes: Arc<Vec<u8>>) {
         if to == self.rank() {
             self.loopback.push_back(bytes);
             return;
         }
         self.leaving += bytes.len();
-        let bytes = Box::into_raw(bytes.into_boxed_slice());
-        // SAFETY: `bytes` comes from `Box::into_raw` and is freed only in `free_sent`, after MPI has completed the request;
-        // until then nobody writes to it.
+        let bytes = Arc::into_raw(bytes);
+        // SAFETY: `bytes` comes from `Arc::into_raw` and is given up only in `free_sent`, after MPI has completed the request; nobody
+        // writes to what an `Arc` shares.
         let buffer: &'static [u8] = unsafe { &*bytes };
         let request = self
             .messages
@@ -195,11 +197,10 @@ impl World {
             self.take_arrived()
         });
         // Messages of this rank to itself come last: a rank that answers itself at once would receive no other.
-        let (from, bytes) = match arrived {
-            Some(arrived) => arrived,
-            None => (self.rank(), self.loopback.pop_front()?),
-        };
-        Some((from, decode(&bytes)))
+        match arrived {
+            Some((from, bytes)) => Some((from, decode(&bytes))),
+            None => Some((self.rank(), decode(&self.loopback.pop_front()?))),
+        }
     }
 
     /// Begins to receive messages that other ranks have sent, as long as those that are arriving hold less than `ARRIVING` bytes.
@@ -279,9 +280,9 @@ impl World {
         for outgoing in std::mem::take(&mut self.outgoing) {
             match outgoing.request.test() {
                 Ok(_) => {
-                    self.leaving -= outgoing.bytes.len();
-                    // SAFETY: MPI has completed the request, the only reader of these bytes; see `send`.
-                    drop(unsafe { Box::from_raw(outgoing.bytes) });
+                    // SAFETY: MPI has completed the request, which read these bytes; see `send_bytes`.
+                    let bytes = unsafe { Arc::from_raw(outgoing.bytes) };
+                    self.leaving -= bytes.len();
                 }
                 Err(request) => self.outgoing.push(Outgoing {
                     request,

@@ -28,7 +28,7 @@ fn rig(rank: usize, ranks: usize) -> Rig {
         }
     }
     Rig {
-        worker: Worker::new(lab.pipeline(), one_thread()),
+        worker: Worker::new(lab.pipelines(), one_thread()),
         outbox: FakeOutbox::new(rank, ranks),
         plan: SubjectPlan {
             writer: 0,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::benchmark::Benchmark;
 use super::config::ModelConfig;
 use super::weights::Weights;
 
@@ -15,6 +16,8 @@ pub struct Model {
     /// Hexadecimal SHA-256 over `config.yaml` and the weight files: of the lines `name NUL sha256-of-the-file LF`, sorted by
     /// name.
     pub sha256: String,
+    /// How well its rates agreed with known spikes; none where nobody has measured it.
+    pub benchmark: Option<Benchmark>,
     /// What the user should know about the folder, one line each.
     pub warnings: Vec<String>,
 }

@@ -50,6 +50,14 @@ impl Weights {
         &self.filters
     }
 
+    /// Bytes that they take, as files have them and as they are evaluated.
+    pub fn bytes(&self) -> usize {
+        let numbers = |layer: &Layer| layer.kernel.len() + layer.bias.len();
+        let filters = self.filters.iter().flat_map(|filter| &filter.points);
+        let layers = self.layers.iter().chain(filters);
+        layers.map(numbers).sum::<usize>() * size_of::<f32>()
+    }
+
     /// The weights as PyTorch and candle name and lay them out: `conv1.weight` (outputs, inputs, taps), `conv1.bias`
     /// (outputs), …, `dense2.weight` (1, positions · dense outputs), `dense2.bias` (1).
     pub fn state_dict(&self, config: &ModelConfig) -> Vec<(String, Vec<usize>, Vec<f32>)> {

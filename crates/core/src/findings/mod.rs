@@ -28,7 +28,7 @@ pub use frames::of_length;
 pub use grids::of_grids;
 pub use kind::{Decision, Kind, Seen};
 pub use positions::of_positions;
-pub use rate::{Rated, of_contradiction, of_rate};
+pub use rate::{choose_model, of_contradiction, of_rate};
 pub use recording::{Computed, of_neurons};
 
 /// How much a finding matters.

@@ -1,36 +1,27 @@
 //! Findings about the sampling rate.
 
+use std::cmp::Ordering;
+
 use super::wording::{hertz, percent, rounded};
-use super::{Code, Finding};
+use super::{Code, Finding, Severity};
+use crate::cascade::choice::{self, InstalledModel, difference, is_within};
 
-/// Part of the model's rate by which the recording's may differ.
+/// Part of a rate by which another one may differ before it is a finding.
 const TOLERANCE: f64 = 0.05;
-/// What rounding may add to the difference: 2.1 Hz is not off 2 Hz by more than 5 %.
-const ROUNDING: f64 = 1e-9;
 
-/// A model and its sampling rate.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rated {
-    /// Its name, as `--cascade_model` takes it.
-    pub name: String,
-    /// The sampling rate for which it was trained, in Hz.
-    pub rate_hz: f64,
-}
-
-/// What is to be said of the rate of a recording in Hz, None where neither the recording nor a flag states it, for a model (rules 2.7
-/// and 4.9). `installed` gives the models that could be used in its place; of two that are as near, the first is advised.
+/// What is to be said of the rate of a recording in Hz, None where neither the recording nor a flag states it, for the model that the user
+/// named (rules 2.7 and 4.9). `installed` gives the models that could be used in its place.
 #[must_use]
 pub fn of_rate(
     stated_hz: Option<f64>,
-    model: &Rated,
-    installed: impl FnOnce() -> Vec<Rated>,
+    model: &InstalledModel,
+    installed: impl FnOnce() -> Vec<InstalledModel>,
 ) -> Option<Finding> {
     let Some(rate) = stated_hz else {
         return Some(unknown(model));
     };
-    let off = (rate - model.rate_hz).abs() / model.rate_hz;
-    (off > TOLERANCE + ROUNDING).then(|| Finding {
-        share: off,
+    (!is_within(TOLERANCE, rate, model.rate_hz)).then(|| Finding {
+        share: difference(rate, model.rate_hz),
         ..Finding::new(
             Code::ModelRate,
             format!(
@@ -40,8 +31,59 @@ pub fn of_rate(
                 hertz(model.rate_hz),
                 model.name
             ),
-            advice(rate, model, installed()),
+            advice(rate, model, &installed()),
         )
+    })
+}
+
+/// The model that `--cascade_model auto` takes for a recording of this rate in Hz, None where neither the recording nor a flag states it
+/// (rule 4.9).
+///
+/// # Errors
+/// The failure of the subject, which names the nearest model: the rate is not known, or no model is near enough.
+pub fn choose_model(
+    stated_hz: Option<f64>,
+    installed: &[InstalledModel],
+) -> Result<&InstalledModel, Finding> {
+    let failure = |code, message: String, advice: &str| Finding {
+        severity: Severity::Failure,
+        ..Finding::new(code, message, advice)
+    };
+    let Some(rate) = stated_hz else {
+        let message = "Neither the recording nor --sampling_rate states the sampling rate, by which --cascade_model auto chooses the model.";
+        let advice =
+            "State the rate with --sampling_rate HZ, or name a model with --cascade_model NAME.";
+        return Err(failure(Code::UnknownRate, message.to_owned(), advice));
+    };
+    choice::choose(rate, installed).map_err(|nearest| match nearest {
+        Some(nearest) => Finding {
+            share: difference(rate, nearest.rate_hz),
+            ..failure(
+                Code::ModelRate,
+                format!(
+                    "The recording has {}, and --cascade_model auto takes a model whose rate differs by at most {}. The nearest is {}: the \
+                     recording has {} its {}.",
+                    hertz(rate),
+                    percent(choice::TOLERANCE),
+                    nearest.name,
+                    comparison(rate / nearest.rate_hz),
+                    hertz(nearest.rate_hz)
+                ),
+                &format!(
+                    "Get or train a model for this rate, or take the nearest one with --cascade_model {}.",
+                    nearest.name
+                ),
+            )
+        },
+        None => failure(
+            Code::ModelRate,
+            format!(
+                "The recording has {}, and no model is installed among which --cascade_model auto chooses: one whose name begins with \
+                 Global_EXC and that is not causal.",
+                hertz(rate)
+            ),
+            "Get or train a model for this rate, say with --model_dir where models are, or name one with --cascade_model NAME.",
+        ),
     })
 }
 
@@ -49,9 +91,8 @@ pub fn of_rate(
 #[must_use]
 pub fn of_contradiction(stated_hz: Option<f64>, own_hz: Option<f64>) -> Option<Finding> {
     let (stated, own) = (stated_hz?, own_hz?);
-    let off = (stated - own).abs() / own;
-    (off > TOLERANCE + ROUNDING).then(|| Finding {
-        share: off,
+    (!is_within(TOLERANCE, stated, own)).then(|| Finding {
+        share: difference(stated, own),
         ..Finding::new(
             Code::ContradictedRate,
             format!(
@@ -75,7 +116,7 @@ fn comparison(ratio: f64) -> String {
     }
 }
 
-fn unknown(model: &Rated) -> Finding {
+fn unknown(model: &InstalledModel) -> Finding {
     let rate = hertz(model.rate_hz);
     Finding::new(
         Code::UnknownRate,
@@ -86,12 +127,17 @@ fn unknown(model: &Rated) -> Finding {
     )
 }
 
-fn advice(rate: f64, model: &Rated, installed: Vec<Rated>) -> String {
-    let distance = |model: &Rated| (rate / model.rate_hz).ln().abs();
+fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> String {
     let nearer = installed
-        .into_iter()
-        .filter(|other| distance(other) < distance(model));
-    match nearer.min_by(|a, b| distance(a).total_cmp(&distance(b))) {
+        .iter()
+        .filter(|other| other.distance(rate) < model.distance(rate));
+    // Causal rates and others are not for the same purposes.
+    let compare = |one: &&InstalledModel, other: &&InstalledModel| {
+        let is_other = |other: &InstalledModel| other.is_causal != model.is_causal;
+        let kind: Ordering = is_other(one).cmp(&is_other(other));
+        kind.then_with(|| one.compare(other, rate))
+    };
+    match nearer.min_by(compare) {
         Some(nearest) => format!(
             "Use --cascade_model {}, which is for {}.",
             nearest.name,

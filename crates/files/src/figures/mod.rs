@@ -24,6 +24,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use spikegrid_core::cascade::benchmark::ExpectedCorrelation;
 use spikegrid_core::findings::Finding;
 use spikegrid_core::grid::Place;
 use spikegrid_core::unit::NeuronFacts;
@@ -72,6 +73,8 @@ pub struct Summary<'a> {
     pub places: &'a [Option<Place>],
     /// (N,) noise level in % / √Hz, NaN where there is none.
     pub noise_levels: &'a [f32],
+    /// What the model's benchmark lets one expect of the neurons; none where nothing is known.
+    pub expected_correlation: Option<ExpectedCorrelation>,
     /// Least and greatest noise level for which the model has an ensemble.
     pub model_noise_levels: (i32, i32),
     /// (N,) what was found out about each neuron; empty where it is not known.

@@ -63,6 +63,16 @@ pub enum ModelError {
         /// The other file.
         second: String,
     },
+    /// `benchmark.tsv` is not the table that it should be.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Benchmark {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: String,
+        /// What it holds.
+        found: String,
+    },
     /// A file is larger than that of any CASCADE network.
     #[error("{}: expected a file of at most {limit} bytes, found {found}", path.display())]
     TooLarge {

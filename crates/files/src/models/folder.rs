@@ -12,7 +12,7 @@ use spikegrid_core::cascade::model::{Level, Model};
 use spikegrid_core::cascade::weights::Weights;
 
 use super::error::ModelError;
-use super::{keras, state_dict};
+use super::{benchmark, keras, state_dict};
 use crate::names;
 use crate::regular;
 use crate::signature;
@@ -29,7 +29,7 @@ const MAX_WEIGHT_BYTES: u64 = 64 << 20;
 ///
 /// # Errors
 /// A file that can't be read, a configuration that makes no network, a noise level without a file, a member in two files,
-/// weights that are missing, not finite, or contradict the configuration.
+/// weights that are missing, not finite, or contradict the configuration, a `benchmark.tsv` that is none.
 pub fn load(dir: &Path) -> Result<Model, ModelError> {
     let config_path = dir.join("config.yaml");
     let text = read_config(&config_path)?;
@@ -79,6 +79,7 @@ pub fn load(dir: &Path) -> Result<Model, ModelError> {
         config,
         levels,
         sha256: hex(&Sha256::digest(lines)),
+        benchmark: benchmark::read(dir)?,
         warnings,
     })
 }

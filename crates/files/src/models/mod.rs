@@ -5,9 +5,11 @@
 //! ```
 //!
 //! - [`folder`]: a model folder to a [`Model`](spikegrid_core::cascade::Model); [`verify`]: all that is wrong with one
+//! - [`benchmark`]: how good the model is, where that was measured
 //! - `keras`: weights in `.h5`; `state_dict` with `torch`: weights in `.pth` and `.safetensors`
 //! - [`untrained`]: a stand-in model for demonstrations
 
+pub mod benchmark;
 mod error;
 pub mod folder;
 mod keras;

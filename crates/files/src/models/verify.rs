@@ -5,6 +5,7 @@ use std::path::Path;
 
 use spikegrid_core::cascade::config::ModelConfig;
 
+use super::benchmark;
 use super::error::ModelError;
 use super::folder::{
     checksum, checksummed_files, io_error, member_files, parse_config, read_config, read_member,
@@ -15,7 +16,7 @@ use super::folder::{
 pub const CHECKSUMS: &str = "SHA256SUMS";
 
 /// What is wrong with the model folder `dir`, one line each: members that are missing, unreadable, not finite or
-/// contradict `config.yaml`; files that differ from [`CHECKSUMS`]; a name that contradicts the configuration.
+/// contradict `config.yaml`; a benchmark that is none; files that differ from [`CHECKSUMS`]; a name that contradicts the configuration.
 pub fn problems(dir: &Path) -> Vec<String> {
     let mut problems = Vec::new();
     let config_path = dir.join("config.yaml");
@@ -30,6 +31,9 @@ pub fn problems(dir: &Path) -> Vec<String> {
             }
         }
         Err(error) => problems.push(error.to_string()),
+    }
+    if let Err(error) = benchmark::read(dir) {
+        problems.push(error.to_string());
     }
     if let Err(error) = checksum_problems(dir, &mut problems) {
         problems.push(error.to_string());

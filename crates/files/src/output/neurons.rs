@@ -12,7 +12,7 @@ use crate::input::Positions;
 use crate::names::partial;
 
 const HEADER: &str = "index\tsource_row\tx\ty\tz\tplane\trow\tcolumn\tnoise_level\tmodel_noise_level\tf0_median\tmissing_frames\t\
-                      expected_spikes\tspikes\tclipped_share\tflags";
+                      expected_spikes\tspikes\tclipped_share\tflags\texpected_correlation";
 
 /// What the table says of all neurons; each slice has (N,) entries.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub struct NeuronTable<'a> {
     pub noise_level: &'a [f32],
     /// Noise levels of the ensembles that were used.
     pub model_noise_level: &'a [i32],
+    /// Correlations with true spike rates that the model's benchmark lets one expect; NaN for none.
+    pub expected_correlation: &'a [f32],
     /// What was found out on the way.
     pub facts: &'a [NeuronFacts],
 }
@@ -74,7 +76,11 @@ impl NeuronTable<'_> {
         write_number(file, facts.expected_spikes)?;
         write!(file, "{}\t", facts.spikes)?;
         write_number(file, facts.clipped_share())?;
-        write!(file, "{}", self.flags(neuron).join(","))?;
+        write!(file, "{}\t", self.flags(neuron).join(","))?;
+        let expected = self.expected_correlation[neuron];
+        if !expected.is_nan() {
+            write!(file, "{expected}")?;
+        }
         match source_plane {
             Some(planes) => writeln!(file, "\t{}", planes[neuron]),
             None => writeln!(file),
@@ -148,6 +154,7 @@ mod tests {
             ],
             noise_level: &[2.25, f32::NAN],
             model_noise_level: &[2, 3],
+            expected_correlation: &[0.875, f32::NAN],
             facts: &[plain, odd],
         };
         table.write(&path).expect("a table");
@@ -156,13 +163,13 @@ mod tests {
             .lines()
             .map(|line| line.split('\t').collect())
             .collect();
-        assert!(rows.iter().all(|row| row.len() == 16), "{text}");
-        let first = "0 4 1 2.5 -3 1 255 127 2.25 2 400.25 2 0 7 0 ";
+        assert!(rows.iter().all(|row| row.len() == 17), "{text}");
+        let first = "0 4 1 2.5 -3 1 255 127 2.25 2 400.25 2 0 7 0  0.875";
         assert_eq!(rows[1].join(" "), first);
         let second = [
             "1", "9", "", "1", "1", "", "", "", "", "3", "", "0", "1.5", "0", "0.25",
         ];
         assert_eq!(rows[2][..15], second);
-        assert_eq!(rows[2][15], "dead,no_position,no_rate");
+        assert_eq!(rows[2][15..], ["dead,no_position,no_rate", ""]);
     }
 }

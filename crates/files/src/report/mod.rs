@@ -7,6 +7,7 @@ mod parts;
 mod run;
 mod subject;
 
+use spikegrid_core::cascade::benchmark::ExpectedCorrelation;
 use spikegrid_core::findings::Finding;
 
 pub use run::run_page;
@@ -44,6 +45,8 @@ pub struct RunSubject<'a> {
     pub spikes: u64,
     /// Frames per second of the recording; `None` where it was not opened.
     pub sampling_rate_hz: Option<f64>,
+    /// What the model's benchmark lets one expect of the neurons; `None` where nothing is known.
+    pub expected_correlation: Option<ExpectedCorrelation>,
     /// Spikes of all neurons in each frame, thinned out by [`thinned_activity`]; empty where it is not known.
     pub activity: &'a [u32],
     /// Its own page, relative to the page of the run and not encoded; `None` where it has none.

@@ -3,11 +3,13 @@
 use std::cmp::Reverse;
 
 use maud::{Markup, PreEscaped, html};
+use spikegrid_core::cascade::benchmark::GOOD;
 use spikegrid_core::findings::Severity;
 use spikegrid_core::wording::{counted, whole};
 
 use super::parts::{
-    address, anchor, badge, facts_table, findings_list, page, section, section_of, tally, verdict,
+    address, anchor, badge, facts_table, findings_list, page, percent, section, section_of, tally,
+    verdict,
 };
 use super::{Outcome, RunPage, RunSubject};
 use crate::figures::{plot_sparkline, significant, svg};
@@ -22,6 +24,9 @@ const SPARKLINE: (f64, f64) = (90.0, 20.0);
 pub fn run_page(run: &RunPage) -> String {
     let mut subjects: Vec<&RunSubject> = run.subjects.iter().collect();
     subjects.sort_by_key(|subject| Reverse(State::of(subject)));
+    let trusted = subjects
+        .iter()
+        .any(|subject| subject.expected_correlation.is_some());
     let body = html! {
         h1 { "Spike grids of " (counted(run.subjects.len(), "subject")) }
         p.muted { "spikegrid-mpi " (run.software_version) }
@@ -29,9 +34,11 @@ pub fn run_page(run: &RunPage) -> String {
         (section("Subjects", &html! { div.scroll { table.subjects {
             tr {
                 th { "Subject" } th { "Findings" } th { "Outcome" } th.number { "Neurons" } th.number { "Frames" }
-                th.number { "Rate" } th.number { "Planes" } th.number { "Spikes" } th { "Activity" }
+                th.number { "Rate" } th.number { "Planes" } th.number { "Spikes" }
+                @if trusted { th.number { "Expected correlation" } }
+                th { "Activity" }
             }
-            @for subject in &subjects { (row(subject)) }
+            @for subject in &subjects { (row(subject, trusted)) }
         } } }))
         @for subject in &subjects {
             @if has_section(subject) {
@@ -119,7 +126,8 @@ fn verdict_on(run: &RunPage) -> Markup {
     )
 }
 
-fn row(subject: &RunSubject) -> Markup {
+/// The row of a subject; `trusted` says whether the table has a column for what the model's benchmark lets one expect.
+fn row(subject: &RunSubject, trusted: bool) -> Markup {
     let title = format!("Population activity of {}", subject.name);
     let sparkline = |activity| svg(SPARKLINE, &title, |canvas| plot_sparkline(canvas, activity));
     let opened = subject.frames > 0;
@@ -147,6 +155,10 @@ fn row(subject: &RunSubject) -> Markup {
         td.number { @if let Some(rate) = subject.sampling_rate_hz { (significant(rate, 4)) " Hz" } @else { "–" } }
         td.number { (number(subject.planes as u64)) }
         td.number { (number(subject.spikes)) }
+        @if trusted { td.number { @match subject.expected_correlation {
+            Some(expected) => { (significant(expected.median, 2)) " · " (percent(expected.share_above_0_7)) " > " (GOOD) }
+            None => "–",
+        } } }
         td.sparkline { @if !subject.activity.is_empty() { (PreEscaped(sparkline(subject.activity))) } }
     } }
 }

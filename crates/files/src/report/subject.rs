@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use maud::{Markup, PreEscaped, html};
+use spikegrid_core::cascade::benchmark::{ExpectedCorrelation, GOOD};
 use spikegrid_core::findings::Severity;
 use spikegrid_core::wording::{counted, whole};
 
@@ -36,6 +37,9 @@ pub fn subject_page(summary: &Summary, neurons: &[NeuronTraces]) -> String {
         }
         (verdict_on(summary))
         @if !summary.findings.is_empty() { (section("Findings", &findings_list(summary.findings))) }
+        @if let Some(expected) = &summary.expected_correlation {
+            (section("How far to trust the rates", &trust(expected)))
+        }
         (section("Figures", &figures(summary)))
         (section("Spikes that the grids do not hold", &lost_spikes(summary)))
         (section("Where the neurons are", &neuron_maps(summary)))
@@ -71,6 +75,22 @@ fn verdict_on(summary: &Summary) -> Markup {
         ),
     };
     verdict(worst, &headline, &html! { p { (detail) } })
+}
+
+/// What the model's benchmark lets one expect.
+fn trust(expected: &ExpectedCorrelation) -> Markup {
+    html! {
+        p {
+            strong { (percent(expected.share_above_0_7)) } " of " (counted(expected.neurons, "neuron"))
+            " have an expected correlation above " (GOOD) ". The median is "
+            strong { (significant(expected.median, 2)) } "."
+        }
+        p.muted {
+            "The expected correlation says how well the inferred rate of a neuron follows its true rate. The program takes it from the noise "
+            "level of the neuron and from the model's benchmark on recordings with known spikes: it is that of a typical neuron of this noise "
+            "level. The column expected_correlation of neurons.tsv has it for each neuron."
+        }
+    }
 }
 
 fn processing(summary: &Summary) -> Markup {

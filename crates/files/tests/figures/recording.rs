@@ -1,5 +1,6 @@
 //! A recording with everything in it, owned so that a `Summary` can borrow from it.
 
+use spikegrid_core::cascade::benchmark::ExpectedCorrelation;
 use spikegrid_core::findings::{Code, Finding, Severity};
 use spikegrid_core::grid::Place;
 use spikegrid_core::unit::NeuronFacts;
@@ -152,6 +153,11 @@ impl Recording {
             z_values: &self.z_values,
             places: &self.places,
             noise_levels: &self.noise_levels,
+            expected_correlation: Some(ExpectedCorrelation {
+                neurons: 850,
+                median: 0.8437,
+                share_above_0_7: 0.734,
+            }),
             model_noise_levels: (2, 9),
             facts: &self.facts,
             padding: [32, 32],

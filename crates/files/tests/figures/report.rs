@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use spikegrid_core::cascade::benchmark::ExpectedCorrelation;
 use spikegrid_core::findings::{Code, Finding};
 use spikegrid_files::figures::write_pdf;
 use spikegrid_files::report::{
@@ -24,6 +25,11 @@ pub(crate) fn run() -> String {
         planes: 29,
         spikes: 900_000,
         sampling_rate_hz: Some(2.0),
+        expected_correlation: Some(ExpectedCorrelation {
+            neurons: 9900,
+            median: 0.8437,
+            share_above_0_7: 0.734,
+        }),
         activity: &activity,
         page: Some(format!("{name}/{name}_report.html")),
     };
@@ -33,6 +39,7 @@ pub(crate) fn run() -> String {
         planes: 0,
         spikes: 0,
         sampling_rate_hz: None,
+        expected_correlation: None,
         activity: &[],
         page: None,
         ..opened(name)

@@ -22,7 +22,7 @@ impl Gpu {
 
     /// # Errors
     /// Always [`GpuError::NotBuilt`].
-    pub fn open(_: usize, _: usize, _: &Model) -> Result<Self, GpuError> {
+    pub fn open(_: usize, _: usize) -> Result<Self, GpuError> {
         Err(GpuError::NotBuilt)
     }
 
@@ -32,7 +32,19 @@ impl Gpu {
 
     /// # Errors
     /// Never called.
-    pub fn sum_rates(&mut self, _: &mut [f32], _: usize, _: &[usize]) -> Result<(), GpuError> {
+    pub fn load(&mut self, _: usize, _: &Model) -> Result<(), GpuError> {
+        match *self {}
+    }
+
+    /// # Errors
+    /// Never called.
+    pub fn sum_rates(
+        &mut self,
+        _: usize,
+        _: &mut [f32],
+        _: usize,
+        _: &[usize],
+    ) -> Result<(), GpuError> {
         match *self {}
     }
 }

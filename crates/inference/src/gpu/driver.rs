@@ -1,8 +1,9 @@
-//! The network on a GPU: the model's weights in its memory, rows of samples in batches as large as that memory allows.
+//! The network on a GPU: the weights of models in its memory, rows of samples in batches as large as that memory allows.
 //!
 //! The numbers are those of [`trace`](spikegrid_core::cascade::trace) to the last bit. The one module that talks to NVIDIA's driver, which is loaded
 //! when it is first needed: the program starts without one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cudarc::driver::{
@@ -45,6 +46,8 @@ pub enum GpuError {
         needed: usize,
         free: usize,
     },
+    #[error("it has no model of this number")]
+    NoModel,
     #[error("{doing}: {reason}")]
     Driver { doing: &'static str, reason: String },
 }
@@ -64,7 +67,7 @@ impl GpuError {
 // SAFETY: plain numbers in the order and with the alignment of C, as `network.cu` declares them.
 unsafe impl DeviceRepr for Step {}
 
-/// A GPU with a model's weights in its memory.
+/// A GPU with the weights of models in its memory.
 pub struct Gpu {
     /// `GPU 0 (name)`.
     name: String,
@@ -72,11 +75,17 @@ pub struct Gpu {
     stream: Arc<CudaStream>,
     /// As [`Kernel::ALL`] has them.
     kernels: Vec<CudaFunction>,
-    plan: Plan,
-    weights: CudaSlice<f32>,
+    /// By the number under which each was loaded.
+    models: HashMap<usize, Loaded>,
     /// Ranks that share this GPU.
     sharers: usize,
     memory: Option<Memory>,
+}
+
+/// A model in the memory of a GPU.
+struct Loaded {
+    plan: Plan,
+    weights: CudaSlice<f32>,
 }
 
 /// Where batches lie: as many frames, rows times stride, as fit.
@@ -116,11 +125,11 @@ impl Gpu {
         }
     }
 
-    /// Takes GPU number `ordinal`, from 0, with `sharers` ranks in all, and brings the weights of `model` to it.
+    /// Takes GPU number `ordinal`, from 0, with `sharers` ranks in all; it has no model yet.
     ///
     /// # Errors
-    /// As [`count`](Self::count); the model does not fit.
-    pub fn open(ordinal: usize, sharers: usize, model: &Model) -> Result<Self, GpuError> {
+    /// As [`count`](Self::count), or what the driver says.
+    pub fn open(ordinal: usize, sharers: usize) -> Result<Self, GpuError> {
         Self::count()?;
         let opening = GpuError::while_doing("opening the GPU");
         let context = CudaContext::new(ordinal).map_err(&opening)?;
@@ -132,26 +141,35 @@ impl Gpu {
         let module = context.load_module(Ptx::from_src(PTX)).map_err(&loading)?;
         let kernels = Kernel::ALL.map(|kernel| module.load_function(kernel.name()));
         let kernels = kernels.into_iter().collect::<Result<_, _>>();
-        let kernels = kernels.map_err(loading)?;
+        Ok(Self {
+            name: format!("GPU {ordinal} ({name})"),
+            kernels: kernels.map_err(loading)?,
+            context,
+            stream,
+            models: HashMap::new(),
+            sharers,
+            memory: None,
+        })
+    }
 
+    /// Brings the weights of a model to the GPU, which knows it by `number` from now on.
+    ///
+    /// # Errors
+    /// The model does not fit, or what the driver says.
+    pub fn load(&mut self, number: usize, model: &Model) -> Result<(), GpuError> {
+        // What batches take is free for the weights, and may be too little for the features of this model.
+        self.memory = None;
         let plan = Plan::new(model);
-        let (needed, free) = (plan.weight_bytes(), free(&context, sharers)?);
+        let (needed, free) = (plan.weight_bytes(), free(&self.context, self.sharers)?);
         if needed > free {
             let what = "the model's weights take";
             return Err(GpuError::DoesNotFit { what, needed, free });
         }
         let copying = GpuError::while_doing("copying the weights");
-        let weights = stream.clone_htod(&plan.weights(model));
-        Ok(Self {
-            name: format!("GPU {ordinal} ({name})"),
-            kernels,
-            weights: weights.map_err(copying)?,
-            context,
-            stream,
-            plan,
-            sharers,
-            memory: None,
-        })
+        let weights = self.stream.clone_htod(&plan.weights(model));
+        let weights = weights.map_err(copying)?;
+        self.models.insert(number, Loaded { plan, weights });
+        Ok(())
     }
 
     /// Its number, from 0, and its name.
@@ -159,22 +177,24 @@ impl Gpu {
         &self.name
     }
 
-    /// Replaces the samples of each row by the sums, over the members of its level, of the rates of the windows that begin at each
+    /// Replaces the samples of each row by the sums, over the members of its level of the model of this number, of the rates of the windows that begin at each
     /// frame. `rows` is (n, [`stride`](super::launches::stride)), each one channel of [`Features`](spikegrid_core::cascade::features::Features) with 0 after
     /// the samples, `levels` (n). A window beyond the samples has a meaningless rate.
     ///
     /// # Errors
-    /// Memory for not even one row, or what the driver says; `rows` then hold anything.
+    /// No such model, memory for not even one row, or what the driver says; `rows` then hold anything.
     pub fn sum_rates(
         &mut self,
+        model: usize,
         rows: &mut [f32],
         stride: usize,
         levels: &[usize],
     ) -> Result<(), GpuError> {
         let mut memory = self.reserve(levels.len(), stride)?;
+        let model = self.models.get(&model).ok_or(GpuError::NoModel)?;
         let batch = (memory.frames / stride).min(MOST_ROWS);
         for (rows, levels) in rows.chunks_mut(batch * stride).zip(levels.chunks(batch)) {
-            self.run(&mut memory, rows, stride, levels)
+            self.run(model, &mut memory, rows, stride, levels)
                 .map_err(GpuError::while_doing("evaluating the network"))?;
         }
         self.memory = Some(memory);
@@ -191,7 +211,7 @@ impl Gpu {
             return Ok(memory);
         }
         self.stream.synchronize().map_err(&reserving)?;
-        let (channels, overhang) = (self.plan.channels, self.plan.overhang);
+        let (channels, overhang) = (self.channels(), self.overhang());
         let free = free(&self.context, self.sharers)?;
         let fitting = |bytes: usize| {
             let floats = (bytes / size_of::<f32>()).saturating_sub(4 * overhang);
@@ -214,23 +234,37 @@ impl Gpu {
         })
     }
 
+    /// The most channels between two layers, of all models.
+    fn channels(&self) -> usize {
+        let models = self.models.values();
+        models.map(|model| model.plan.channels).max().unwrap_or(1)
+    }
+
+    /// The most frames that the kernels of any model read beyond a row.
+    fn overhang(&self) -> usize {
+        let models = self.models.values();
+        models.map(|model| model.plan.overhang).max().unwrap_or(0)
+    }
+
     fn allocate(&self, frames: usize, all: bool) -> Result<Memory, DriverError> {
+        let (channels, overhang) = (self.channels(), self.overhang());
         let buffer = |channels: usize| {
             // SAFETY: any bits are a float, and no window that counts is made of those that nothing was written to.
-            unsafe { self.stream.alloc(channels * frames + self.plan.overhang) }
+            unsafe { self.stream.alloc(channels * frames + overhang) }
         };
         Ok(Memory {
             frames,
             all,
             samples: buffer(1)?,
-            one: buffer(self.plan.channels)?,
-            other: buffer(self.plan.channels)?,
+            one: buffer(channels)?,
+            other: buffer(channels)?,
             sums: buffer(1)?,
         })
     }
 
     fn run(
         &self,
+        model: &Loaded,
         memory: &mut Memory,
         rows: &mut [f32],
         stride: usize,
@@ -238,10 +272,10 @@ impl Gpu {
     ) -> Result<(), DriverError> {
         self.stream.memcpy_htod(rows, &mut memory.samples)?;
         self.stream.memset_zeros(&mut memory.sums)?;
-        for members in self.plan.members(levels) {
+        for members in model.plan.members(levels) {
             let members = self.stream.clone_htod(&members)?;
-            for launch in self.plan.launches(levels.len(), stride) {
-                self.launch(memory, &members, launch)?;
+            for launch in model.plan.launches(levels.len(), stride) {
+                self.launch(&model.weights, memory, &members, launch)?;
             }
         }
         let sums = memory.sums.slice(..rows.len());
@@ -251,6 +285,7 @@ impl Gpu {
 
     fn launch(
         &self,
+        weights: &CudaSlice<f32>,
         memory: &mut Memory,
         members: &CudaSlice<u32>,
         launch: Launch,
@@ -276,7 +311,7 @@ impl Gpu {
         let mut builder = self
             .stream
             .launch_builder(&self.kernels[launch.kernel as usize]);
-        builder.arg(&*input).arg(output).arg(&self.weights);
+        builder.arg(&*input).arg(output).arg(weights);
         builder.arg(members).arg(&launch.step);
         // SAFETY: these are the arguments that the kernels of `network.cu` take. They write (rows, channels, stride) of their output
         // and read as much of their input and `overhang` frames more, which `allocate` provides for as many rows as `run` gives;

@@ -2,7 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Gpu;
+use spikegrid_core::cascade::Model;
+
+use super::{Gpu, GpuError};
 
 /// A GPU that evaluates one unit at a time while threads do what is theirs in others; it is given up when it fails.
 pub struct SharedGpu(Mutex<Option<Gpu>>);
@@ -23,13 +25,28 @@ impl SharedGpu {
         self.0.try_lock().is_ok_and(|held| held.is_none())
     }
 
+    /// See [`Gpu::load`]; the GPU is given up if it fails.
+    pub(crate) fn load(&self, number: usize, model: &Model) {
+        self.try_to(|gpu| gpu.load(number, model));
+    }
+
     /// See [`Gpu::sum_rates`]; false if the GPU failed, now or before, in which case it is given up.
-    pub(crate) fn sum_rates(&self, rows: &mut [f32], stride: usize, levels: &[usize]) -> bool {
+    pub(crate) fn sum_rates(
+        &self,
+        model: usize,
+        rows: &mut [f32],
+        stride: usize,
+        levels: &[usize],
+    ) -> bool {
+        self.try_to(|gpu| gpu.sum_rates(model, rows, stride, levels))
+    }
+
+    fn try_to(&self, job: impl FnOnce(&mut Gpu) -> Result<(), GpuError>) -> bool {
         let mut held = self.lock();
         let Some(gpu) = held.as_mut() else {
             return false;
         };
-        let Err(error) = gpu.sum_rates(rows, stride, levels) else {
+        let Err(error) = job(gpu) else {
             return true;
         };
         eprintln!(

@@ -1,19 +1,21 @@
 use super::*;
-use crate::findings::Severity;
 
-fn rated(name: &str, rate_hz: f64) -> Rated {
-    Rated {
+fn model(name: &str, rate_hz: f64) -> InstalledModel {
+    InstalledModel {
         name: name.to_owned(),
         rate_hz,
+        smoothing_sec: 1.0 / rate_hz,
+        is_causal: name.ends_with("causal"),
     }
 }
 
 fn finding(stated_hz: Option<f64>) -> Option<Finding> {
-    of_rate(stated_hz, &rated("two", 2.0), || {
+    of_rate(stated_hz, &model("two", 2.0), || {
         vec![
-            rated("two", 2.0),
-            rated("seven", 7.5),
-            rated("seven_sharp", 7.5),
+            model("two", 2.0),
+            model("seven", 7.5),
+            model("seven_too", 7.5),
+            model("six_causal", 6.0),
         ]
     })
 }
@@ -59,11 +61,59 @@ fn rule_9_3_a_rate_more_than_5_percent_off_the_model_is_warned_of() {
 fn rule_4_9_the_nearest_model_is_named_if_it_is_another_one() {
     let found = finding(Some(6.0)).expect("a warning");
     assert!(found.advice.contains("--cascade_model seven,"), "{found}");
+    let causal = of_rate(Some(6.0), &model("two_causal", 2.0), || {
+        vec![model("seven", 7.5), model("five_causal", 5.0)]
+    });
+    let causal = causal.expect("a warning").advice;
+    assert!(causal.contains("--cascade_model five_causal,"), "{causal}");
     let found = finding(Some(2.11)).expect("a warning");
     assert!(
         found.advice.starts_with("No installed model is nearer"),
         "{found}"
     );
+}
+
+#[test]
+fn rule_4_9_auto_fails_without_a_rate_and_without_a_near_model_and_names_the_nearest() {
+    let installed = [
+        model("Global_EXC_2Hz", 2.0),
+        model("Global_EXC_7.5Hz", 7.5),
+        model("six", 6.0),
+    ];
+    let chosen = choose_model(Some(7.3), &installed).expect("a model");
+    assert_eq!(chosen.name, "Global_EXC_7.5Hz");
+    for (rate, models, code, words) in [
+        (
+            None,
+            &installed[..],
+            Code::UnknownRate,
+            &["--sampling_rate HZ", "--cascade_model NAME"][..],
+        ),
+        (
+            Some(6.0),
+            &installed[..],
+            Code::ModelRate,
+            &[
+                "has 6 Hz, and",
+                "at most 5 %",
+                "20 % less than its 7.5 Hz",
+                "train",
+                "--cascade_model Global_EXC_7.5Hz.",
+            ][..],
+        ),
+        (
+            Some(6.0),
+            &installed[2..],
+            Code::ModelRate,
+            &["no model is installed", "--model_dir"][..],
+        ),
+    ] {
+        let failure = choose_model(rate, models).expect_err("a failure");
+        assert_eq!((failure.code, failure.severity), (code, Severity::Failure));
+        for word in words {
+            assert!(failure.to_string().contains(word), "{word}: {failure}");
+        }
+    }
 }
 
 #[test]
