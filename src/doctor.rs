@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use spikegrid_core::baseline::Baseline;
+use spikegrid_core::cascade::choice::InstalledModel;
 use spikegrid_core::findings::{self, Code, Finding, Severity};
 use spikegrid_core::wording::counted;
 use spikegrid_files::input;
 use spikegrid_files::input::discovery::Subject;
 
+use crate::models::Place;
 use crate::recording;
 use crate::run::setup::select;
 use crate::settings::flags::{ConfigFlag, DataArgs};
+use crate::settings::model_search::{installed_models, rated_models};
 use crate::settings::{ConfigError, check_data};
 
 /// The rate by which noise is judged where neither the recording nor a flag says one: that of the default model.
@@ -36,6 +39,8 @@ pub struct DoctorArgs {
     json: bool,
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    models: Place,
     /// Of a run, of which the flags above are part.
     #[command(flatten)]
     pub config: ConfigFlag,
@@ -57,6 +62,11 @@ struct Judged {
     sampling_rate: Option<f64>,
     /// What the network would get.
     baseline: Option<Baseline>,
+    /// The model that `--cascade_model auto` would take; None where it would take none.
+    auto_model: Option<String>,
+    /// The same as a line of text; None where no model is installed.
+    #[serde(skip)]
+    auto_choice: Option<String>,
     /// Why a run would fail.
     error: Option<String>,
     findings: Vec<Finding>,
@@ -82,9 +92,11 @@ pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
     if !arguments.json {
         say!("{}", header(width));
     }
+    let model_dir = arguments.models.model_dir.as_deref();
+    let models = rated_models(&installed_models(model_dir));
     let mut judged = Vec::new();
     for subject in &subjects {
-        let found = Judged::of(subject, &arguments.data);
+        let found = Judged::of(subject, &arguments.data, &models);
         if !arguments.json {
             found.print(width);
         }
@@ -124,12 +136,12 @@ fn subjects(arguments: &DoctorArgs) -> Result<Vec<Subject>, Box<dyn Error>> {
 
 impl Judged {
     /// Judges a subject by the headers of its files and its excerpt.
-    fn of(subject: &Subject, data: &DataArgs) -> Self {
+    fn of(subject: &Subject, data: &DataArgs, models: &[InstalledModel]) -> Self {
         let mut judged = Self {
             name: subject.name.clone(),
             ..Self::default()
         };
-        if let Err(error) = judged.judge(subject, data) {
+        if let Err(error) = judged.judge(subject, data, models) {
             let finding = error.downcast_ref::<Finding>();
             judged.findings.extend(finding.cloned());
             judged.error = Some(error.to_string());
@@ -140,7 +152,12 @@ impl Judged {
 
     /// # Errors
     /// Why a run would fail.
-    fn judge(&mut self, subject: &Subject, data: &DataArgs) -> Result<(), Box<dyn Error>> {
+    fn judge(
+        &mut self,
+        subject: &Subject,
+        data: &DataArgs,
+        models: &[InstalledModel],
+    ) -> Result<(), Box<dyn Error>> {
         let source = recording::open(subject, data)?;
         (self.frames, self.neurons) = (source.frames(), source.neurons());
         self.format = Some(source.format);
@@ -151,6 +168,7 @@ impl Judged {
         self.z_planes = layout.planes();
         self.findings.extend(findings);
         self.sampling_rate = data.sampling_rate.or(source.rate);
+        self.choose_model(models);
         self.findings
             .extend(recording::flags(&source, self.sampling_rate, data));
         if self.sampling_rate.is_none() {
@@ -171,6 +189,17 @@ impl Judged {
         Ok(())
     }
 
+    /// Notes which of the installed models `--cascade_model auto` would take (rule 4.9).
+    fn choose_model(&mut self, models: &[InstalledModel]) {
+        let choice = findings::choose_model(self.sampling_rate, models);
+        self.auto_model = choice.as_ref().ok().map(|model| model.name.clone());
+        let choice = match choice {
+            Ok(model) => format!("would take {}", model.name),
+            Err(failure) => format!("would fail: {}", failure.message),
+        };
+        self.auto_choice = (!models.is_empty()).then_some(choice);
+    }
+
     /// Prints its row of the table, and its findings below. `width` is that of the longest name.
     fn print(&self, width: usize) {
         let rate = self
@@ -189,6 +218,9 @@ impl Judged {
         );
         if let Some(format) = self.format {
             say!("    read as {format}: {}", self.reason);
+        }
+        if let Some(choice) = &self.auto_choice {
+            say!("    --cascade_model auto {choice}");
         }
         for finding in &self.findings {
             say!("    {}: {finding}", finding.severity.name());

@@ -39,7 +39,7 @@ pub enum ModelsCommand {
 pub struct Place {
     /// Folder of model folders [default: ./models, models beside the program, or PREFIX/share/spikegrid-mpi/models]
     #[arg(long, value_name = "DIR", env = "SPIKEGRID_MODEL_DIR")]
-    model_dir: Option<PathBuf>,
+    pub(crate) model_dir: Option<PathBuf>,
 }
 
 /// Why a model can't be shown.

@@ -37,6 +37,12 @@ def test_failing_subjects_are_raised_with_their_reasons(recordings: Path, tmp_pa
     assert list(spikegrid.open_output(tmp_path / "out")) == ["subject_2"]
 
 
+def test_auto_takes_the_model_of_the_recordings_rate(recordings: Path, tmp_path: Path) -> None:
+    output = spikegrid.run(recordings, tmp_path, only=["subject_1"], cascade_model="auto")
+    assert output["subject_1"].attributes["cascade_model"] == "Global_EXC_2Hz_smoothing500ms"
+    assert output.report["subjects"][0]["cascade_model"] == "Global_EXC_2Hz_smoothing500ms"
+
+
 def test_a_run_that_cannot_start_says_why(recordings: Path, output: spikegrid.Output) -> None:
     with pytest.raises(spikegrid.RunError, match="no CASCADE model") as raised:
         spikegrid.run(recordings, output.folder, cascade_model="Nobody_trained_this")

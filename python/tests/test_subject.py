@@ -60,6 +60,21 @@ def test_the_table_of_neurons_has_a_row_for_each_neuron(subject: spikegrid.Subje
     assert (frame["spikes"] == neurons["spikes"]).all()
 
 
+def test_the_correlation_to_expect_is_nan_where_nothing_is_known(subject: spikegrid.Subject, bare: Path) -> None:
+    assert subject.expected_correlations.shape == (NEURONS,)
+    assert subject.expected_correlations.dtype == np.float64
+    rows = [line.split("\t") for line in (bare / "neurons.tsv").read_text(encoding="utf-8").splitlines()]
+    place = rows[0].index("expected_correlation")
+    for row in rows[1:]:
+        row[place] = "0.875"
+    table = "".join("\t".join(row) + "\n" for row in rows)
+    (bare / "neurons.tsv").write_text(table, encoding="utf-8")
+    assert (spikegrid.open(bare).expected_correlations == 0.875).all()
+    older = "".join("\t".join(row[:place] + row[place + 1 :]) + "\n" for row in rows)
+    (bare / "neurons.tsv").write_text(older, encoding="utf-8")
+    assert np.isnan(spikegrid.open(bare).expected_correlations).all()
+
+
 def test_a_cell_without_a_number_is_missing(tmp_path: Path) -> None:
     table = tmp_path / "neurons.tsv"
     table.write_text("index\tx\trow\tflags\tlater\n0\t1.5\t7\tdead,no_rate\tnew\n1\t\t\t\t\n", encoding="utf-8")

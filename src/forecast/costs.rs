@@ -9,7 +9,9 @@ use spikegrid_core::slab::Compression;
 use super::error::PlanError;
 use crate::demo::{self, DemoError, DemoOptions};
 use crate::run::report::StageSeconds;
+use crate::settings::AUTO_MODEL;
 use crate::settings::flags::RunArgs;
+use crate::settings::model_search::find_general_models;
 
 /// Bytes of a plane without spikes in the file: its compressed zeros and marker, and its place in the index.
 pub(super) const EMPTY_PLANE_BYTES: f64 = 165.0;
@@ -160,11 +162,12 @@ impl Costs {
             rate_hz: 2.0,
         };
         demo::write(&options, |_| ()).map_err(|error: DemoError| error.to_string())?;
+        let model = model_of_trial(flags)?;
         let mut trial = alone()?;
         trial
             .args(["--input_dir".as_ref(), input.as_os_str()])
             .args(["--output_dir".as_ref(), output.as_os_str()])
-            .args(["--cascade_model", &flags.cascade_model])
+            .args(["--cascade_model", &model])
             .args(["--compression", flags.compression.name()])
             .args(["--workers", "1", "--only", TRIAL_SUBJECT])
             .stdin(Stdio::null());
@@ -177,6 +180,17 @@ impl Costs {
         }
         Self::read_from(&output.join("report.json")).map_err(|error| error.to_string())
     }
+}
+
+/// The model of the run by which costs are measured: with `--cascade_model auto` any of those among which it chooses, whose networks cost the
+/// same.
+fn model_of_trial(flags: &RunArgs) -> Result<String, String> {
+    if flags.cascade_model != AUTO_MODEL {
+        return Ok(flags.cascade_model.clone());
+    }
+    let models = find_general_models(flags.model_dir.as_deref());
+    let models = models.map_err(|error| error.to_string())?;
+    Ok(models[0].name.clone())
 }
 
 /// This program as one rank on its own, whatever started this one.

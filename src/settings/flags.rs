@@ -102,7 +102,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub data: DataArgs,
 
-    /// CASCADE model: the name of a folder in the model folder
+    /// CASCADE model: the name of a folder in the model folder, or auto, which takes for each subject the Global_EXC model of its
+    /// sampling rate
     #[arg(
         long,
         value_name = "NAME",

@@ -78,14 +78,17 @@ pub(crate) fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf
     })
 }
 
-/// Makes sure that there is a model that `--cascade_model auto` may choose (rule 4.9).
+/// The models that `--cascade_model auto` may choose (rule 4.9), at least one.
 ///
 /// # Errors
-/// Names the folders searched and the models that are there.
-pub(crate) fn find_general_models(model_dir: Option<&Path>) -> Result<(), ConfigError> {
-    let installed = rated_models(&installed_models(model_dir));
-    if installed.iter().any(InstalledModel::is_general) {
-        return Ok(());
+/// There is none: names the folders searched and the models that are there.
+pub(crate) fn find_general_models(
+    model_dir: Option<&Path>,
+) -> Result<Vec<InstalledModel>, ConfigError> {
+    let mut models = rated_models(&installed_models(model_dir));
+    models.retain(InstalledModel::is_general);
+    if !models.is_empty() {
+        return Ok(models);
     }
     let (searched, found) = searched_and_found(model_dir);
     Err(ConfigError::NoGeneralModel { searched, found })

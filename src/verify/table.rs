@@ -345,4 +345,22 @@ mod tests {
             assert_eq!((rows, lines.len()), (None, 1), "{lines:?}");
         }
     }
+
+    #[test]
+    fn rule_9_6_a_column_that_one_version_did_not_write_makes_no_difference() {
+        let folder = tempfile::tempdir().unwrap();
+        let compared = |here: &str, other: &str| {
+            let paths = ["here.tsv", "other.tsv"].map(|name| folder.path().join(name));
+            std::fs::write(&paths[0], here).unwrap();
+            std::fs::write(&paths[1], other).unwrap();
+            let rows = different_rows(&paths[0], &paths[1]).unwrap();
+            rows.0
+        };
+        let older = "index\tflags\tsource_plane\n0\tdead\t3\n";
+        let newer = "index\tflags\texpected_correlation\tsource_plane\n0\tdead\t0.5\t3\n";
+        assert_eq!(compared(newer, older), 0);
+        assert_eq!(compared(older, newer), 0);
+        assert_eq!(compared(&newer.replace("dead", ""), older), 1);
+        assert_eq!(compared(newer, &newer.replace("0.5", "0.6")), 1);
+    }
 }

@@ -156,6 +156,14 @@ class Subject:
         """Noise level of each neuron, % of ΔF/F per √Hz, (N,)."""
         return self.neurons["noise_level"].astype(np.float32)
 
+    @property
+    def expected_correlations(self) -> npt.NDArray[np.float64]:
+        """Correlation with its true spike rate to expect of each neuron, (N,); NaN where nothing is known.
+
+        It is what the model's benchmark has at the noise level of the neuron. Outputs of earlier versions have none.
+        """
+        return self.neurons.get("expected_correlation", np.full(self.num_neurons, np.nan))
+
     @cached_property
     def rates_per_frame(self) -> Traces:
         """Spike rates in spikes per frame, (T, N) f32, NaN where there is no rate.

@@ -8,7 +8,7 @@ use super::config::ModelConfig;
 pub const TOLERANCE: f64 = 0.05;
 /// What rounding may add to a difference: 2.1 Hz is not off 2 Hz by more than 5 %.
 const ROUNDING: f64 = 1e-9;
-/// How the names of the models begin among which `auto` chooses: those trained on all indicators, of excitatory neurons.
+/// How the names of models begin that were trained on all indicators, of excitatory neurons.
 const GENERAL: &str = "Global_EXC";
 
 /// An installed model, as one chooses among models.
@@ -36,10 +36,15 @@ impl InstalledModel {
         }
     }
 
+    /// Whether it was trained on all indicators, of excitatory neurons.
+    pub(crate) fn is_of_all(&self) -> bool {
+        self.name.starts_with(GENERAL)
+    }
+
     /// Whether `--cascade_model auto` may choose it: the `Global_EXC` models that are not causal.
     #[must_use]
     pub fn is_general(&self) -> bool {
-        self.name.starts_with(GENERAL) && !self.is_causal
+        self.is_of_all() && !self.is_causal
     }
 
     /// How far a rate in Hz is from the model's, whichever is larger: |ln(rate / model's)|.

@@ -1,7 +1,5 @@
 //! Findings about the sampling rate.
 
-use std::cmp::Ordering;
-
 use super::wording::{hertz, percent, rounded};
 use super::{Code, Finding, Severity};
 use crate::cascade::choice::{self, InstalledModel, difference, is_within};
@@ -131,11 +129,11 @@ fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> St
     let nearer = installed
         .iter()
         .filter(|other| other.distance(rate) < model.distance(rate));
-    // Causal rates and others are not for the same purposes.
+    // Causal rates and others are not for the same purposes, and a model for one indicator suits hardly anybody else.
+    let kind = |other: &InstalledModel| (other.is_causal != model.is_causal, !other.is_of_all());
     let compare = |one: &&InstalledModel, other: &&InstalledModel| {
-        let is_other = |other: &InstalledModel| other.is_causal != model.is_causal;
-        let kind: Ordering = is_other(one).cmp(&is_other(other));
-        kind.then_with(|| one.compare(other, rate))
+        let kinds = kind(one).cmp(&kind(other));
+        kinds.then_with(|| one.compare(other, rate))
     };
     match nearer.min_by(compare) {
         Some(nearest) => format!(

@@ -1,0 +1,390 @@
+//! `--cascade_model auto`: each subject gets the model of its rate (rule 4.9), and what a model's benchmark says of neurons (rule 9.4).
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use common::{Run, alone, available, datasets, finish, mpirun_command};
+use serde_json::Value as Json;
+use spikegrid_files::models::benchmark::BENCHMARK;
+
+const TWO: &str = "Global_EXC_2Hz_smoothing500ms";
+const THREE: &str = "Global_EXC_3Hz_smoothing333ms";
+const HEADER: &str =
+    "noise_level\tneurons\tcorrelation\tcorrelation_25\tcorrelation_75\terror\tbias\tabsolute_bias";
+
+/// Subjects of different rates, and models for two of these.
+struct Lab {
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    fn get() -> &'static Self {
+        static LAB: OnceLock<Lab> = OnceLock::new();
+        LAB.get_or_init(|| {
+            let lab = Self {
+                folder: tempfile::tempdir().unwrap(),
+            };
+            for (subject, rate) in [(1, "2"), (2, "3.1"), (3, "1.95"), (4, "6")] {
+                let folder = match rate {
+                    "6" => lab.path("far"),
+                    _ => lab.path("raw"),
+                };
+                lab.add_subject(&folder, subject, rate);
+            }
+            lab.add_model(TWO, 1, "");
+            lab.add_model(THREE, 2, "");
+            // The same rates, which `auto` must not take.
+            lab.add_model(
+                "Global_EXC_3Hz_smoothing400ms_causalkernel",
+                3,
+                "causal_kernel: 1\n",
+            );
+            lab.add_model("GCaMP6f_mouse_3Hz_smoothing400ms", 4, "");
+            let benchmark =
+                format!("{HEADER}\n0\t9\t0.95\t0\t1\t1\t0\t1\n100\t9\t0.45\t0\t1\t1\t0\t1\n");
+            fs::write(lab.path("models").join(TWO).join(BENCHMARK), benchmark).unwrap();
+            lab
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn add_subject(&self, folder: &Path, subject: usize, rate: &str) {
+        let made = self.path("made");
+        let (output, seed) = (made.to_str().unwrap(), subject.to_string());
+        let counts = ["--subjects", "1", "--neurons", "60", "--frames", "500"];
+        let one = [
+            "demo-data",
+            "--output",
+            output,
+            "--rate_hz",
+            rate,
+            "--seed",
+            &seed,
+        ];
+        alone(&[&one[..], &counts].concat()).expect(0);
+        fs::create_dir_all(folder).unwrap();
+        fs::rename(
+            made.join("subject_1"),
+            folder.join(format!("subject_{subject}")),
+        )
+        .unwrap();
+        fs::remove_dir_all(made).unwrap();
+    }
+
+    /// Makes a model with random weights for the rate and the smoothing that its name says.
+    fn add_model(&self, name: &str, seed: usize, more: &str) {
+        let made = self.path("made");
+        let (output, seed) = (made.to_str().unwrap(), seed.to_string());
+        alone(&["untrained-model", "--output", output, "--seed", &seed]).expect(0);
+        let made_model = made.join(common::MODEL);
+        let config = fs::read_to_string(made_model.join("config.yaml")).unwrap();
+        let number = |before: &str, after: &str| -> f64 {
+            let word = name
+                .split('_')
+                .find_map(|word| word.strip_prefix(before)?.strip_suffix(after));
+            word.unwrap().parse().unwrap()
+        };
+        let set = |line: &str| match line.split(':').next() {
+            Some("model_name") => format!("model_name: {name}\n"),
+            Some("sampling_rate") => format!("sampling_rate: {}\n", number("", "Hz")),
+            Some("smoothing") => format!("smoothing: {}\n", number("smoothing", "ms") / 1000.0),
+            Some("causal_kernel") if !more.is_empty() => String::new(),
+            _ => format!("{line}\n"),
+        };
+        let config: String = config.lines().map(set).chain([more.to_owned()]).collect();
+        fs::write(made_model.join("config.yaml"), config).unwrap();
+        fs::create_dir_all(self.path("models")).unwrap();
+        fs::rename(made_model, self.path("models").join(name)).unwrap();
+        fs::remove_dir_all(made).unwrap();
+    }
+
+    fn run(&self, ranks: usize, input: &str, output: &Path, more: &[&str]) -> Run {
+        let (input, models) = (self.path(input), self.path("models"));
+        let mut flags = vec!["--input_dir", input.to_str().unwrap()];
+        flags.extend([
+            "--output_dir",
+            output.to_str().unwrap(),
+            "--save_traces",
+            "--activity",
+        ]);
+        flags.extend(["--model_dir", models.to_str().unwrap()]);
+        flags.extend(more);
+        finish(mpirun_command(available(ranks), &flags))
+    }
+
+    /// What runs with the named models write.
+    fn named(&self) -> &'static Path {
+        static NAMED: OnceLock<PathBuf> = OnceLock::new();
+        NAMED.get_or_init(|| {
+            let output = self.path("named");
+            let two = ["--cascade_model", TWO, "--only", "subject_1,subject_3"];
+            self.run(2, "raw", &output, &two).expect(0);
+            let three = ["--cascade_model", THREE, "--only", "subject_2"];
+            self.run(2, "raw", &output, &three).expect(0);
+            output
+        })
+    }
+}
+
+/// The values of this key of the subjects in a report.
+fn of_subjects(output: &Path, key: &str) -> Vec<Json> {
+    let report = common::report(output);
+    let subjects = report["subjects"].as_array().unwrap();
+    subjects
+        .iter()
+        .map(|subject| subject[key].clone())
+        .collect()
+}
+
+fn table(output: &Path, subject: &str) -> String {
+    fs::read_to_string(output.join(subject).join("neurons.tsv")).unwrap()
+}
+
+#[test]
+fn rule_4_9_auto_gives_each_subject_the_model_of_its_rate_with_the_same_bytes_on_any_ranks() {
+    let lab = Lab::get();
+    let named = lab.named();
+    for ranks in [1, 2, 4] {
+        let output = lab.path(&format!("auto_{ranks}"));
+        let run = lab
+            .run(ranks, "raw", &output, &["--cascade_model", "auto"])
+            .expect(0);
+        assert!(datasets(&output) == datasets(named), "{ranks} ranks");
+        for subject in ["subject_1", "subject_2", "subject_3"] {
+            assert_eq!(
+                table(&output, subject),
+                table(named, subject),
+                "{ranks} ranks"
+            );
+        }
+        assert_eq!(of_subjects(&output, "cascade_model"), [TWO, THREE, TWO]);
+        let sums = of_subjects(&output, "model_sha256");
+        assert!(sums[0] == sums[2] && sums[0] != sums[1], "{sums:?}");
+        let said = run.stdout + &run.stderr;
+        assert!(said.contains(&format!("model {THREE}; writing")), "{said}");
+        // Settings, among them the model by name and checksum.
+        let paths = [&output, named].map(|path| path.to_str().unwrap());
+        alone(&["verify", paths[0], "--against", paths[1]]).expect(0);
+        let page = fs::read_to_string(output.join("report.html")).unwrap();
+        let models = format!("auto: {TWO} of 2 subjects, {THREE} of 1 subject");
+        assert!(page.contains(&models), "{page}");
+    }
+}
+
+#[test]
+fn rule_4_9_what_auto_chose_is_complete_for_auto_and_for_the_named_model_alone() {
+    let lab = Lab::get();
+    let output = lab.path("again");
+    let only = ["--only", "subject_2"];
+    let run = |model| {
+        lab.run(
+            1,
+            "raw",
+            &output,
+            &[&["--cascade_model", model], &only[..]].concat(),
+        )
+    };
+    run("auto").expect(0);
+    for model in ["auto", THREE] {
+        run(model).expect(0);
+        assert_eq!(of_subjects(&output, "outcome"), ["skipped"], "{model}");
+    }
+    run(TWO).expect(1).says(&["cascade_model", THREE, TWO]);
+}
+
+#[test]
+fn rule_4_9_auto_fails_a_subject_that_no_model_suits_and_names_the_nearest() {
+    let lab = Lab::get();
+    let far = lab.path("far");
+    // A plain matrix states no rate.
+    let plain = far.join("subject_5");
+    fs::create_dir_all(&plain).unwrap();
+    fs::write(plain.join("F.npy"), matrix(300, 3)).unwrap();
+    fs::write(plain.join("positions.csv"), "x,y,z\n1,1,1\n2,5,1\n3,3,2\n").unwrap();
+    let output = lab.path("failed");
+    let auto = ["--cascade_model", "auto"];
+    lab.run(2, "far", &output, &auto).expect(1).says(&[
+        "subject_4 failed: rate.model: The recording has 6 Hz",
+        &format!("The nearest is {THREE}: the recording has 2 times its 3 Hz"),
+        &format!("--cascade_model {THREE}"),
+        "subject_5 failed: rate.unknown: Neither the recording nor --sampling_rate states",
+    ]);
+    let findings = of_subjects(&output, "findings");
+    assert_eq!(findings[0][0]["severity"], "failure");
+    let stated = [&auto[..], &["--only", "subject_5", "--sampling_rate", "3"]].concat();
+    lab.run(1, "far", &output, &stated).expect(0);
+    assert_eq!(of_subjects(&output, "cascade_model"), [THREE]);
+
+    // With a named model the better one is advised.
+    let named = ["--cascade_model", TWO, "--only", "subject_4"];
+    let advice = format!("Use --cascade_model {THREE}, which is for 3 Hz.");
+    lab.run(1, "far", &output, &named)
+        .expect(0)
+        .says(&["rate.model", &advice]);
+}
+
+#[test]
+fn rule_4_9_nothing_starts_where_auto_has_no_model_to_choose() {
+    let lab = Lab::get();
+    let models = lab.path("other_models");
+    fs::create_dir_all(&models).unwrap();
+    alone(&["untrained-model", "--output", models.to_str().unwrap()]).expect(0);
+    let more = [
+        "--cascade_model",
+        "auto",
+        "--model_dir",
+        models.to_str().unwrap(),
+    ];
+    let input = lab.path("raw");
+    let input = ["--input_dir", input.to_str().unwrap()];
+    alone(&[&input[..], &more].concat()).expect(2).says(&[
+        "--cascade_model auto",
+        common::MODEL,
+        "Global_EXC",
+    ]);
+}
+
+#[test]
+fn rule_4_9_doctor_says_which_model_auto_would_take() {
+    let lab = Lab::get();
+    let doctor = |input: &str, more: &[&str]| {
+        let (input, models) = (lab.path(input), lab.path("models"));
+        let paths = [input, models].map(|path| path.to_str().unwrap().to_owned());
+        let flags = ["doctor", "--input_dir", &paths[0], "--model_dir", &paths[1]];
+        alone(&[&flags[..], more].concat()).expect(0).stdout
+    };
+    let json: Json = serde_json::from_str(&doctor("raw", &["--json"])).unwrap();
+    let chosen = json["subjects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|subject| &subject["auto_model"]);
+    assert_eq!(chosen.collect::<Vec<_>>(), [TWO, THREE, TWO]);
+    let text = doctor("raw", &["--only", "subject_2"]);
+    assert!(
+        text.contains(&format!("--cascade_model auto would take {THREE}")),
+        "{text}"
+    );
+    let text = doctor("far", &["--only", "subject_4"]);
+    assert!(
+        text.contains("--cascade_model auto would fail: The recording has 6 Hz"),
+        "{text}"
+    );
+}
+
+#[test]
+fn rule_9_4_neurons_have_the_correlation_that_the_benchmark_lets_one_expect() {
+    let lab = Lab::get();
+    let output = lab.named();
+    let columns = |subject: &str| -> BTreeMap<String, Vec<String>> {
+        let text = table(output, subject);
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split('\t').collect())
+            .collect();
+        let names = rows[0].iter().enumerate();
+        names
+            .map(|(place, name)| {
+                let cells = rows[1..].iter().map(|row| row[place].to_owned());
+                (name.to_string(), cells.collect())
+            })
+            .collect()
+    };
+    let known = columns("subject_1");
+    let numbers = |name: &str| -> Vec<f64> {
+        known[name]
+            .iter()
+            .map(|cell| cell.parse().unwrap())
+            .collect()
+    };
+    let expected = numbers("expected_correlation");
+    let levels = numbers("noise_level");
+    for (expected, level) in expected.iter().zip(&levels) {
+        let line = 0.95 - 0.005 * level.min(100.0);
+        assert!((expected - line).abs() < 1e-6, "{level}: {expected}");
+    }
+    let unknown = columns("subject_2");
+    assert!(unknown["expected_correlation"].iter().all(String::is_empty));
+
+    let auto = lab.path("expected");
+    let flags = ["--cascade_model", "auto", "--only", "subject_1,subject_2"];
+    lab.run(1, "raw", &auto, &flags).expect(0);
+    let told = of_subjects(&auto, "expected_correlation");
+    let good = expected.iter().filter(|expected| **expected > 0.7).count();
+    assert_eq!(told[0]["neurons"], 60);
+    assert_eq!(told[0]["share_above_0_7"], good as f64 / 60.0);
+    assert!(told[1].is_null(), "{told:?}");
+    let page = fs::read_to_string(auto.join("subject_1/subject_1_report.html")).unwrap();
+    assert!(page.contains("How far to trust the rates"));
+    let page = fs::read_to_string(auto.join("subject_2/subject_2_report.html")).unwrap();
+    assert!(!page.contains("How far to trust the rates"));
+
+    // A table from before there was the column is complete, and does not differ.
+    let table = auto.join("subject_1/neurons.tsv");
+    let older: String = fs::read_to_string(&table).unwrap();
+    let older = older
+        .lines()
+        .map(|line| line.rsplit_once('\t').unwrap().0.to_owned() + "\n");
+    fs::write(&table, older.collect::<String>()).unwrap();
+    lab.run(1, "raw", &auto, &flags).expect(0);
+    assert_eq!(of_subjects(&auto, "outcome"), ["skipped", "skipped"]);
+    let paths = [&auto, output].map(|path| path.to_str().unwrap().to_owned());
+    alone(&["verify", &paths[0]]).expect(0);
+    let both = alone(&["verify", &paths[0], "--against", &paths[1]]).expect(1);
+    assert!(!both.stdout.contains("neurons.tsv"), "{}", both.stdout);
+}
+
+#[test]
+fn rule_4_1_a_benchmark_that_is_none_is_named_and_nothing_starts() {
+    let lab = Lab::get();
+    let model = lab.path("damaged").join(TWO);
+    fs::create_dir_all(&model).unwrap();
+    for entry in fs::read_dir(lab.path("models").join(TWO)).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, model.join(from.file_name().unwrap())).unwrap();
+    }
+    fs::write(model.join(BENCHMARK), "noise_level\tcorrelation\n2\t0.9\n").unwrap();
+    let words = ["benchmark.tsv: expected the columns noise_level, neurons"];
+    alone(&["models", "verify", model.to_str().unwrap()])
+        .expect(1)
+        .says(&words);
+    let paths = ["raw", "damaged", "never"].map(|name| lab.path(name));
+    let [input, models, output] = paths.each_ref().map(|path| path.to_str().unwrap());
+    let flags = [
+        "--input_dir",
+        input,
+        "--output_dir",
+        output,
+        "--model_dir",
+        models,
+    ];
+    alone(&flags).expect(2).says(&words);
+}
+
+/// An array of f32, (T, N), around 100 with a transient every so often, as NumPy stores it.
+fn matrix(frames: usize, neurons: usize) -> Vec<u8> {
+    let shape =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({frames}, {neurons}), }}");
+    let header = format!("{shape:<117}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    for sample in 0..frames * neurons {
+        let (frame, neuron) = (sample / neurons, sample % neurons);
+        let noise = (sample * 7919 % 101) as f32 / 50.0;
+        let transient = if (frame + 11 * neuron) % 40 < 3 {
+            60.0
+        } else {
+            0.0
+        };
+        bytes.extend((100.0 + noise + transient).to_le_bytes());
+    }
+    bytes
+}
