@@ -137,3 +137,54 @@ impl RunModels {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use spikegrid_core::cascade::weights::Weights;
+    use spikegrid_files::models::untrained;
+
+    use super::*;
+
+    #[test]
+    fn rule_4_9_a_chosen_model_is_read_and_sent_once_and_counts_in_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folders = ["Global_EXC_2Hz", "Global_EXC_3Hz"].map(|name| folder.path().join(name));
+        for (seed, folder) in folders.iter().enumerate() {
+            std::fs::create_dir(folder).expect("a folder");
+            untrained::write(folder, seed as u64).expect("a model");
+        }
+        let config = folders[1].join("config.yaml");
+        let text = std::fs::read_to_string(&config).expect("a configuration");
+        let at_3_hz = text.replace("sampling_rate: 2", "sampling_rate: 3");
+        std::fs::write(&config, at_3_hz).expect("a configuration");
+
+        let mut models = RunModels::new(None, folders.to_vec());
+        assert_eq!(models.bytes(), 0);
+        let mut choose = |rate| models.choose(Some(rate)).expect("a model");
+        let numbers = [2.9, 2.0, 3.0, 2.1].map(|rate| choose(rate).0);
+        assert_eq!(numbers, [0, 1, 0, 1]);
+        assert_eq!(models.count(), 2);
+        assert_eq!(models.get(0).installed.name, "Global_EXC_3Hz");
+        let sent = [0, 0, 1, 1].map(|number| models.take_unsent(number).is_some());
+        assert_eq!(sent, [true, false, true, false]);
+        assert!(models.choose(Some(4.0)).is_err() && models.choose(None).is_err());
+
+        let named = models::load(&folders[0]).expect("a model");
+        let one: usize = named
+            .levels
+            .iter()
+            .flat_map(|level| &level.members)
+            .map(Weights::bytes)
+            .sum();
+        assert_eq!(models.bytes(), 6 * one as u64);
+        let mut named = RunModels::new(Some(("Global_EXC_2Hz", &named)), folders.to_vec());
+        assert_eq!(named.bytes(), 0);
+        let (number, finding) = named.choose(Some(3.0)).expect("the named model");
+        let finding = finding.expect("a warning").advice;
+        assert!(
+            number == 0 && finding.contains("Global_EXC_3Hz"),
+            "{finding}"
+        );
+        assert!(named.take_unsent(0).is_none());
+    }
+}
