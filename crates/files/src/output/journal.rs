@@ -467,7 +467,7 @@ mod tests {
             names(folder.path()).expect("names"),
             [".journal-0-0", ".journal-1-1", ".journal-2-0"]
         );
-        remove(folder.path());
+        remove(folder.path()).expect("removed");
         assert!(found(folder.path()).is_empty());
     }
 
@@ -477,14 +477,14 @@ mod tests {
         write(folder.path(), 0, &[0]);
         let path = folder.path().join(".journal-0-0");
         let one = fs::metadata(&path).unwrap().len() as usize;
-        remove(folder.path());
+        remove(folder.path()).expect("removed");
         write(folder.path(), 0, &[0, 1]);
         let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
             let expected: &[usize] = if length < one { &[] } else { &[0] };
             assert_eq!(found(folder.path()), expected, "{length} bytes");
-            remove(folder.path());
+            remove(folder.path()).expect("removed");
         }
     }
 
@@ -500,7 +500,7 @@ mod tests {
                 damaged[place] ^= flipped;
                 fs::write(&path, damaged).unwrap();
                 assert!(found(folder.path()).len() < 3, "byte {place}");
-                remove(folder.path());
+                remove(folder.path()).expect("removed");
             }
         }
     }
