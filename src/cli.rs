@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
-use spikegrid_core::activity::Precision;
 
 use crate::demo::DemoOptions;
 use crate::doctor::DoctorArgs;
@@ -219,9 +218,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
 fn with_precisions_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     for argument in arguments {
-        let is_precision = Precision::ALL.iter().any(|one| argument == one.name());
+        // Other numbers, too: clap then says which there are.
+        let is_number_type = |text: &str| {
+            let bits = text.strip_prefix(['f', 'F']);
+            bits.is_some_and(|bits| bits.parse::<u8>().is_ok())
+        };
         match joined.last_mut() {
-            Some(flag) if is_precision && *flag == "--activity" => {
+            Some(flag)
+                if *flag == "--activity" && argument.to_str().is_some_and(is_number_type) =>
+            {
                 flag.push("=");
                 flag.push(argument);
             }
@@ -275,6 +280,7 @@ fn print(text: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use spikegrid_core::activity::Precision;
     use spikegrid_core::baseline::Baseline;
     use spikegrid_core::cascade::Threshold;
 
@@ -316,7 +322,8 @@ mod tests {
         for flags in [&["--activity=f16"][..], &["--activity", "f16"]] {
             assert_eq!(of(flags), Some(Precision::F16));
         }
-        assert!(cli(&["--activity", "f64"]).is_err());
+        let error = cli(&["--activity", "f64"]).unwrap_err().to_string();
+        assert!(error.contains("invalid value 'f64'"), "{error}");
         assert!(cli(&["f16"]).is_err());
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use spikegrid_core::wording::counted;
 use spikegrid_files::input::discovery;
 use spikegrid_files::output::combined::{self, Combined};
 
@@ -17,7 +18,7 @@ pub fn run(output_dir: &Path, input_dir: Option<&Path>) -> Result<u8, Box<dyn st
         .any(|name| combined::is_complete(output_dir, name))
     {
         return Err(format!(
-            "{} holds no complete subject, expected folders subject_* with preaugmented_grids.h5 and metadata.h5",
+            "{} holds no complete subject, expected folders with preaugmented_grids.h5 and metadata.h5",
             output_dir.display()
         )
         .into());
@@ -44,6 +45,7 @@ pub fn run(output_dir: &Path, input_dir: Option<&Path>) -> Result<u8, Box<dyn st
         );
     }
     let path = output_dir.join("combined_metadata.h5");
-    say!("{}: {} subjects", path.display(), complete.len());
+    let subjects = counted(complete.len(), "subject");
+    say!("{}: {subjects}", path.display());
     Ok(u8::from(!(incomplete.is_empty() && damaged.is_empty())))
 }

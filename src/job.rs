@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use spikegrid_ranks::{World, launched_rank};
 
 use crate::memory::keep_freed_blocks;
@@ -93,6 +93,9 @@ pub fn catch_signals(interruption: Interruption) -> Result<Arc<AtomicUsize>, Str
         signal_hook::flag::register_usize(number, signal.clone(), number as usize)
             .map_err(|error| format!("signals: {error}"))?;
     }
+    // A write beyond the limit of the size of files (`ulimit -f`) then fails its subject, where it would end the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .map_err(|error| format!("signals: {error}"))?;
     Ok(signal)
 }
 

@@ -69,7 +69,7 @@ fn rule_1_6_all_ranks_refuse_what_rank_0_reads() {
     let file = folder.path().join("run.toml");
     fs::write(&file, "seed = 1\ncascade_modell = \"a\"\n").unwrap();
     let run = mpirun(3, &["--config", file.to_str().unwrap()]).expect(2);
-    let words = "run.toml: \"cascade_modell\" is no flag; the nearest is \"cascade_model\"";
+    let words = "run.toml: \"cascade_modell\" is no flag that a file can give; the nearest is \"cascade_model\"";
     assert_eq!(run.stderr.matches(words).count(), 1, "{}", run.stderr);
 
     let other = folder.path().join("other.h5");

@@ -179,7 +179,9 @@ fn rule_8_8_a_disk_without_room_for_uncompressed_grids_fails_the_subject_before_
     let run = bench.start(2, &out, &flags).ends_within(60).expect(1);
     run.says(&[
         "subject_1 failed",
-        "preaugmented_grids.h5.partial takes 0.1 GB, and its disk has 0.1 GB free",
+        "preaugmented_grids.h5.partial takes ",
+        " MB, and its disk has ",
+        " MB free",
         "--compression gzip",
     ]);
     assert_eq!(common::report(&out)["neuron_frames"], 0);

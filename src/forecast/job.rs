@@ -53,7 +53,7 @@ impl FromStr for Recordings {
                 planes,
             }),
             _ => Err(
-                "expected four whole numbers such as 18x80000x8000x29: recordings, neurons, frames, z-planes",
+                "expected four whole numbers above 0 such as 18x80000x8000x29: recordings, neurons, frames, z-planes",
             ),
         }
     }

@@ -11,6 +11,7 @@ mod simulation;
 
 use std::path::PathBuf;
 
+use spikegrid_core::wording::counted;
 use spikegrid_files::input;
 
 use crate::run::report::engineering;
@@ -126,8 +127,8 @@ fn print(job: &Job, ranks: &[usize]) {
     let sum = |of: &dyn Fn(&Recording) -> f64| job.recordings.iter().map(of).sum::<f64>();
     let costs = &job.costs;
     say!(
-        "{} subjects, {} neuron-frames; {} to read, {} to write",
-        job.recordings.len(),
+        "{}, {} neuron-frames; {} to read, {} to write",
+        counted(job.recordings.len(), "subject"),
         engineering(sum(&Recording::neuron_frames)),
         bytes(sum(&|recording| recording.bytes)),
         bytes(sum(&|recording| recording.output_bytes(costs, job.config))),

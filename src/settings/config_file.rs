@@ -37,7 +37,7 @@ pub enum ConfigFileError {
     NoGrids { path: PathBuf },
     #[error("--config: {0}")]
     Crashes(#[from] CrashingFile),
-    #[error("--config {path}: \"{key}\" is no flag{nearest}")]
+    #[error("--config {path}: \"{key}\" is no flag that a file can give{nearest}")]
     UnknownKey {
         path: PathBuf,
         key: String,
@@ -218,6 +218,15 @@ fn of_grids(file: &Path) -> Result<Table, ConfigFileError> {
         })?;
     let mut settings = of_json(&config);
     settings.insert("only".into(), vec![subject].into());
+    // What the program chose, it chooses again.
+    if provenance::recorded_baseline(file).is_some_and(|(_, is_auto)| is_auto) {
+        settings.remove("baseline");
+    }
+    // suite2p's traces less neuropil are noted as a difference, which no dataset is called.
+    let dataset = settings.get("calcium_dataset").and_then(Value::as_str);
+    if dataset.is_some_and(|name| name.contains(" - ")) {
+        settings.remove("calcium_dataset");
+    }
     Ok(settings)
 }
 

@@ -57,7 +57,7 @@ pub enum VerifyError {
     },
     /// There is nothing of ours in it.
     #[error(
-        "{path} holds no subject, expected folders subject_* with preaugmented_grids.h5", path = path.display()
+        "{path} holds no subject, expected folders with preaugmented_grids.h5", path = path.display()
     )]
     NoSubject {
         /// The folder.

@@ -72,7 +72,8 @@ def run(
         it.
     **flags
         Flags of the program by their names in ``spikegrid-mpi --help``, such as ``save_traces=True``, ``workers=8``,
-        ``only=["subject_1", "subject_2"]``. A flag that is False or None is left out.
+        ``only=["subject_1", "subject_2"]``. A flag that is None is left out, and so is one that is False, unless a file
+        ``config`` could switch it on.
 
     Raises
     ------
@@ -131,6 +132,8 @@ def _arguments(input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[
             arguments.append(f"--{name}")
         elif isinstance(value, list | tuple):
             arguments.append(f"--{name}={','.join(value)}")
+        elif value is False and "config" in flags:
+            arguments.append(f"--{name}=false")
         elif value is not None and value is not False:
             arguments.append(f"--{name}={value}")
     return arguments

@@ -88,7 +88,10 @@ fn rule_1_6_commands_take_what_they_know_of_a_run() {
 
 #[test]
 fn rule_1_6_wrong_keys_and_values_are_refused_as_flags_are() {
-    refused("sed = 1", &["\"sed\" is no flag; the nearest is \"seed\""]);
+    refused(
+        "sed = 1",
+        &["\"sed\" is no flag that a file can give; the nearest is \"seed\""],
+    );
     refused("outputdir = \"a\"", &["nearest is \"output_dir\""]);
     refused("zzz = 1", &["\"zzz\" is no flag"]);
     refused("config = \"a\"", &["\"config\" is no flag"]);

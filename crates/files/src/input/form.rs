@@ -29,6 +29,9 @@ const FORMS: [&dyn Form; 7] = [
     &Plain,
 ];
 
+/// The file that a folder of results has.
+const OUR_GRIDS: &str = "preaugmented_grids.h5";
+
 /// A form in which a recording can lie: one file or folder of this module for each.
 pub(super) trait Form: Sync {
     /// Its name, as outputs and messages have it.
@@ -191,6 +194,12 @@ fn find_among(
                 path: place,
             }),
         };
+    }
+    if subject.dir.join(OUR_GRIDS).is_file() {
+        return Err(InputError::NoRecording {
+            path: subject.dir.clone(),
+            found: format!("results of this program ({OUR_GRIDS})"),
+        });
     }
     let entries = entries(&subject.dir);
     for form in forms() {

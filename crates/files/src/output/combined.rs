@@ -10,6 +10,7 @@ use super::metadata::Metadata;
 use super::subject_files::{OutputFile, SubjectFiles};
 use crate::crash_trial::{self, CrashingFile};
 use crate::hdf5_access;
+use crate::names::partial;
 
 /// What came of writing the file.
 #[derive(Debug, Default)]
@@ -87,7 +88,7 @@ pub fn is_complete(output_dir: &Path, subject: &str) -> bool {
     files.iter().all(|path| path.is_file())
 }
 
-/// The names of the subject folders of an output folder.
+/// The names of the subject folders of an output folder: those called `subject_*`, and others that hold files of a subject.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -96,12 +97,35 @@ pub fn subjects(output_dir: &Path) -> Result<Vec<String>, OutputError> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(output_dir).map_err(unreadable())? {
         let name = entry.map_err(unreadable())?.file_name();
-        names.extend(
-            name.to_str()
-                .filter(|name| name.starts_with("subject_"))
-                .map(str::to_string),
-        );
+        let is_subject = |name: &&str| {
+            let files = SubjectFiles::new(output_dir, name);
+            let grids = files.path(OutputFile::Grids);
+            let of_ours = [partial(&grids), files.path(OutputFile::Metadata), grids];
+            name.starts_with("subject_") || of_ours.iter().any(|path| path.is_file())
+        };
+        names.extend(name.to_str().filter(is_subject).map(str::to_string));
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_8_4_subjects_may_have_any_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["fish1", "fish2", "subject_3", "logs"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        for file in [
+            "fish1/preaugmented_grids.h5",
+            "fish2/.preaugmented_grids.h5.partial",
+        ] {
+            std::fs::write(folder.path().join(file), "").expect("a file");
+        }
+        let found = subjects(folder.path()).expect("names");
+        assert_eq!(found, ["fish1", "fish2", "subject_3"]);
+    }
 }

@@ -30,10 +30,10 @@ pub enum OutputError {
     },
     /// The disk is too full for a file whose size is known beforehand.
     #[error(
-        "{path} takes {:.1} GB, and its disk has {:.1} GB free; free some, use another --output_dir, or write the grids with \
+        "{path} takes {}, and its disk has {} free; free some, use another --output_dir, or write the grids with \
          --compression gzip, which take about a fortieth",
-        *.needed as f64 / 1e9,
-        *.free as f64 / 1e9
+        size(*.needed),
+        size(*.free)
     )]
     NoRoom {
         /// The file.
@@ -88,6 +88,14 @@ pub enum OutputError {
         /// Why.
         source: crate::figures::PlotError,
     },
+}
+
+/// Bytes in a unit that leaves few digits.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
 }
 
 impl OutputError {

@@ -103,3 +103,12 @@ fn bytes_of_a_folder_are_those_of_its_files() {
     assert_eq!(bytes_below(&folder.path().join("array")), 111);
     assert_eq!(bytes_below(&folder.path().join("gone")), 0);
 }
+
+#[test]
+fn rule_2_6_results_of_the_program_are_no_recording_unless_one_is_named() {
+    let names = ["preaugmented_grids.h5", "activity.h5", "subject_1.nwb"];
+    let refused = found(&names, None).expect_err("no recording").to_string();
+    assert!(refused.contains("results of this program"), "{refused}");
+    let (form, place) = found(&names, Some("subject_1.nwb")).expect("a recording");
+    assert_eq!((form, place), ("NWB", PathBuf::from("subject_1.nwb")));
+}

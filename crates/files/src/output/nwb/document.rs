@@ -111,7 +111,9 @@ impl Document<'_> {
         for name in [
             "acquisition",
             "analysis",
+            "general",
             "processing",
+            "stimulus",
             "stimulus/presentation",
             "stimulus/templates",
             "general/devices",
