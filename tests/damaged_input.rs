@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::{PROGRAM, Workbench, alone, copy_subject, mpirun};
@@ -463,8 +464,16 @@ fn survives_trial(file: &Path, content: &str) -> bool {
     code.is_some()
 }
 
+/// A program that is started gets the HDF5 files that another thread of this test has open, with their locks. So one test of these runs
+/// at a time.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn damaged_hdf5_files_are_refused_or_read_but_never_a_panic_or_a_hang() {
+    let _alone = one_at_a_time();
     let (mut all_deadly, mut all_contained) = (0, 0);
     for (number, kind) in KINDS.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
@@ -506,6 +515,7 @@ fn deadly(fixture: &str, byte: usize, bit: u32) -> Vec<u8> {
 
 #[test]
 fn a_file_that_the_library_does_not_survive_fails_its_subject_alone() {
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let (raw, out) = (folder.path().join("raw"), folder.path().join("out"));
     let healthy = Workbench::get().raw().join("subject_1");
@@ -527,6 +537,7 @@ fn a_file_that_the_library_does_not_survive_fails_its_subject_alone() {
 
 #[test]
 fn weights_that_the_library_does_not_survive_are_named_before_anything_starts() {
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("Tiny");
     std::fs::create_dir(&model).unwrap();
