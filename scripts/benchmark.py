@@ -7,7 +7,7 @@ out, beside OASIS. Results stay in the folder --work: run the script again to go
     pip install numpy scipy numba && pip install --no-deps suite2p==0.14.4
     scripts/benchmark.py --ground_truth Ground_truth --work benchmark
 
-It writes the tables of docs/benchmark.md, its plot, and benchmark.tsv of every model in models/.
+It writes the tables of docs/benchmark.md, its plot, and benchmark.tsv and MODEL_CARD.md of every model in models/.
 """
 
 import argparse
@@ -463,6 +463,26 @@ def write_benchmark_file(folder, rows):
     (folder / "benchmark.tsv").write_text(lines)
 
 
+def write_card(folder, text):
+    """MODEL_CARD.md from the template, with the figures of benchmark.tsv."""
+    with open(folder / "benchmark.tsv", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    table = ["| noise level | neurons | correlation (quartiles) | error | bias | absolute bias |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        number = {name: float(figure) for name, figure in row.items()}
+        line = "| {noise_level:.0f} | {neurons:.0f} | {correlation:.3f} ({correlation_25:.3f} to {correlation_75:.3f}) "
+        table.append((line + "| {error:.2f} | {bias:+.2f} | {absolute_bias:.2f} |").format(**number))
+    card = (Path(__file__).parent / "model_card.md").read_text().format(
+        name=folder.name,
+        rate=value(text, "sampling_rate"),
+        levels=value(text, "noise_levels").strip("[]"),
+        members=value(text, "ensemble_size"),
+        smoothing=f"{1000 * float(value(text, 'smoothing')):g}",
+        table="\n".join(table),
+    )
+    (folder / "MODEL_CARD.md").write_text(card)
+
+
 def plot(results):
     """An SVG: correlation by frame rate, a line for each method and noise level."""
     width, height, left, top = 560, 300, 60, 20
@@ -534,6 +554,7 @@ def main():
     for folder in benchmark.texts:
         rate, smoothing = benchmark.rate(folder), float(value(benchmark.texts[folder], "smoothing"))
         write_benchmark_file(folder, benchmark.networks("ours", folder, rate, smoothing))
+        write_card(folder, benchmark.texts[folder])
         for ratio in RATIOS:
             off = benchmark.networks("ours", folder, rate * ratio, benchmark.smoothing(rate * ratio))
             ratios[folder, ratio] = {"": off}
