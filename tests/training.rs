@@ -304,41 +304,42 @@ fn a_model_is_evaluated_on_ground_truth() {
 }
 
 #[test]
-fn the_cross_validation_makes_its_tables_and_keeps_its_results() {
+fn the_benchmark_makes_its_tables_and_keeps_its_results() {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path(), CONFIG);
-    let output = folder.path().join("folds");
-    let validate = || {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/cross_validate.py");
-        let mut command = common::with_mpi(std::process::Command::new("python3"));
+    let path = |name: &str| folder.path().join(name);
+    let model = path("models/Global_EXC_2Hz_smoothing500ms");
+    fs::create_dir_all(&model).unwrap();
+    fs::write(model.join("config.yaml"), CONFIG).unwrap();
+    let names = ["rates", "ratios", "datasets"];
+    let marks = names.map(|name| format!("<!-- {name} -->\n<!-- end of {name} -->\n"));
+    fs::write(path("benchmark.md"), marks.concat()).unwrap();
+    let benchmark = || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/benchmark.py");
+        let mut command = common::with_mpi(std::process::Command::new(common::interpreter()));
         command
-            .arg(script)
-            .args(["--program", common::PROGRAM, "--frames", "20000"]);
-        command.args(["--launcher", &common::launcher()]);
-        command.args(["--ranks", &common::available(2).to_string()]);
-        command.args(["--ground_truth", &ground_truth()]);
-        command.args([
-            Path::new("--config"),
-            &config,
-            Path::new("--output"),
-            &output,
-        ]);
-        common::finish(command).expect(0).stdout
+            .args([script, "--program", common::PROGRAM, "--frames", "20000"])
+            .args(["--ground_truth", &ground_truth(), "--work"])
+            .args([&path("work"), Path::new("--models"), &path("models")])
+            .args([Path::new("--document"), &path("benchmark.md")]);
+        common::finish(command).expect(0);
+        fs::read_to_string(path("benchmark.md")).unwrap()
     };
-    let tables = validate();
-    let totals: Vec<&str> = tables
-        .lines()
-        .filter(|line| line.contains("**all**"))
-        .collect();
-    assert_eq!(totals.len(), 3, "{tables}");
-    assert!(
-        totals
-            .iter()
-            .all(|line| line.starts_with("| **all** | 4 |")),
+    let tables = benchmark();
+    let ours = tables.lines().filter(|line| line.contains("| ours |"));
+    // 2 and 2.33 Hz at three noise levels, four neurons
+    assert_eq!(
+        ours.filter(|line| line.contains("| 4 |")).count(),
+        6,
         "{tables}"
     );
-    let scores = output.join("ours/DS1-fast/scores.tsv");
-    let written = fs::metadata(&scores).unwrap().modified().unwrap();
-    assert_eq!(validate(), tables);
-    assert_eq!(fs::metadata(&scores).unwrap().modified().unwrap(), written);
+    let figures = fs::read_to_string(model.join("benchmark.tsv")).unwrap();
+    let header = "noise_level\tneurons\tcorrelation\tcorrelation_25\tcorrelation_75\terror\tbias\tabsolute_bias\n";
+    assert!(figures.starts_with(header), "{figures}");
+    assert_eq!(figures.lines().count(), 4, "{figures}");
+    let member = path(
+        "work/ours/Global_EXC_2Hz_smoothing500ms/fold_0/Model_NoiseLevel_2_Ensemble_0.safetensors",
+    );
+    let written = fs::metadata(&member).unwrap().modified().unwrap();
+    assert_eq!(benchmark(), tables);
+    assert_eq!(fs::metadata(&member).unwrap().modified().unwrap(), written);
 }

@@ -100,10 +100,17 @@ fn descend(
         let input = Tensor::from_slice(&batch.trace, batch.trace.len(), &Device::Cpu)?;
         let truth = Tensor::from_slice(&batch.rate, batch.rate.len(), &Device::Cpu)?;
         let weight = Tensor::from_slice(&batch.weight, batch.weight.len(), &Device::Cpu)?;
-        let squares = network.forward(&input)?.sub(&truth)?.sqr()?;
-        let loss = (squares.mul(&weight)?.sum_all()? / batch.windows as f64)?;
-        optimizer.backward_step(&loss)?;
-        let loss = loss.to_scalar::<f32>()?;
+        let errors = network.forward(&input)?.sub(&truth)?;
+        let squares = (errors.sqr()?.mul(&weight)?.sum_all()? / batch.windows as f64)?;
+        let mut descended = squares.clone();
+        if recipe.absolute_error > 0.0 {
+            let weight = &batch.absolute_weight;
+            let weight = Tensor::from_slice(weight, weight.len(), &Device::Cpu)?;
+            let absolute = (errors.abs()?.mul(&weight)?.sum_all()? / batch.windows as f64)?;
+            descended = descended.add(&absolute)?;
+        }
+        optimizer.backward_step(&descended)?;
+        let loss = squares.to_scalar::<f32>()?;
         if !loss.is_finite() {
             return Err(TrainingError::Diverged { loss, seen });
         }

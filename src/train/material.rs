@@ -38,8 +38,12 @@ struct Source<'a> {
     noise: (f32, f32),
     /// Windows of this recording and those before.
     windows: usize,
+    /// Standard deviation of the noise that it has.
+    own_noise: f32,
     /// Weight of its squared errors.
     weight: f32,
+    /// Weight of its absolute errors, relative to that of squared ones.
+    absolute: f32,
 }
 
 /// Segments of recordings one after the other, as one trace.
@@ -51,6 +55,8 @@ pub struct Batch {
     pub rate: Vec<f32>,
     /// Weight of its squared error; 0 for windows that are not of one recording.
     pub weight: Vec<f32>,
+    /// Weight of its absolute error.
+    pub absolute_weight: Vec<f32>,
     /// How many windows count.
     pub windows: usize,
 }
@@ -111,6 +117,8 @@ impl Material {
                         recording,
                         noise,
                         windows,
+                        own_noise: recording.own_noise(&self.config),
+                        absolute: self.recipe.absolute_error * variance.sqrt(),
                         weight: variance.powf(-self.recipe.variance_weighting as f32),
                     });
                 }
@@ -154,6 +162,7 @@ impl Level<'_> {
         batch.trace.clear();
         batch.rate.clear();
         batch.weight.clear();
+        batch.absolute_weight.clear();
         batch.windows = 0;
         while batch.trace.len() + windowsize <= rows {
             let source = self.source(random);
@@ -163,7 +172,7 @@ impl Level<'_> {
                 .min(rows - batch.trace.len());
             let start = random.below(recording.dff.len() - length + 1);
             let amplitude = random.log_normal(1.0, self.recipe.amplitude_spread);
-            let noise = random.between(source.noise.0, source.noise.1);
+            let noise = self.noise(source, amplitude, random);
             let frames = start..start + length;
             let samples = recording.dff[frames.clone()]
                 .iter()
@@ -182,11 +191,26 @@ impl Level<'_> {
                 .weight
                 .resize(batch.weight.len() + windows, source.weight);
             batch.weight.resize(batch.trace.len(), 0.0);
+            batch.absolute_weight.resize(
+                batch.absolute_weight.len() + windows,
+                source.weight * source.absolute,
+            );
+            batch.absolute_weight.resize(batch.trace.len(), 0.0);
             batch.windows += windows;
         }
         batch.trace.resize(rows, 0.0);
         batch.rate.resize(self.recipe.batch_size, 0.0);
         batch.weight.resize(self.recipe.batch_size, 0.0);
+        batch.absolute_weight.resize(self.recipe.batch_size, 0.0);
+    }
+
+    /// Standard deviation of the noise to be added to a recording whose fluorescence is scaled by `amplitude`, its own noise too.
+    fn noise(&self, source: &Source, amplitude: f32, random: &mut Random) -> f32 {
+        let spread = self.recipe.noise_spread;
+        let noise = random.between(source.noise.0, source.noise.1);
+        let noise = noise * random.between(-spread, spread).exp();
+        let missing = noise.powi(2) + source.own_noise.powi(2) * (1.0 - amplitude.powi(2));
+        missing.max(0.0).sqrt()
     }
 
     fn source(&self, random: &mut Random) -> &Source<'_> {

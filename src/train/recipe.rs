@@ -12,9 +12,9 @@ use spikegrid_files::models::folder::{hex, parse_yaml, read_config};
 use super::ground_truth::Dataset;
 
 /// Begins what is hashed into the identity of a member. Its number changes whenever the same recipe gives other weights.
-const TRAINING: &[u8] = b"spikegrid-mpi training 1\0";
+const TRAINING: &[u8] = b"spikegrid-mpi training 2\0";
 
-/// The recipe of a training. Without the last four keys every dataset has the same share, all errors the same weight, and
+/// The recipe of a training. Without the last six keys every dataset has the same share, all errors the same weight, and
 /// recordings are used at their own speed, as in CASCADE. What differs from CASCADE in any case: a rate belongs to the frame
 /// that rule 4.4 names; noise is new in every step and of a range of sizes (see
 /// [`Recording::noise_range`](super::recording::Recording::noise_range)), where CASCADE makes replicas, more of quieter
@@ -51,6 +51,13 @@ pub struct Recipe {
     /// `p`: squared errors are divided by the variance of the recording's spike rate to this power.
     #[serde(default)]
     pub variance_weighting: f64,
+    /// Added noise is multiplied by random factors up to this much smaller and larger, as a logarithm.
+    #[serde(default)]
+    pub noise_spread: f32,
+    /// Absolute errors count besides the squared ones, times this and the standard deviation of the recording's spike rate: the few
+    /// large errors of bursts outweigh the rest less.
+    #[serde(default)]
+    pub absolute_error: f32,
 }
 
 fn cascades_learning_rate() -> f64 {
@@ -149,6 +156,18 @@ impl Recipe {
                 "0 to 2",
                 self.variance_weighting.to_string(),
             ),
+            (
+                "noise_spread",
+                (0.0..=1.0).contains(&self.noise_spread),
+                "0 to 1",
+                self.noise_spread.to_string(),
+            ),
+            (
+                "absolute_error",
+                (0.0..=100.0).contains(&self.absolute_error),
+                "0 to 100",
+                self.absolute_error.to_string(),
+            ),
         ];
         let mut checks = checks.into_iter();
         let (key, _, expected, found) = checks.find(|(_, holds, ..)| !holds)?;
@@ -191,6 +210,8 @@ impl Recipe {
             f64::from(self.amplitude_spread),
             self.dataset_balance,
             self.variance_weighting,
+            f64::from(self.noise_spread),
+            f64::from(self.absolute_error),
         ] {
             hash.update(number.to_le_bytes());
         }

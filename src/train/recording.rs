@@ -106,6 +106,11 @@ impl Recording {
         Some((one.min(other) as f32, one.max(other) as f32))
     }
 
+    /// Standard deviation of the noise that it has, by its noise level at the frame rate of the measurement.
+    pub fn own_noise(&self, config: &ModelConfig) -> f32 {
+        (self.measured_level / 100.0 / MEDIAN_STEP * config.sampling_rate.sqrt()) as f32
+    }
+
     /// Variance of the spike rate, in (spikes per frame)².
     pub fn rate_variance(&self) -> f32 {
         let count = self.rate.len().max(1) as f32;

@@ -306,6 +306,67 @@ fn weights_have_a_mean_of_one_and_fall_with_the_variance_of_the_rate() {
 }
 
 #[test]
+fn absolute_errors_weigh_like_squared_ones_times_the_deviation_of_the_rate() {
+    let config = config(&[]);
+    let mut datasets = datasets();
+    datasets.truncate(1);
+    datasets[0].neurons.truncate(1);
+    let recordings = recordings(&datasets[0].neurons[0], &config);
+    let recipe = recipe("absolute_error: 2");
+    let material = Material::new(&datasets, &config, &recipe);
+    let mut batch = Batch::default();
+    let level = material.at_level(8).unwrap();
+    level.draw(&mut Random::stream(9, 0), &mut batch);
+    let deviations = recordings
+        .iter()
+        .map(|recording| recording.rate_variance().max(0.01).sqrt())
+        .collect::<Vec<_>>();
+    for (&weight, &absolute) in batch.weight.iter().zip(&batch.absolute_weight) {
+        let expected = |deviation: &f32| (absolute - 2.0 * deviation * weight).abs() < 1e-5;
+        assert!(
+            deviations.iter().any(expected),
+            "{absolute} beside {weight}"
+        );
+    }
+    assert!(batch.absolute_weight.iter().any(|&weight| weight > 0.0));
+}
+
+#[test]
+fn noise_reaches_its_level_at_any_amplitude() {
+    let config = config(&[]);
+    let deviation = |more: &str| {
+        // a recording of noise alone
+        let mut neuron = neuron(4000, &[100.0]);
+        let random = &mut Random::stream(10, 0);
+        let trial = &mut neuron.trials[0];
+        trial.dff.fill_with(|| 0.05 * f64::from(random.normal()));
+        let dataset = Dataset {
+            name: "DS".into(),
+            neurons: vec![neuron],
+        };
+        let material = Material::new(&[dataset], &config, &recipe(more));
+        let (mut batch, mut squares, mut count) = (Batch::default(), 0.0, 0.0);
+        for _ in 0..100 {
+            let level = material.at_level(20).unwrap();
+            level.draw(random, &mut batch);
+            let samples = batch.trace.iter().filter(|&&sample| sample != 0.0);
+            squares += samples.clone().map(|sample| sample * sample).sum::<f32>();
+            count += samples.count() as f32;
+        }
+        (squares / count).sqrt()
+    };
+    let plain = deviation("");
+    let scaled = deviation("amplitude_spread: 0.3");
+    assert!((scaled / plain - 1.0).abs() < 0.03, "{scaled}, {plain}");
+    let spread = deviation("noise_spread: 0.5");
+    // the mean square of a factor between e^-0.5 and e^0.5, of the noise that is added
+    assert!(
+        spread / plain > 1.04 && spread / plain < 1.1,
+        "{spread}, {plain}"
+    );
+}
+
+#[test]
 fn a_level_without_a_quiet_recording_is_refused() {
     let config = config(&[]);
     let material = Material::new(&datasets(), &config, &recipe(""));
@@ -370,8 +431,11 @@ fn recipes_that_train_nothing_are_refused() {
             "training_datasets: expected at least one",
         ),
         ("batch_size", "0", "batch_size: expected 1 to"),
+        ("noise_spread", "2", "noise_spread: expected 0 to 1"),
+        ("absolute_error", "-1", "absolute_error: expected 0 to 100"),
     ] {
-        let text = changed(RECIPE, &[(key, value)]);
+        let rest = RECIPE.lines().filter(|line| !line.starts_with(key));
+        let text = rest.collect::<Vec<_>>().join("\n") + &format!("\n{key}: {value}\n");
         let error = Recipe::parse(&text, Path::new("c.yaml"))
             .err()
             .unwrap()

@@ -414,9 +414,14 @@ fn collect(
     }
 }
 
+/// The Python with NumPy, SciPy and h5py.
+pub fn interpreter() -> String {
+    std::env::var("SPIKEGRID_TEST_PYTHON").unwrap_or_else(|_| "python3".into())
+}
+
 /// Runs a Python script with NumPy and h5py; `SPIKEGRID_TEST_PYTHON` names the interpreter.
 pub fn python(script: &str, arguments: &[&str]) {
-    let interpreter = std::env::var("SPIKEGRID_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let interpreter = interpreter();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
     let Output {
         status,
