@@ -112,7 +112,7 @@ impl OpenSubject {
     /// The correlation that one may expect of each neuron, (N,) (rule 9.4); NaN where nothing is known: the model has no benchmark, the
     /// recording's rate is not known or not the model's, or the neuron has no noise level, no fluorescence or no rate.
     fn expected_correlation(&self, model: &RunModel) -> Vec<f32> {
-        let near = |rate| choice::is_within(choice::TOLERANCE, rate, model.config.sampling_rate);
+        let near = |rate| choice::is_near(rate, model.config.sampling_rate);
         let benchmark = model.benchmark.as_ref();
         let Some(benchmark) = benchmark.filter(|_| self.stated_rate.is_some_and(near)) else {
             return vec![f32::NAN; self.facts.len()];

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 
 use super::config::ModelConfig;
 
-/// Part of a model's sampling rate by which a recording's may differ for `--cascade_model auto` to take the model.
-pub const TOLERANCE: f64 = 0.05;
+/// Largest |ln(rate / model's rate)| with which `--cascade_model auto` takes a model: a recording may be 15 % slower to 17 % faster.
+/// docs/benchmark.md has the measurements.
+pub const TOLERANCE: f64 = 0.16;
 /// What rounding may add to a difference: 2.1 Hz is not off 2 Hz by more than 5 %.
 const ROUNDING: f64 = 1e-9;
 /// How the names of models begin that were trained on all indicators, of excitatory neurons.
@@ -75,6 +76,12 @@ pub fn is_within(tolerance: f64, rate_hz: f64, model_hz: f64) -> bool {
     difference(rate_hz, model_hz) <= tolerance + ROUNDING
 }
 
+/// Whether a model for `model_hz` may be taken for a recording of `rate_hz`, as far as a benchmark supports it.
+#[must_use]
+pub fn is_near(rate_hz: f64, model_hz: f64) -> bool {
+    (rate_hz / model_hz).ln().abs() <= TOLERANCE + ROUNDING
+}
+
 /// The model that `--cascade_model auto` takes for a recording of this rate in Hz.
 ///
 /// # Errors
@@ -86,7 +93,7 @@ pub fn choose(
     let general = || installed.iter().filter(|model| model.is_general());
     let compare = |one: &&InstalledModel, other: &&InstalledModel| one.compare(other, rate_hz);
     general()
-        .filter(|model| is_within(TOLERANCE, rate_hz, model.rate_hz))
+        .filter(|model| is_near(rate_hz, model.rate_hz))
         .min_by(compare)
         .ok_or_else(|| general().min_by(compare))
 }

@@ -59,10 +59,11 @@ pub fn choose_model(
             ..failure(
                 Code::ModelRate,
                 format!(
-                    "The recording has {}, and --cascade_model auto takes a model whose rate differs by at most {}. The nearest is {}: the \
-                     recording has {} its {}.",
+                    "The recording has {}, and --cascade_model auto takes a model for recordings up to {} slower or {} faster than its \
+                     rate. The nearest is {}: the recording has {} its {}.",
                     hertz(rate),
-                    percent(choice::TOLERANCE),
+                    percent(1.0 - (-choice::TOLERANCE).exp()),
+                    percent(choice::TOLERANCE.exp() - 1.0),
                     nearest.name,
                     comparison(rate / nearest.rate_hz),
                     hertz(nearest.rate_hz)

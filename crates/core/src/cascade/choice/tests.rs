@@ -46,7 +46,7 @@ fn rule_4_9_of_equally_near_models_the_one_with_the_larger_smoothing_is_chosen()
 
 #[test]
 fn rule_4_9_a_model_is_chosen_up_to_the_tolerance_and_named_beyond_it() {
-    let (below, above) = (1.0 - TOLERANCE, 1.0 + TOLERANCE);
+    let (below, above) = ((-TOLERANCE).exp(), TOLERANCE.exp());
     for rate in [7.5 * below, 7.5, 7.5 * above] {
         assert_eq!(
             chosen(rate).as_deref(),

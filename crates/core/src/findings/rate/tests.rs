@@ -95,7 +95,7 @@ fn rule_4_9_auto_fails_without_a_rate_and_without_a_near_model_and_names_the_nea
             Code::ModelRate,
             &[
                 "has 6 Hz, and",
-                "at most 5 %",
+                "up to 15 % slower or 17 % faster",
                 "20 % less than its 7.5 Hz",
                 "train",
                 "--cascade_model Global_EXC_7.5Hz.",
