@@ -35,7 +35,7 @@ pub fn on_ranks(job: impl FnOnce(&mut World) -> u8) -> ExitCode {
         // SAFETY: the process has one thread until MPI starts.
         unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
     }
-    let (universe, mut world) = match World::start() {
+    let (_universe, mut world) = match World::start() {
         Ok(started) => started,
         Err(error) => {
             if launched_rank() == 0 {
@@ -44,10 +44,8 @@ pub fn on_ranks(job: impl FnOnce(&mut World) -> u8) -> ExitCode {
             return ExitCode::from(NOTHING_STARTED);
         }
     };
-    let status = job(&mut world);
-    drop(world);
-    drop(universe);
-    ExitCode::from(status)
+    // Then the world is dropped, and after it the universe, with which MPI ends.
+    ExitCode::from(job(&mut world))
 }
 
 /// Lets rank 0 `prepare` what all ranks need, and something that it needs alone; returns the first on every rank and the second on

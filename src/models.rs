@@ -80,7 +80,7 @@ fn list(model_dir: Option<&Path>) {
         return;
     }
     say!(
-        "{:<44} {:>8} {:>13} {:>8} {:>10}  folder",
+        "{:<44} {:>8} {:>22} {:>8} {:>10}  folder",
         "model",
         "Hz",
         "noise levels",
@@ -92,7 +92,7 @@ fn list(model_dir: Option<&Path>) {
         let loaded = crash_trial::model(&dir).map_err(ModelsError::from);
         match loaded.and_then(|()| Ok(models::load(&dir)?)) {
             Ok(model) => say!(
-                "{name:<44} {:>8} {:>13} {:>8} {:>10}  {}",
+                "{name:<44} {:>8} {:>22} {:>8} {:>10}  {}",
                 model.config.sampling_rate,
                 levels(&model),
                 members(&model),
