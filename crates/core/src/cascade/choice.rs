@@ -51,7 +51,7 @@ impl InstalledModel {
     /// How far a rate in Hz is from the model's, whichever is larger: |ln(rate / model's)|.
     #[must_use]
     pub fn distance(&self, rate_hz: f64) -> f64 {
-        (rate_hz / self.rate_hz).ln().abs()
+        distance(rate_hz, self.rate_hz)
     }
 
     /// The nearer to a rate in Hz first, of two as near the one with the larger smoothing, then by name.
@@ -62,6 +62,10 @@ impl InstalledModel {
             .then(other.smoothing_sec.total_cmp(&self.smoothing_sec));
         nearer.then_with(|| self.name.cmp(&other.name))
     }
+}
+
+fn distance(rate_hz: f64, model_hz: f64) -> f64 {
+    (rate_hz / model_hz).ln().abs()
 }
 
 /// Part of the rate `model_hz` by which `rate_hz` differs from it.
@@ -79,7 +83,7 @@ pub fn is_within(tolerance: f64, rate_hz: f64, model_hz: f64) -> bool {
 /// Whether a model for `model_hz` may be taken for a recording of `rate_hz`, as far as a benchmark supports it.
 #[must_use]
 pub fn is_near(rate_hz: f64, model_hz: f64) -> bool {
-    (rate_hz / model_hz).ln().abs() <= TOLERANCE + ROUNDING
+    distance(rate_hz, model_hz) <= TOLERANCE + ROUNDING
 }
 
 /// The model that `--cascade_model auto` takes for a recording of this rate in Hz.
