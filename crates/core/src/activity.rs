@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zlib_rs::Strategy;
 
 use crate::slab::Compressor;
+use crate::unit::Units;
 
 /// Frames in a chunk, at most.
 const CHUNK_FRAMES: usize = 1000;
@@ -64,6 +65,17 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    /// One column of chunks for each work unit.
+    #[must_use]
+    pub fn of(units: Units, precision: Precision) -> Self {
+        Self {
+            frames: units.frames,
+            neurons: units.neurons,
+            chunk_neurons: units.unit_neurons,
+            precision,
+        }
+    }
+
     /// Frames and neurons of a chunk; all chunks have about as many frames, so that little is stored beyond the last one.
     #[must_use]
     pub fn extents(&self) -> [usize; 2] {

@@ -40,16 +40,6 @@ pub struct NwbFile {
     sampling_rate_hz: f64,
 }
 
-/// How a matrix is cut into chunks.
-fn chunks(units: Units) -> Chunks {
-    Chunks {
-        frames: units.frames,
-        neurons: units.neurons,
-        chunk_neurons: units.unit_neurons,
-        precision: Precision::F32,
-    }
-}
-
 impl NwbFile {
     /// Lays the file out, and writes what is known beforehand.
     ///
@@ -58,7 +48,7 @@ impl NwbFile {
     pub fn create(path: &Path, units: Units, document: &Document) -> Result<Self, OutputError> {
         let path = partial(path);
         let laid_out = document
-            .write(&path, &chunks(units))
+            .write(&path, &Chunks::of(units, Precision::F32))
             .and_then(|()| Self::find(&path, units, document.provenance.sampling_rate));
         let laid_out = laid_out.map_err(OutputError::hdf5(&path, "cannot be laid out"))?;
         // If this run is interrupted, the next one adds the units that are missing.
@@ -93,7 +83,7 @@ impl NwbFile {
     /// Finds the places of the chunks.
     fn find(path: &Path, units: Units, sampling_rate_hz: f64) -> hdf5::Result<Self> {
         let file = regular::open_hdf5(path)?;
-        let chunks = chunks(units);
+        let chunks = Chunks::of(units, Precision::F32);
         Ok(Self {
             path: path.to_path_buf(),
             chunks,

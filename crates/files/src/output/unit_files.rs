@@ -69,12 +69,7 @@ impl UnitFiles {
         }
         if wanted.has(OutputFile::Activity) {
             let path = files.path(OutputFile::Activity);
-            let chunks = Chunks {
-                frames: units.frames,
-                neurons: units.neurons,
-                chunk_neurons: units.unit_neurons,
-                precision: contents.precision,
-            };
+            let chunks = Chunks::of(units, contents.precision);
             let left = || ActivityFile::open(&partial(&path), chunks);
             let beside = Beside {
                 xyz: &positions.xyz,
