@@ -6,6 +6,9 @@ install_packages chromium poppler-utils procps iproute2 slurm-wlm munge hdf5-too
 python_environment
 older_h5py 3.8.0
 
+# Everything is built once: what a later build would need to go faster costs gigabytes.
+export CARGO_INCREMENTAL=0
+
 # What the tests of one program share outlives them: all of it goes with this folder.
 TMPDIR="$(mktemp -d)"
 export TMPDIR
