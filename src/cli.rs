@@ -214,19 +214,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     Cli::from_arg_matches(&command().try_get_matches_from(arguments)?)
 }
 
-/// Lets `--activity f16` be `--activity=f16`: clap takes no value without `=` that may be left out, because a command could follow.
+/// Lets `--activity f16` be `--activity=f16`, and so with `off`: clap takes no value without `=` that may be left out, because a command could follow.
 fn with_precisions_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     for argument in arguments {
         // Other numbers, too: clap then says which there are.
-        let is_number_type = |text: &str| {
+        let is_value = |text: &str| {
             let bits = text.strip_prefix(['f', 'F']);
-            bits.is_some_and(|bits| bits.parse::<u8>().is_ok())
+            text == "off" || bits.is_some_and(|bits| bits.parse::<u8>().is_ok())
         };
         match joined.last_mut() {
-            Some(flag)
-                if *flag == "--activity" && argument.to_str().is_some_and(is_number_type) =>
-            {
+            Some(flag) if *flag == "--activity" && argument.to_str().is_some_and(is_value) => {
                 flag.push("=");
                 flag.push(argument);
             }
@@ -317,6 +315,8 @@ mod tests {
     #[test]
     fn rule_1_2_the_numbers_of_activity_may_follow_with_or_without_an_equals_sign() {
         let of = |flags: &[&str]| cli(flags).unwrap().run.activity;
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["--activity", "off"]), None);
         assert_eq!(of(&["--activity"]), Some(Precision::F32));
         assert_eq!(of(&["--activity", "--overwrite"]), Some(Precision::F32));
         for flags in [&["--activity=f16"][..], &["--activity", "f16"]] {

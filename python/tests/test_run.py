@@ -26,6 +26,18 @@ def test_ranks_and_flags_reach_the_program(
     assert "subject_2: done in" in capsys.readouterr().out
 
 
+def test_false_switches_off_what_a_file_switches_on(recordings: Path, tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text('activity = "f16"\nnwb = true\nsave_traces = true\nonly = ["subject_2"]\n')
+    flags: dict[str, Any] = {"config": config, "num_neurons": 0}
+    spikegrid.run(recordings, tmp_path / "off", activity=False, nwb=False, **flags)
+    spikegrid.run(recordings, tmp_path / "on", **flags)
+    on_request = {"activity.h5", "subject_2.nwb", "traces.h5"}
+    for name, expected in [("off", {"traces.h5"}), ("on", on_request)]:
+        files = {path.name for path in (tmp_path / name / "subject_2").iterdir()}
+        assert files & on_request == expected
+
+
 def test_failing_subjects_are_raised_with_their_reasons(recordings: Path, tmp_path: Path) -> None:
     shutil.copytree(recordings, tmp_path / "raw")
     (tmp_path / "raw/subject_1/TimeSeries.h5").write_bytes(b"not HDF5")

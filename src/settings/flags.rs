@@ -61,19 +61,23 @@ pub struct RunArgs {
     /// Also write traces.h5: ΔF/F, spike rates, spikes, noise levels and positions of every neuron
     #[arg(long, help_heading = "Input and output")]
     pub save_traces: bool,
-    /// Also write activity.h5: the spike rates of all neurons frame by frame, (T, N), and their positions [possible values: f32, f16]
+    /// Also write activity.h5: the spike rates of all neurons frame by frame, (T, N), and their positions [possible values: f32, f16,
+    /// off]
     #[arg(
         long,
         value_name = "NUMBERS",
         num_args = 0..=1,
         require_equals = true,
+        default_value = "off",
         default_missing_value = "f32",
-        value_parser = precisions(),
+        value_parser = activities(),
+        hide_default_value = true,
         hide_possible_values = true,
         help_heading = "Input and output"
     )]
     #[serde(default)]
-    pub activity: Option<Precision>,
+    // By its full name: to clap, `off` is a value like others.
+    pub activity: std::option::Option<Precision>,
     /// Also write SUBJECT.nwb: ΔF/F, spike rates in Hz and positions of every neuron for pynwb, pynapple and archives
     #[arg(long, help_heading = "Input and output")]
     #[serde(default)]
@@ -413,13 +417,14 @@ fn cells() -> impl TypedValueParser<Value = Cells> {
     })
 }
 
-fn precisions() -> impl TypedValueParser<Value = Precision> {
+fn activities() -> impl TypedValueParser<Value = Option<Precision>> {
     kinds(
-        Precision::ALL,
-        Precision::name,
-        |precision| match precision {
-            Precision::F32 => "Single precision",
-            Precision::F16 => "Half precision: rates to 1 in 2,000",
+        [None, Some(Precision::F32), Some(Precision::F16)],
+        |activity| activity.map_or("off", Precision::name),
+        |activity| match activity {
+            None => "No such file, where --config asks for one",
+            Some(Precision::F32) => "Single precision",
+            Some(Precision::F16) => "Half precision: rates to 1 in 2,000",
         },
     )
 }

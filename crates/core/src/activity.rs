@@ -29,9 +29,6 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Both, the default first.
-    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
-
     /// The name, as `--activity` has it.
     #[must_use]
     pub const fn name(self) -> &'static str {

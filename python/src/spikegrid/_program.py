@@ -133,7 +133,7 @@ def _arguments(input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[
         elif isinstance(value, list | tuple):
             arguments.append(f"--{name}={','.join(value)}")
         elif value is False and "config" in flags:
-            arguments.append(f"--{name}=false")
+            arguments.append(f"--{name}={'off' if name == 'activity' else 'false'}")
         elif value is not None and value is not False:
             arguments.append(f"--{name}={value}")
     return arguments

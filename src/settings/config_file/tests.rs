@@ -1,5 +1,7 @@
 use std::ffi::OsString;
 
+use spikegrid_core::activity::Precision;
+
 use super::*;
 use crate::cli::{Cli, Command as Subcommand, command, parse_with_file};
 use crate::settings::as_toml;
@@ -56,14 +58,23 @@ fn rule_1_6_a_file_gives_flags_their_defaults() {
 
 #[test]
 fn rule_1_6_the_command_line_wins() {
-    let text = "seed = 1\nonly = [\"a\", \"b\"]\nsave_traces = true\nplanes = 3";
+    let text =
+        "seed = 1\nonly = [\"a\", \"b\"]\nsave_traces = true\nplanes = 3\nactivity = \"f16\"";
     let run = with_text(text, &["--seed", "2", "--only", "c"])
         .unwrap()
         .run;
     assert_eq!((run.seed, run.only), (2, vec!["c".into()]));
     assert!(run.save_traces);
-    let run = with_text(text, &["--save_traces=false", "--plane_step", "2"]).unwrap();
-    assert!(!run.run.save_traces);
+    assert_eq!(run.activity, Some(Precision::F16));
+    let off = [
+        "--save_traces=false",
+        "--activity",
+        "off",
+        "--plane_step",
+        "2",
+    ];
+    let run = with_text(text, &off).unwrap();
+    assert!(!run.run.save_traces && run.run.activity.is_none());
     assert_eq!(
         (run.run.data.planes, run.run.data.plane_step),
         (None, Some(2.0))
