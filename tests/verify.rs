@@ -449,6 +449,10 @@ fn rule_8_9_the_activity_matrix_holds_the_rates_of_the_traces() {
         |copy| copy.change(ACTIVITY, "is_train", &[0], 7_u8),
         &["activity.h5: is_train[0]"],
     );
+    damaged(
+        |copy| copy.change(ACTIVITY, "cell_positions", &[2, 1], 7_f32),
+        &["activity.h5: cell_positions[2, 1]: expected "],
+    );
 }
 
 #[test]
@@ -481,6 +485,51 @@ fn rule_8_10_the_nwb_file_holds_the_traces() {
         },
         &["PlaneSegmentation/x[7]", "rule 8.10"],
     );
+    damaged(
+        |copy| {
+            let table = format!("{OPHYS}/ImageSegmentation/PlaneSegmentation");
+            let voxel = Voxel {
+                x: 255,
+                y: 127,
+                z: 9,
+                weight: 0.5,
+            };
+            copy.change(NWB, &format!("{table}/voxel_mask"), &[3], voxel);
+        },
+        &[
+            "PlaneSegmentation/voxel_mask[3]: expected (",
+            ", 1.0), found (255, 127, 9, 0.5) (rule 8.10",
+        ],
+    );
+    damaged(
+        |copy| {
+            let rois = format!("{OPHYS}/SpikeRates/SpikeRates/rois");
+            copy.change(NWB, &rois, &[4], 5_i64);
+        },
+        &["SpikeRates/rois[4]: expected 4, found 5 (rule 8.10"],
+    );
+    damaged(
+        |copy| {
+            let file = copy.open(NWB);
+            let start = file.dataset(&format!("{OPHYS}/DfOverF/DfOverF/starting_time"));
+            let rate = start.unwrap().attr("rate").unwrap();
+            rate.write_scalar(&7_f32).unwrap();
+        },
+        &[
+            "DfOverF/starting_time, attribute rate: expected ",
+            ", found 7.0 (rule 8.10",
+        ],
+    );
+}
+
+/// A pixel of the grids, as NWB has it.
+#[derive(H5Type, Clone)]
+#[repr(C)]
+struct Voxel {
+    x: u32,
+    y: u32,
+    z: u32,
+    weight: f32,
 }
 
 #[test]
@@ -772,6 +821,20 @@ fn rule_9_6_each_difference_against_another_output_is_a_line() {
     against(
         &|copy| copy.change(COMBINED, "subject_1/z_values", &[0], -0.5),
         &[COMBINED, "subject_1/z_values[0]", "found -0.5"],
+    );
+    against(
+        &|copy| {
+            let file = copy.open(ACTIVITY);
+            let shape = file.dataset("neuron_values").unwrap().shape();
+            file.unlink("neuron_values").unwrap();
+            let halves = file.new_dataset::<half::f16>().shape(shape);
+            halves.create("neuron_values").unwrap();
+        },
+        &[
+            ACTIVITY,
+            "neuron_values: expected f32 (700, 90), as in",
+            "found f16 (700, 90)",
+        ],
     );
     against(
         &|copy| copy.remove(TRACES),

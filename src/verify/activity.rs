@@ -23,16 +23,11 @@ pub(super) fn check(
             values
         }
         Ok(values) => {
-            let found = format!(
-                "{} {}",
-                values.kind,
-                super::report::shape_text(&values.shape)
-            );
             let expected = format!("floats ({frames}, neurons)");
             return report.difference(
                 format_args!("{}: {VALUES}", file.name),
                 expected,
-                found,
+                values.words(),
                 RULE,
             );
         }
@@ -74,7 +69,14 @@ pub(super) fn check(
         return report.difference(place, counted(traces.neurons, "neuron"), neurons, RULE);
     }
     if let Some((found, xyz)) = positions.zip(traces.xyz.as_deref()) {
-        file.compare(report, "cell_positions", &scaled(xyz), &found, RULE);
+        file.compare(
+            report,
+            "cell_positions",
+            &[neurons, 3],
+            &scaled(xyz),
+            &found,
+            RULE,
+        );
     }
     if let Some(rates) = &traces.rates {
         let stored = |rate: f32| match values.is_half {

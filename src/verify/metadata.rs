@@ -65,7 +65,7 @@ impl Metadata {
         let found = file.values::<u8>(report, name, NumberKind::U8, &[self.frames], rule);
         match (&self.is_train, found) {
             (Some(expected), Some(found)) => {
-                file.compare(report, name, expected, &found, "rule 6.1");
+                file.compare(report, name, &[self.frames], expected, &found, "rule 6.1");
             }
             (None, found) => self.is_train = found,
             _ => {}

@@ -1,23 +1,39 @@
-//! The NWB file (rule 8.10): whether its matrices and positions are those of `traces.h5`. Validators of NWB check the rest.
+//! The NWB file (rule 8.10): whether its matrices, positions and voxels are those of the other files. Validators of NWB check the
+//! rest.
 
-use spikegrid_files::output::nwb::{DFF, RATES};
+use spikegrid_files::output::nwb::{DFF, RATES, TABLE};
 use spikegrid_files::output::written::NumberKind;
 
 use super::matrix;
 use super::report::{Opened, Report};
+use super::rules::Place;
 use super::traces::Traces;
 
 const RULE: &str = "rule 8.10";
-const TABLE: &str = "processing/ophys/ImageSegmentation/PlaneSegmentation";
 
-/// Checks the file of a subject of `frames` frames at this rate, as far as traces are there to compare it with.
+/// A pixel of the grids.
+#[derive(hdf5::H5Type, Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+struct Voxel {
+    x: u32,
+    y: u32,
+    z: u32,
+    weight: f32,
+}
+
+/// Checks the file of a subject of `frames` frames at this rate, as far as traces are there to compare it with; `places` are those of
+/// the neurons in the grids, (N,).
 pub(super) fn check(
     report: &mut Report,
     file: &Opened,
     frames: usize,
     sampling_rate_hz: Option<f64>,
     traces: Option<&Traces>,
+    places: Option<&[Option<Place>]>,
 ) {
+    if let Some(rate) = sampling_rate_hz {
+        check_rate(report, file, rate);
+    }
     let Some(traces) = traces else {
         for name in [DFF, RATES] {
             if let Err(found) = file.file.dataset(name) {
@@ -42,15 +58,78 @@ pub(super) fn check(
         let hertz = |per_frame: f32| f64::from((f64::from(per_frame) * rate) as f32);
         matrix::compare(report, file, RATES, &rates, expected, hertz, RULE);
     }
+    let neurons: Vec<i64> = (0..traces.neurons as i64).collect();
+    for data in [DFF, RATES] {
+        let rois = data.replace("/data", "/rois");
+        file.expect(report, &rois, NumberKind::I64, &neurons, RULE);
+    }
+    let column = |name: &str| format!("{TABLE}/{name}");
+    file.expect(report, &column("id"), NumberKind::I64, &neurons, RULE);
     for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
         if let Some(xyz) = &traces.xyz {
             let expected: Vec<f64> = xyz.iter().map(|place| place[axis]).collect();
-            let column = format!("{TABLE}/{name}");
-            file.expect(report, &column, NumberKind::F64, &expected, RULE);
+            file.expect(report, &column(name), NumberKind::F64, &expected, RULE);
         }
     }
     if let Some(rows) = &traces.source_row {
-        let column = format!("{TABLE}/source_row");
-        file.expect(report, &column, NumberKind::I64, rows, RULE);
+        let kind = NumberKind::I64;
+        file.expect(report, &column("source_row"), kind, rows, RULE);
+    }
+    if let Some(places) = places {
+        check_voxels(report, file, places);
+    }
+}
+
+/// Checks that the series have the recording's rate.
+fn check_rate(report: &mut Report, file: &Opened, rate_hz: f64) {
+    let expected = rate_hz as f32;
+    for data in [DFF, RATES] {
+        let start = data.replace("/data", "/starting_time");
+        let found = match file.file.number_of(&start, "rate") {
+            Ok(found) if found == f64::from(expected) => continue,
+            Ok(found) => format!("{:?}", found as f32),
+            Err(found) => found,
+        };
+        let place = format!("{}: {start}, attribute rate", file.name);
+        report.difference(place, format_args!("{expected:?}"), found, RULE);
+    }
+}
+
+/// Checks that each neuron with a place has its pixel, and no other neuron has one.
+fn check_voxels(report: &mut Report, file: &Opened, places: &[Option<Place>]) {
+    let mask = format!("{TABLE}/voxel_mask");
+    let mut end = 0;
+    let ends = places.iter().map(|place| {
+        end += u32::from(place.is_some());
+        end
+    });
+    let ends: Vec<u32> = ends.collect();
+    let index = format!("{mask}_index");
+    file.expect(report, &index, NumberKind::U32, &ends, RULE);
+    let Some(found) = file.read(report, &mask, file.file.records::<Voxel>(&mask), RULE) else {
+        return;
+    };
+    let voxel = |place: &Place| Voxel {
+        x: place.row as u32,
+        y: place.column as u32,
+        z: place.plane as u32,
+        weight: 1.0,
+    };
+    let expected: Vec<Voxel> = places.iter().flatten().map(voxel).collect();
+    if expected.len() != found.len() {
+        let place = format!("{}: {mask}", file.name);
+        return report.difference(place, expected.len(), found.len(), RULE);
+    }
+    let mut pairs = expected.iter().zip(&found).enumerate();
+    if let Some((place, (expected, found))) = pairs.find(|(_, (expected, found))| expected != found)
+    {
+        let text = |voxel: &Voxel| {
+            format!(
+                "({}, {}, {}, {:?})",
+                voxel.x, voxel.y, voxel.z, voxel.weight
+            )
+        };
+        let place = format!("{}: {mask}[{place}]", file.name);
+        report.difference(place, text(expected), text(found), RULE);
     }
 }

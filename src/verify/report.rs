@@ -94,8 +94,7 @@ impl Opened {
         match self.file.dataset(name) {
             Ok(dataset) if dataset.kind == kind && dataset.shape == shape => Some(dataset),
             Ok(dataset) => {
-                let found = format!("{} {}", dataset.kind, shape_text(&dataset.shape));
-                report.difference(place, expected, found, rule);
+                report.difference(place, expected, dataset.words(), rule);
                 None
             }
             Err(found) => {
@@ -144,15 +143,16 @@ impl Opened {
     ) {
         let shape = [expected.len()];
         if let Some(found) = self.values::<T>(report, name, kind, &shape, rule) {
-            self.compare(report, name, expected, &found, rule);
+            self.compare(report, name, &shape, expected, &found, rule);
         }
     }
 
-    /// Reports the first value that differs, and how many do; whether all are the same.
+    /// Reports the first value that differs in a dataset of this shape, and how many do; whether all are the same.
     pub(super) fn compare<T: Number>(
         &self,
         report: &mut Report,
         name: &str,
+        shape: &[usize],
         expected: &[T],
         found: &[T],
         rule: &str,
@@ -164,7 +164,7 @@ impl Opened {
         };
         let count = different.count() + 1;
         report.difference(
-            format_args!("{}: {name}[{place}]", self.name),
+            format_args!("{}: {name}{}", self.name, index_text(place, shape)),
             format_args!("{expected:?}"),
             format_args!("{found_there:?}"),
             format_args!(
@@ -216,6 +216,21 @@ pub(super) fn shape_text(shape: &[usize]) -> String {
     }
 }
 
+/// The place of a value, in the order of the file, as Python writes it.
+pub(super) fn index_text(place: usize, shape: &[usize]) -> String {
+    let mut rest = place;
+    let mut index = Vec::new();
+    for &length in shape.iter().rev() {
+        index.push((rest % length.max(1)).to_string());
+        rest /= length.max(1);
+    }
+    index.reverse();
+    match index.is_empty() {
+        true => String::new(),
+        false => format!("[{}]", index.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,5 +239,15 @@ mod tests {
     fn rule_9_6_floats_are_compared_bit_by_bit_and_nan_equals_nan() {
         assert!(f64::NAN.same(-f64::NAN) && 1.0_f32.same(1.0));
         assert!(!0.0_f64.same(-0.0) && !f32::NAN.same(0.0));
+    }
+
+    #[test]
+    fn rule_9_6_places_are_written_as_python_writes_them() {
+        assert_eq!(index_text(0, &[]), "");
+        assert_eq!(index_text(7, &[9]), "[7]");
+        assert_eq!(
+            index_text(32768 * 7 + 129, &[3, 5, 256, 128]),
+            "[1, 2, 1, 1]"
+        );
     }
 }

@@ -109,18 +109,25 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
         let is_train = metadata.is_train.as_deref();
         activity::check(report, &file, frames, is_train, traces.as_ref());
     }
-    let nwb_name = name(OutputFile::Nwb);
-    if exists(&files.path(OutputFile::Nwb))
-        && let Some(file) = open(report, output_dir, &nwb_name, "rule 8.10")
-    {
-        let rate = header.sampling_rate_hz;
-        nwb::check(report, &file, frames, rate, traces.as_ref());
-    }
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;
         let metadata = of_metadata.as_ref().zip(z_values.as_deref());
         check_places(report, subject, metadata, planes, xyz, &header)
     });
+    let nwb_name = name(OutputFile::Nwb);
+    if exists(&files.path(OutputFile::Nwb))
+        && let Some(file) = open(report, output_dir, &nwb_name, "rule 8.10")
+    {
+        let rate = header.sampling_rate_hz;
+        nwb::check(
+            report,
+            &file,
+            frames,
+            rate,
+            traces.as_ref(),
+            places.as_deref(),
+        );
+    }
     let recomputed = check_planes(report, &file, &grids, traces.as_ref(), places.as_deref());
     let table = files.folder.join("neurons.tsv");
     let mut neurons = traces.as_ref().map(|traces| traces.neurons);
@@ -229,7 +236,7 @@ fn check_places(
             if header.cut != Cut::Levels {
                 accept_rounding(&mut expected, z_values);
             }
-            file.compare(report, "z_values", &expected, z_values, rule);
+            file.compare(report, "z_values", &[planes], &expected, z_values, rule);
         }
         Some((file, z_values)) => {
             let of_positions = counted(expected.len(), "plane");

@@ -3,7 +3,7 @@
 use spikegrid_core::wording::{counted, whole};
 use spikegrid_files::output::written::{NumberKind, Planes, WrittenDataset};
 
-use crate::verify::report::{Number, Opened, Report};
+use crate::verify::report::{Number, Opened, Report, index_text};
 use crate::verify::rules::{COLUMNS, PIXELS, ROWS};
 use crate::verify::stream::{Judged, NoPixels, Scratch, Tally, judge_planes};
 
@@ -47,8 +47,12 @@ pub(super) fn compare_dataset(
             return report.difference(place, "a dataset of numbers", reason, rule);
         }
     };
-    let Some(found) = file.dataset(report, name, expected.kind, &expected.shape, rule) else {
-        return;
+    let place = format!("{}: {name}", file.name);
+    let as_there = format!("{}, as in {source}", expected.words());
+    let found = match file.file.dataset(name) {
+        Ok(found) if found.words() == expected.words() => found,
+        Ok(found) => return report.difference(place, as_there, found.words(), rule),
+        Err(found) => return report.difference(place, as_there, found, rule),
     };
     let differences = Differences::between(&found, &expected);
     let Some(differences) = file.read(report, name, differences, rule) else {
@@ -70,21 +74,6 @@ pub(super) fn compare_dataset(
                 counted(all, "value")
             ),
         );
-    }
-}
-
-/// The place of a value, in the order of the file, as Python writes it.
-fn index_text(place: usize, shape: &[usize]) -> String {
-    let mut rest = place;
-    let mut index = Vec::new();
-    for &length in shape.iter().rev() {
-        index.push((rest % length.max(1)).to_string());
-        rest /= length.max(1);
-    }
-    index.reverse();
-    match index.is_empty() {
-        true => String::new(),
-        false => format!("[{}]", index.join(", ")),
     }
 }
 
@@ -204,20 +193,5 @@ fn judge(differences: &mut Differences, plane: Judged<2>, scratch: &mut Scratch<
                 found,
             });
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rule_9_6_places_are_written_as_python_writes_them() {
-        assert_eq!(index_text(0, &[]), "");
-        assert_eq!(index_text(7, &[9]), "[7]");
-        assert_eq!(
-            index_text(32768 * 7 + 129, &[3, 5, 256, 128]),
-            "[1, 2, 1, 1]"
-        );
     }
 }

@@ -27,6 +27,9 @@ pub const DFF: &str = "processing/ophys/DfOverF/DfOverF/data";
 /// Spike rates in Hz, f32 (T, N).
 pub const RATES: &str = "processing/ophys/SpikeRates/SpikeRates/data";
 
+/// The table of neurons, a row for each.
+pub const TABLE: &str = "processing/ophys/ImageSegmentation/PlaneSegmentation";
+
 /// A laid-out NWB file under its temporary name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NwbFile {

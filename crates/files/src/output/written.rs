@@ -88,30 +88,58 @@ impl WrittenFile {
     /// # Errors
     /// What is there instead.
     pub fn dataset(&self, name: &str) -> Result<WrittenDataset, String> {
-        let (group, _) = name.rsplit_once('/').unwrap_or_default();
-        if !group.is_empty() && !self.file.link_exists(group) || !self.file.link_exists(name) {
-            return Err("no such dataset".into());
-        }
-        let dataset = self.file.dataset(name).map_err(|error| reason(&error))?;
+        let dataset = self.any_dataset(name)?;
         let kind = hdf5_access::number_kind(&dataset)?;
         let size = dataset.dtype().map_err(|error| reason(&error))?.size();
         let is_half = kind == NumberKind::F64 && size == HALF_BYTES;
         if size != kind.bytes() && !is_half {
             return Err(format!("numbers of {size} bytes"));
         }
-        let shape = dataset.shape();
-        if (elements(&dataset) as u64) > self.bytes.saturating_mul(LARGEST_RATIO) {
-            return Err(format!(
-                "a shape of {}, for which the file is too small",
-                shape_text(&shape)
-            ));
-        }
         Ok(WrittenDataset {
+            shape: dataset.shape(),
             dataset,
             kind,
             is_half,
-            shape,
         })
+    }
+
+    /// Reads a dataset of records of this type.
+    ///
+    /// # Errors
+    /// What is there instead, or the library's reason.
+    pub fn records<T: H5Type>(&self, name: &str) -> Result<Vec<T>, String> {
+        let dataset = self.any_dataset(name)?;
+        match elements(&dataset) {
+            0 => Ok(Vec::new()),
+            _ => dataset.read_raw().map_err(|error| reason(&error)),
+        }
+    }
+
+    /// Reads a number that is an attribute of a dataset.
+    ///
+    /// # Errors
+    /// What is there instead, or the library's reason.
+    pub fn number_of(&self, dataset: &str, attribute: &str) -> Result<f64, String> {
+        let dataset = self.any_dataset(dataset)?;
+        let attribute = dataset.attr(attribute).map_err(|_| "no such attribute")?;
+        hdf5_access::number_kind(&attribute)?;
+        attribute.read_scalar().map_err(|error| reason(&error))
+    }
+
+    /// Opens a dataset that the file is large enough for.
+    fn any_dataset(&self, name: &str) -> Result<Dataset, String> {
+        let (group, _) = name.rsplit_once('/').unwrap_or_default();
+        if !group.is_empty() && !self.file.link_exists(group) || !self.file.link_exists(name) {
+            return Err("no such dataset".into());
+        }
+        let dataset = self.file.dataset(name).map_err(|error| reason(&error))?;
+        if (elements(&dataset) as u64) > self.bytes.saturating_mul(LARGEST_RATIO) {
+            return Err(format!(
+                "a shape of {}, for which the file is too small",
+                shape_text(&dataset.shape())
+            ));
+        }
+        Ok(dataset)
     }
 
     /// The names of the file's own attributes, in the order of the alphabet.
@@ -265,6 +293,19 @@ pub struct WrittenDataset {
 }
 
 impl WrittenDataset {
+    /// The type in which its numbers are stored, and its shape.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let kind = match self.is_half {
+            true => "f16".to_owned(),
+            false => self.kind.to_string(),
+        };
+        match self.shape[..] {
+            [] => format!("{kind} scalar"),
+            _ => format!("{kind} {}", shape_text(&self.shape)),
+        }
+    }
+
     /// Reads all numbers, in the order of the file.
     ///
     /// # Errors

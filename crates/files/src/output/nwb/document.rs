@@ -16,14 +16,13 @@ use spikegrid_core::grid::Place;
 use crate::input::Positions;
 use crate::output::date::iso_date;
 use crate::output::index;
+use crate::output::nwb::TABLE;
 use crate::output::provenance::Provenance;
 
 const NWB_VERSION: &str = "2.8.0";
 const CORE: &str = "core";
 const COMMON: &str = "hdmf-common";
 const UNKNOWN: &str = "unknown";
-/// The table of neurons.
-const TABLE: &str = "/processing/ophys/ImageSegmentation/PlaneSegmentation";
 
 /// What an NWB file says of a subject, beside ΔF/F and rates.
 #[derive(Debug, Clone, Copy)]
