@@ -30,7 +30,7 @@ LEVELS = (2, 5, 10)
 # Frame rates in Hz, with the standard deviation in seconds of the Gaussian that smooths the true spikes.
 RATES = {1.094: 1.0, 2.0: 0.5, 2.33: 0.5, 3.0: 0.4, 7.5: 0.2, 30.0: 0.05}
 # By how much a recording is off a model's rate.
-RATIOS = (0.85, 0.92, 1.0, 1.08, 1.15)
+RATIOS = (0.72, 0.85, 0.92, 0.97, 1.0, 1.03, 1.08, 1.15, 1.28)
 # What makes the published recipe of ours; the frame that rates belong to, the range of noise and joined trials stay.
 PUBLISHED = {
     "learning_rate": 0.05,
@@ -427,29 +427,35 @@ def tables_of_datasets(results, datasets):
 
 
 def table_of_ratios(benchmark, results):
-    """What a model loses on recordings off its frame rate, against a model of their rate, interpolated between the models."""
+    """What models lose on recordings off their frame rate, against a model of their rate, interpolated between the models."""
     own = {
         level: [(np.log(benchmark.rate(folder)), *summary(kinds[""], level)) for (folder, ratio), kinds in results.items() if ratio == 1]
         for level in LEVELS
     }
-    yield "| model | recording / model | " + " | ".join(
-        f"level {level}: loss of correlation | change of bias | loss if resampled" for level in LEVELS
+    yield "| recording / model | models | " + " | ".join(
+        f"level {level}: loss of correlation (largest) | change of bias (largest) | loss if resampled (largest)" for level in LEVELS
     ) + " |"
     yield "|---" * (2 + 3 * len(LEVELS)) + "|"
-    for (folder, ratio), kinds in results.items():
-        if ratio == 1:
-            continue
-        line, at = "", np.log(benchmark.rate(folder) * ratio)
+    for ratio in RATIOS:
+        line, models = "", []
         for level in LEVELS:
             rates, correlations, biases = zip(*own[level])
-            if not rates[0] <= at <= rates[-1]:
-                line += " | | |"
-                continue
-            here, bias = summary(kinds[""], level)
-            best = np.interp(at, rates, correlations)
-            line += f" {best - here:+.3f} | {bias - np.interp(at, rates, biases):+.2f} |"
-            line += f" {best - summary(kinds['resampled'], level)[0]:+.3f} |" if "resampled" in kinds else " |"
-        yield f"| {benchmark.rate(folder):.4g} Hz | {ratio:.2f} |{line}"
+            places = [(kinds, np.log(benchmark.rate(folder) * ratio)) for (folder, of), kinds in results.items() if of == ratio]
+            places = [(kinds, at) for kinds, at in places if rates[0] - 1e-9 <= at <= rates[-1] + 1e-9]
+            loss, change, resampled = [], [], []
+            for kinds, at in places:
+                best = np.interp(at, rates, correlations)
+                here, bias = summary(kinds[""], level)
+                loss.append(best - here)
+                change.append(bias - np.interp(at, rates, biases))
+                if "resampled" in kinds:
+                    resampled.append(best - summary(kinds["resampled"], level)[0])
+            models.append(len(places))
+            largest_change = max(change, key=abs, default=0)
+            line += f" {np.median(loss):+.3f} ({max(loss):+.3f}) | {np.median(change):+.2f} ({largest_change:+.2f}) |"
+            line += f" {np.median(resampled):+.3f} ({max(resampled):+.3f}) |" if resampled else " |"
+        if ratio != 1:
+            yield f"| {ratio:.2f} | {max(models)} |{line}"
 
 
 def summary(rows, level):
