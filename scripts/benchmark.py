@@ -451,7 +451,10 @@ def table_of_ratios(benchmark, results):
                 if "resampled" in kinds:
                     resampled.append(best - summary(kinds["resampled"], level)[0])
             models.append(len(places))
-            largest_change = max(change, key=abs, default=0)
+            if not places:
+                line += " | | |"
+                continue
+            largest_change = max(change, key=abs)
             line += f" {np.median(loss):+.3f} ({max(loss):+.3f}) | {np.median(change):+.2f} ({largest_change:+.2f}) |"
             line += f" {np.median(resampled):+.3f} ({max(resampled):+.3f}) |" if resampled else " |"
         if ratio != 1:
