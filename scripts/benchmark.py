@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The benchmark behind docs/benchmark.md: how well spikes are inferred from recordings that no network was trained on.
 
-For every frame rate, recipe and fold, one member per noise level is trained on the other datasets and evaluated on those left
-out, beside OASIS. Results stay in the folder --work: run the script again to go on after an interruption.
+For every frame rate, recipe and fold, one member per noise level (2, 5 and 10, or the model's own if it has no more) is trained
+on the other datasets and evaluated on those left out, beside OASIS. Results stay in the folder --work: run the script again to go on after an interruption.
 
     pip install numpy scipy numba && pip install --no-deps suite2p==0.14.4
     scripts/benchmark.py --ground_truth Ground_truth --work benchmark
@@ -294,10 +294,11 @@ class Benchmark:
         number = self.datasets.index(dataset) % self.arguments.folds
         rest = [name for place, name in enumerate(self.datasets) if place % self.arguments.folds != number]
         path = self.arguments.work / recipe / folder.name / f"fold_{number}"
+        levels = [int(level) for level in listed(self.texts[folder], "noise_levels")]
         values = {
             "model_name": f"{recipe}_fold_{number}",
             "training_datasets": "[" + ", ".join(rest) + "]",
-            "noise_levels": list(LEVELS),
+            "noise_levels": levels if len(levels) <= len(LEVELS) else list(LEVELS),
             "ensemble_size": 1,
             "training_frames": self.arguments.frames,
         }

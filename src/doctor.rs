@@ -16,7 +16,7 @@ use crate::models::Place;
 use crate::recording;
 use crate::run::setup::select;
 use crate::settings::flags::{ConfigFlag, DataArgs};
-use crate::settings::model_search::{installed_models, rated_models};
+use crate::settings::model_search::find_general_models;
 use crate::settings::{ConfigError, check_data};
 
 /// The rate by which noise is judged where neither the recording nor a flag says one: that of the default model.
@@ -64,9 +64,8 @@ struct Judged {
     baseline: Option<Baseline>,
     /// The model that `--cascade_model auto` would take; None where it would take none.
     auto_model: Option<String>,
-    /// The same as a line of text; None where no model is installed.
-    #[serde(skip)]
-    auto_choice: Option<String>,
+    /// Why `--cascade_model auto` would take none.
+    auto_error: Option<String>,
     /// Why a run would fail.
     error: Option<String>,
     findings: Vec<Finding>,
@@ -93,10 +92,11 @@ pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
         say!("{}", header(width));
     }
     let model_dir = arguments.models.model_dir.as_deref();
-    let models = rated_models(&installed_models(model_dir));
+    let models = find_general_models(model_dir);
     let mut judged = Vec::new();
     for subject in &subjects {
-        let found = Judged::of(subject, &arguments.data, &models);
+        let mut found = Judged::of(subject, &arguments.data);
+        found.choose_model(&models);
         if !arguments.json {
             found.print(width);
         }
@@ -118,6 +118,16 @@ pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
                 failing => format!("A run would fail for {failing} of them."),
             }
         );
+        let without_model = judged.iter().filter(|found| found.auto_error.is_some());
+        match without_model.count() {
+            0 => {}
+            count if count == judged.len() => {
+                say!("With --cascade_model auto, it would fail for all of them.")
+            }
+            count => say!(
+                "With --cascade_model auto, it would fail for {count} of them for want of a model."
+            ),
+        }
     }
     Ok(u8::from(failing > 0))
 }
@@ -136,12 +146,12 @@ fn subjects(arguments: &DoctorArgs) -> Result<Vec<Subject>, Box<dyn Error>> {
 
 impl Judged {
     /// Judges a subject by the headers of its files and its excerpt.
-    fn of(subject: &Subject, data: &DataArgs, models: &[InstalledModel]) -> Self {
+    fn of(subject: &Subject, data: &DataArgs) -> Self {
         let mut judged = Self {
             name: subject.name.clone(),
             ..Self::default()
         };
-        if let Err(error) = judged.judge(subject, data, models) {
+        if let Err(error) = judged.judge(subject, data) {
             let finding = error.downcast_ref::<Finding>();
             judged.findings.extend(finding.cloned());
             judged.error = Some(error.to_string());
@@ -152,12 +162,7 @@ impl Judged {
 
     /// # Errors
     /// Why a run would fail.
-    fn judge(
-        &mut self,
-        subject: &Subject,
-        data: &DataArgs,
-        models: &[InstalledModel],
-    ) -> Result<(), Box<dyn Error>> {
+    fn judge(&mut self, subject: &Subject, data: &DataArgs) -> Result<(), Box<dyn Error>> {
         let source = recording::open(subject, data)?;
         (self.frames, self.neurons) = (source.frames(), source.neurons());
         self.format = Some(source.format);
@@ -168,7 +173,6 @@ impl Judged {
         self.z_planes = layout.planes();
         self.findings.extend(findings);
         self.sampling_rate = data.sampling_rate.or(source.rate);
-        self.choose_model(models);
         self.findings
             .extend(recording::flags(&source, self.sampling_rate, data));
         if self.sampling_rate.is_none() {
@@ -190,14 +194,20 @@ impl Judged {
     }
 
     /// Notes which of the installed models `--cascade_model auto` would take (rule 4.9).
-    fn choose_model(&mut self, models: &[InstalledModel]) {
-        let choice = findings::choose_model(self.sampling_rate, models);
-        self.auto_model = choice.as_ref().ok().map(|model| model.name.clone());
-        let choice = match choice {
-            Ok(model) => format!("would take {}", model.name),
-            Err(failure) => format!("would fail: {}", failure.message),
+    fn choose_model(&mut self, models: &Result<Vec<InstalledModel>, ConfigError>) {
+        // A recording that cannot be read needs no model.
+        if self.frames == 0 {
+            return;
+        }
+        let choice = match models {
+            Ok(models) => findings::choose_model(self.sampling_rate, models)
+                .map_err(|failure| failure.message),
+            Err(error) => Err(error.to_string()),
         };
-        self.auto_choice = (!models.is_empty()).then_some(choice);
+        match choice {
+            Ok(model) => self.auto_model = Some(model.name.clone()),
+            Err(reason) => self.auto_error = Some(reason),
+        }
     }
 
     /// Prints its row of the table, and its findings below. `width` is that of the longest name.
@@ -219,8 +229,13 @@ impl Judged {
         if let Some(format) = self.format {
             say!("    read as {format}: {}", self.reason);
         }
-        if let Some(choice) = &self.auto_choice {
-            say!("    --cascade_model auto {choice}");
+        match (&self.auto_model, &self.auto_error) {
+            (Some(model), _) => say!("    --cascade_model auto would take {model}"),
+            (None, Some(reason)) => {
+                let reason = reason.trim_start_matches("--cascade_model auto: ");
+                say!("    --cascade_model auto would fail: {reason}");
+            }
+            (None, None) => {}
         }
         for finding in &self.findings {
             say!("    {}: {finding}", finding.severity.name());

@@ -224,7 +224,9 @@ fn rule_4_9_auto_fails_a_subject_that_no_model_suits_and_names_the_nearest() {
 
     // With a named model the better one is advised.
     let named = ["--cascade_model", TWO, "--only", "subject_4"];
-    let advice = format!("Use --cascade_model {THREE}, which is for 3 Hz.");
+    let advice = format!(
+        "No installed model is for this rate; the nearest is --cascade_model {THREE}, for 3 Hz."
+    );
     lab.run(1, "far", &output, &named)
         .expect(0)
         .says(&["rate.model", &advice]);
@@ -249,6 +251,33 @@ fn rule_4_9_nothing_starts_where_auto_has_no_model_to_choose() {
         common::MODEL,
         "Global_EXC",
     ]);
+}
+
+#[test]
+fn rule_4_9_auto_refuses_to_choose_beside_a_model_that_cannot_be_read() {
+    let lab = Lab::get();
+    let models = tempfile::tempdir().unwrap();
+    for name in [TWO, THREE] {
+        let folder = models.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        let text = fs::read_to_string(lab.path("models").join(name).join("config.yaml")).unwrap();
+        fs::write(
+            folder.join("config.yaml"),
+            if name == TWO { "" } else { &text },
+        )
+        .unwrap();
+    }
+    let (raw, out) = (lab.path("raw"), models.path().join("out"));
+    let [raw, out, models] =
+        [raw.as_path(), &out, models.path()].map(|path| path.to_str().unwrap());
+    let words = ["auto", TWO, "config.yaml", "Another model would be taken"];
+    let input = ["--input_dir", raw, "--model_dir", models];
+    let run = ["--output_dir", out, "--cascade_model", "auto"];
+    alone(&[&input[..], &run].concat()).expect(2).says(&words);
+    let doctor = alone(&[&["doctor"], &input[..]].concat()).expect(0).stdout;
+    for word in words {
+        assert!(doctor.contains(word), "{doctor}");
+    }
 }
 
 #[test]
@@ -277,6 +306,8 @@ fn rule_4_9_doctor_says_which_model_auto_would_take() {
         text.contains("--cascade_model auto would fail: The recording has 6 Hz"),
         "{text}"
     );
+    let last = "With --cascade_model auto, it would fail for all of them.";
+    assert!(text.trim_end().ends_with(last), "{text}");
 }
 
 #[test]

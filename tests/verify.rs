@@ -522,6 +522,50 @@ fn rule_8_10_the_nwb_file_holds_the_traces() {
     );
 }
 
+#[test]
+fn rules_8_9_and_8_10_attributes_say_what_values_mean() {
+    let rates = "processing/ophys/SpikeRates/SpikeRates/data";
+    let attribute = |copy: &Copy, file: &str, object: &str, name: &str| {
+        let dataset = copy.open(file).dataset(object).unwrap();
+        dataset.attr(name).unwrap()
+    };
+    let conversion = |copy: &Copy| {
+        let conversion = attribute(copy, NWB, rates, "conversion");
+        conversion.write_scalar(&2_f32).unwrap();
+    };
+    let words = "SpikeRates/data, attribute conversion: expected 1.0";
+    damaged(conversion, &[words, "found 2.0 (rule 8.10)"]);
+    let copy = Copy::new();
+    copy.damage(conversion);
+    finds(copy.against_undamaged(), &[words, "as in", "found 2.0"]);
+    damaged(
+        |copy| {
+            let least = attribute(copy, ACTIVITY, "cell_positions", "positions_min");
+            least.write_raw(&[-1e6, 0.0, 0.0]).unwrap();
+        },
+        &[
+            "cell_positions, attribute positions_min: expected (",
+            "found (-1000000.0, 0.0, 0.0) (rule 8.9)",
+        ],
+    );
+    damaged(
+        |copy| {
+            let values = copy.open(ACTIVITY).dataset("neuron_values").unwrap();
+            values.delete_attr("unit").unwrap();
+        },
+        &[
+            "neuron_values, attribute unit: expected \"spikes per frame",
+            "found no such attribute (rule 8.9)",
+        ],
+    );
+    damaged(
+        |copy| copy.open(NWB).unlink("session_start_time").unwrap(),
+        &[
+            "subject_1.nwb: session_start_time: expected a group or dataset, found no such group or dataset (rule 8.10)",
+        ],
+    );
+}
+
 /// A pixel of the grids, as NWB has it.
 #[derive(H5Type, Clone)]
 #[repr(C)]

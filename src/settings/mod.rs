@@ -64,6 +64,11 @@ pub enum ConfigError {
          causal; found there: {found}. Say with --model_dir where models are, or name one with --cascade_model"
     )]
     NoGeneralModel { searched: String, found: String },
+    #[error(
+        "--cascade_model auto: {0}. Another model would be taken in place of this one: repair or remove its folder, or name a model with \
+         --cascade_model"
+    )]
+    UnreadableModel(String),
 }
 
 /// What `--cascade_model` is where the program chooses a model for each subject (rule 4.9).

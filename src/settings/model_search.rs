@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use spikegrid_core::cascade::choice::InstalledModel;
+use spikegrid_core::cascade::choice::{self, InstalledModel};
+use spikegrid_files::models::ModelError;
 use spikegrid_files::models::folder::{parse_config, read_config};
 
 use super::ConfigError;
@@ -24,10 +25,17 @@ pub(crate) fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
     folders
 }
 
-/// The model folders there, by folder and name.
+/// The model folders there, by folder and name, each once.
 pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
     let mut installed = Vec::new();
+    let mut seen = HashSet::new();
     for folder in model_folders(model_dir) {
+        if !folder
+            .canonicalize()
+            .is_ok_and(|folder| seen.insert(folder))
+        {
+            continue;
+        }
         let entries = std::fs::read_dir(folder).into_iter().flatten();
         let mut models: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -42,18 +50,29 @@ pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
 /// What one chooses by of the models in these folders, without those whose configuration cannot be read. Of two that have one name, the name
 /// stands for the first.
 pub(crate) fn rated_models(folders: &[PathBuf]) -> Vec<InstalledModel> {
+    first_of_each_name(folders)
+        .filter_map(|folder| rated(folder).ok())
+        .collect()
+}
+
+/// The folders without those that have the name of an earlier one.
+fn first_of_each_name(folders: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
     let mut names = HashSet::new();
-    let rated = folders.iter().filter_map(|folder| {
-        let name = folder.file_name()?.to_string_lossy();
-        if !names.insert(name.clone()) {
-            return None;
-        }
-        let path = folder.join("config.yaml");
-        let text = read_config(&path).ok()?;
-        let config = parse_config(&text, &path).ok()?;
-        Some(InstalledModel::new(&name, &config))
-    });
-    rated.collect()
+    folders
+        .iter()
+        .filter(move |folder| names.insert(folder.file_name()))
+}
+
+/// What one chooses by of the model in this folder.
+fn rated(folder: &Path) -> Result<InstalledModel, ModelError> {
+    let path = folder.join("config.yaml");
+    let config = parse_config(&read_config(&path)?, &path)?;
+    Ok(InstalledModel::new(&name_of(folder), &config))
+}
+
+fn name_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Finds the folder of a model: in `model_dir` if given, else in `./models`, in `models` beside the program, or in
@@ -81,11 +100,16 @@ pub(crate) fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf
 /// The models that `--cascade_model auto` may choose (rule 4.9), at least one.
 ///
 /// # Errors
-/// There is none: names the folders searched and the models that are there.
+/// There is none: names the folders searched and the models that are there. Or one of them cannot be read: without it, another would be
+/// taken in its place.
 pub(crate) fn find_general_models(
     model_dir: Option<&Path>,
 ) -> Result<Vec<InstalledModel>, ConfigError> {
-    let mut models = rated_models(&installed_models(model_dir));
+    let installed = installed_models(model_dir);
+    let general =
+        first_of_each_name(&installed).filter(|folder| choice::is_of_all(&name_of(folder)));
+    let models: Result<Vec<_>, _> = general.map(|folder| rated(folder)).collect();
+    let mut models = models.map_err(|source| ConfigError::UnreadableModel(source.to_string()))?;
     models.retain(InstalledModel::is_general);
     if !models.is_empty() {
         return Ok(models);
@@ -103,7 +127,7 @@ fn searched_and_found(model_dir: Option<&Path>) -> (String, String) {
         .collect();
     let mut found: Vec<String> = installed_models(model_dir)
         .iter()
-        .filter_map(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()))
+        .map(|folder| name_of(folder))
         .collect();
     found.sort();
     found.dedup();

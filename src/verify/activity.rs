@@ -1,7 +1,7 @@
 //! `activity.h5` (rule 8.9): whether its rates are those of `traces.h5`, and what lies beside them.
 
 use spikegrid_core::wording::counted;
-use spikegrid_files::output::written::{NumberKind, WrittenDataset};
+use spikegrid_files::output::written::{NumberKind, SmallValue, WrittenDataset};
 
 use super::matrix;
 use super::report::{Opened, Report};
@@ -9,6 +9,7 @@ use super::traces::Traces;
 
 const RULE: &str = "rule 8.9";
 const VALUES: &str = "neuron_values";
+const UNIT: &str = "spikes per frame, not clipped; NaN where there is no rate";
 
 /// Checks the file of a subject of `frames` frames, as far as traces are there to compare it with.
 pub(super) fn check(
@@ -16,6 +17,7 @@ pub(super) fn check(
     file: &Opened,
     frames: usize,
     is_train: Option<&[u8]>,
+    sampling_rate_hz: Option<f64>,
     traces: Option<&Traces>,
 ) {
     let values = match file.file.dataset(VALUES) {
@@ -23,7 +25,7 @@ pub(super) fn check(
             values
         }
         Ok(values) => {
-            let expected = format!("floats ({frames}, neurons)");
+            let expected = format!("f32 or f16 ({frames}, neurons)");
             return report.difference(
                 format_args!("{}: {VALUES}", file.name),
                 expected,
@@ -41,6 +43,15 @@ pub(super) fn check(
         }
     };
     let neurons = values.shape[1];
+    let unit = SmallValue::Texts(vec![UNIT.to_owned()]);
+    file.expect_attribute(report, VALUES, "unit", &unit, RULE);
+    if let Some(rate) = sampling_rate_hz {
+        let name = "original_sampling_rate_hz";
+        let found = file.values::<f64>(report, name, NumberKind::F64, &[], RULE);
+        if let Some(found) = found {
+            file.compare(report, name, &[], &[rate], &found, RULE);
+        }
+    }
     file.expect_scalar(report, "num_timepoints", frames as i64, RULE);
     file.expect_scalar(report, "num_neurons", neurons as i64, RULE);
     let timepoints: Vec<i32> = (0..frames as i32).collect();
@@ -69,6 +80,11 @@ pub(super) fn check(
         return report.difference(place, counted(traces.neurons, "neuron"), neurons, RULE);
     }
     if let Some((found, xyz)) = positions.zip(traces.xyz.as_deref()) {
+        let [least, greatest] = ends(xyz);
+        for (name, ends) in [("positions_min", least), ("positions_max", greatest)] {
+            let ends = SmallValue::Numbers(ends.to_vec());
+            file.expect_attribute(report, "cell_positions", name, &ends, RULE);
+        }
         file.compare(
             report,
             "cell_positions",
@@ -88,7 +104,15 @@ pub(super) fn check(
 }
 
 fn is_float(values: &WrittenDataset) -> bool {
-    matches!(values.kind, NumberKind::F32 | NumberKind::F64)
+    values.kind == NumberKind::F32 || values.is_half
+}
+
+/// The least and the greatest coordinate on each axis, NaN where none is known.
+fn ends(xyz: &[[f64; 3]]) -> [[f64; 3]; 2] {
+    let of = |end: fn(f64, f64) -> f64| {
+        [0, 1, 2].map(|axis| xyz.iter().map(|place| place[axis]).fold(f64::NAN, end))
+    };
+    [of(f64::min), of(f64::max)]
 }
 
 /// Positions, each axis from 0 to 1, (N, 3).

@@ -15,7 +15,7 @@ use super::subject::{exists, open, try_out};
 use super::{COMBINED, Found, VerifyError, table};
 use datasets::compare_dataset;
 pub(super) use datasets::compare_group;
-use settings::compare_attributes;
+use settings::{compare_attributes, compare_attributes_of};
 
 const SAME_BYTES: &str = "rule 8.6";
 /// Compares a folder with another.
@@ -118,8 +118,8 @@ fn compare_file(report: &mut Report, folders: [&Path; 2], name: &str, source: &s
     };
     compare_attributes(report, &here, &other, source);
     let [found, expected] = [&here, &other].map(|file| {
-        let names = file.file.datasets();
-        file.read(report, "datasets", names, SAME_BYTES)
+        let names = file.file.objects();
+        file.read(report, "datasets and groups", names, SAME_BYTES)
             .unwrap_or_default()
     });
     for added in only_in(&found, &expected) {
@@ -132,7 +132,11 @@ fn compare_file(report: &mut Report, folders: [&Path; 2], name: &str, source: &s
         let there = format!("a dataset or group, as in {source}");
         report.difference(place, there, "none", SAME_BYTES);
     }
-    for dataset in expected.iter().filter(|name| found.contains(name)) {
+    for object in expected.iter().filter(|name| found.contains(name)) {
+        compare_attributes_of(report, object, &here, &other, source);
+    }
+    let datasets = other.file.datasets().unwrap_or_default();
+    for dataset in datasets.iter().filter(|name| found.contains(name)) {
         let datasets = [(&here, &dataset[..]), (&other, dataset)];
         compare_dataset(report, datasets, source, SAME_BYTES);
     }

@@ -2,7 +2,7 @@
 //! rest.
 
 use spikegrid_files::output::nwb::{DFF, RATES, TABLE};
-use spikegrid_files::output::written::NumberKind;
+use spikegrid_files::output::written::{NumberKind, SmallValue};
 
 use super::matrix;
 use super::report::{Opened, Report};
@@ -10,6 +10,27 @@ use super::rules::Place;
 use super::traces::Traces;
 
 const RULE: &str = "rule 8.10";
+const VERSION: &str = "2.8.0";
+/// What a reader asks for beside the series and the table.
+const OBJECTS: [&str; 5] = [
+    "identifier",
+    "session_description",
+    "session_start_time",
+    "general/subject",
+    "general/devices/microscope",
+];
+/// The types of the objects that a reader looks for.
+const TYPES: [(&str, &str); 6] = [
+    ("/", "NWBFile"),
+    ("general/optophysiology/volume", "ImagingPlane"),
+    ("processing/ophys/DfOverF", "DfOverF"),
+    ("processing/ophys/DfOverF/DfOverF", "RoiResponseSeries"),
+    (
+        "processing/ophys/SpikeRates/SpikeRates",
+        "RoiResponseSeries",
+    ),
+    (TABLE, "PlaneSegmentation"),
+];
 
 /// A pixel of the grids.
 #[derive(hdf5::H5Type, Debug, Clone, Copy, PartialEq)]
@@ -31,19 +52,15 @@ pub(super) fn check(
     traces: Option<&Traces>,
     places: Option<&[Option<Place>]>,
 ) {
-    if let Some(rate) = sampling_rate_hz {
-        check_rate(report, file, rate);
+    check_document(report, file);
+    for (data, unit) in [(DFF, "n.a."), (RATES, "Hz")] {
+        check_series(report, file, data, unit, sampling_rate_hz);
     }
     let Some(traces) = traces else {
+        let ids = file.file.dataset(&format!("{TABLE}/id"));
+        let neurons = ids.map_or(0, |ids| ids.shape.first().copied().unwrap_or(0));
         for name in [DFF, RATES] {
-            if let Err(found) = file.file.dataset(name) {
-                report.difference(
-                    format_args!("{}: {name}", file.name),
-                    "a matrix",
-                    found,
-                    RULE,
-                );
-            }
+            file.dataset(report, name, NumberKind::F32, &[frames, neurons], RULE);
         }
         return;
     };
@@ -80,18 +97,56 @@ pub(super) fn check(
     }
 }
 
-/// Checks that the series have the recording's rate.
-fn check_rate(report: &mut Report, file: &Opened, rate_hz: f64) {
-    let expected = rate_hz as f32;
-    for data in [DFF, RATES] {
-        let start = data.replace("/data", "/starting_time");
-        let found = match file.file.number_of(&start, "rate") {
-            Ok(found) if found == f64::from(expected) => continue,
-            Ok(found) => format!("{:?}", found as f32),
-            Err(found) => found,
-        };
-        let place = format!("{}: {start}, attribute rate", file.name);
-        report.difference(place, format_args!("{expected:?}"), found, RULE);
+/// Checks what every reader of NWB needs.
+fn check_document(report: &mut Report, file: &Opened) {
+    for name in OBJECTS {
+        if let Err(found) = file.file.attributes_at(name) {
+            let place = format!("{}: {name}", file.name);
+            report.difference(place, "a group or dataset", found, RULE);
+        }
+    }
+    for (object, neurodata_type) in TYPES {
+        let expected = SmallValue::Texts(vec![neurodata_type.to_owned()]);
+        file.expect_attribute(report, object, "neurodata_type", &expected, RULE);
+    }
+    let version = SmallValue::Texts(vec![VERSION.to_owned()]);
+    file.expect_attribute(report, "/", "nwb_version", &version, RULE);
+    for (object, name) in [
+        (&format!("{TABLE}/voxel_mask_index")[..], "target"),
+        (&DFF.replace("/data", "/rois"), "table"),
+        (&RATES.replace("/data", "/rois"), "table"),
+        (TABLE, "colnames"),
+    ] {
+        let names = file.file.attributes_at(object).unwrap_or_default();
+        if !names.iter().any(|found| found == name) {
+            let place = format!("{}: {object}, attribute {name}", file.name);
+            report.difference(place, "a reference or names", "no such attribute", RULE);
+        }
+    }
+}
+
+/// Checks what gives the values of a series their meaning: unit, scale, and the recording's rate.
+fn check_series(
+    report: &mut Report,
+    file: &Opened,
+    data: &str,
+    unit: &str,
+    sampling_rate_hz: Option<f64>,
+) {
+    let unit = SmallValue::Texts(vec![unit.to_owned()]);
+    file.expect_attribute(report, data, "unit", &unit, RULE);
+    for (name, value) in [("conversion", 1.0), ("offset", 0.0)] {
+        let expected = SmallValue::Numbers(vec![value]);
+        file.expect_attribute(report, data, name, &expected, RULE);
+    }
+    let start = data.replace("/data", "/starting_time");
+    let kind = NumberKind::F64;
+    if let Some(found) = file.values::<f64>(report, &start, kind, &[], RULE) {
+        file.compare(report, &start, &[], &[0.0], &found, RULE);
+    }
+    if let Some(rate) = sampling_rate_hz {
+        let expected = SmallValue::Numbers(vec![f64::from(rate as f32)]);
+        file.expect_attribute(report, &start, "rate", &expected, RULE);
     }
 }
 

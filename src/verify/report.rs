@@ -5,7 +5,9 @@ use std::fmt::{Debug, Display};
 use std::path::PathBuf;
 
 use spikegrid_core::wording::{counted, whole};
-use spikegrid_files::output::written::{self, NumberKind, Value, WrittenDataset, WrittenFile};
+use spikegrid_files::output::written::{
+    self, NumberKind, SmallValue, Value, WrittenDataset, WrittenFile,
+};
 
 /// Prints differences and counts them.
 pub(super) struct Report<'a> {
@@ -184,6 +186,24 @@ impl Opened {
         {
             report.difference(format_args!("{}: {name}", self.name), expected, found, rule);
         }
+    }
+
+    /// Checks an attribute of a group or dataset.
+    pub(super) fn expect_attribute(
+        &self,
+        report: &mut Report,
+        object: &str,
+        name: &str,
+        expected: &SmallValue,
+        rule: &str,
+    ) {
+        let found = match self.file.attribute_at(object, name) {
+            Ok(found) if found.same(expected) => return,
+            Ok(found) => found.to_string(),
+            Err(found) => found,
+        };
+        let place = format!("{}: {object}, attribute {name}", self.name);
+        report.difference(place, expected, found, rule);
     }
 
     /// Reads an attribute that must be of a kind, or reports what is there instead.

@@ -107,7 +107,8 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
         && let Some(file) = open(report, output_dir, &activity_name, "rule 8.9")
     {
         let is_train = metadata.is_train.as_deref();
-        activity::check(report, &file, frames, is_train, traces.as_ref());
+        let rate = header.sampling_rate_hz;
+        activity::check(report, &file, frames, is_train, rate, traces.as_ref());
     }
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;

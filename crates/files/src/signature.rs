@@ -89,6 +89,21 @@ pub(crate) fn instead_at(path: &Path) -> Option<String> {
     Some(instead(&mut file).ok()?.to_string())
 }
 
+/// What a file is that should be an HDF5 file, or why it cannot be read; nothing where it is one.
+pub(crate) fn other_than_hdf5(path: &Path) -> Option<String> {
+    let judged = || -> io::Result<Option<Instead>> {
+        let mut file = regular::open(path)?;
+        match has_hdf5_signature(&mut file)? {
+            true => Ok(None),
+            false => instead(&mut file).map(Some),
+        }
+    };
+    match judged() {
+        Ok(found) => found.map(|found| found.to_string()),
+        Err(error) => Some(format!("one that cannot be read ({error})")),
+    }
+}
+
 /// As [`instead_at`], of a file that is text or empty; nothing where it is binary.
 pub(crate) fn text_instead_at(path: &Path) -> Option<String> {
     let mut start = Vec::new();

@@ -7,6 +7,7 @@ use crate::verify::header::cut;
 use crate::verify::report::{Opened, Report};
 
 const SAME_SETTINGS: &str = "rule 8.7";
+const SAME_BYTES: &str = "rule 8.6";
 /// Settings that decide results and stand in the attribute `config` alone, with what an output that lacks them was made with.
 const IN_CONFIG: [(&str, Option<f64>); 7] = [
     ("shift_frames", Some(0.0)),
@@ -44,6 +45,31 @@ pub(super) fn compare_attributes(report: &mut Report, here: &Opened, other: &Ope
                     report.difference(place, expected, found, SAME_SETTINGS);
                 }
             }
+        }
+    }
+}
+
+/// Compares the attributes of a group or dataset, but for identifiers, which follow from paths and version, too.
+pub(super) fn compare_attributes_of(
+    report: &mut Report,
+    object: &str,
+    here: &Opened,
+    other: &Opened,
+    source: &str,
+) {
+    let names = [here, other].map(|file| file.file.attributes_at(object).unwrap_or_default());
+    let mut all: Vec<&String> = names.iter().flatten().collect();
+    all.sort();
+    all.dedup();
+    for name in all.into_iter().filter(|name| *name != "object_id") {
+        let [found, expected] = [here, other].map(|file| {
+            let value = file.file.attribute_at(object, name);
+            value.map_or_else(|reason| reason, |value| value.to_string())
+        });
+        if found != expected {
+            let place = format!("{}: {object}, attribute {name}", here.name);
+            let expected = format!("{expected}, as in {source}");
+            report.difference(place, expected, found, SAME_BYTES);
         }
     }
 }

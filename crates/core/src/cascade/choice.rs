@@ -39,7 +39,7 @@ impl InstalledModel {
 
     /// Whether it was trained on all indicators, of excitatory neurons.
     pub(crate) fn is_of_all(&self) -> bool {
-        self.name.starts_with(GENERAL)
+        is_of_all(&self.name)
     }
 
     /// Whether `--cascade_model auto` may choose it: the `Global_EXC` models that are not causal.
@@ -62,6 +62,12 @@ impl InstalledModel {
             .then(other.smoothing_sec.total_cmp(&self.smoothing_sec));
         nearer.then_with(|| self.name.cmp(&other.name))
     }
+}
+
+/// Whether a model of this name was trained on all indicators, of excitatory neurons.
+#[must_use]
+pub fn is_of_all(name: &str) -> bool {
+    name.starts_with(GENERAL)
 }
 
 fn distance(rate_hz: f64, model_hz: f64) -> f64 {

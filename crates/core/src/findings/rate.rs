@@ -59,13 +59,13 @@ pub fn choose_model(
             ..failure(
                 Code::ModelRate,
                 format!(
-                    "The recording has {}, and --cascade_model auto takes a model for recordings up to {} slower or {} faster than its \
-                     rate. The nearest is {}: the recording has {} its {}.",
+                    "The recording has {}, and --cascade_model auto takes a model for recordings of {} to {} times its rate. The nearest is \
+                     {}: the recording has {} times its {}.",
                     hertz(rate),
-                    percent(1.0 - (-choice::TOLERANCE).exp()),
-                    percent(choice::TOLERANCE.exp() - 1.0),
+                    ratio((-choice::TOLERANCE).exp()),
+                    ratio(choice::TOLERANCE.exp()),
                     nearest.name,
-                    comparison(rate / nearest.rate_hz),
+                    ratio(rate / nearest.rate_hz),
                     hertz(nearest.rate_hz)
                 ),
                 &format!(
@@ -106,6 +106,12 @@ pub fn of_contradiction(stated_hz: Option<f64>, own_hz: Option<f64>) -> Option<F
     })
 }
 
+/// A ratio of rates to a thousandth: `0.85`, `1.174`.
+fn ratio(ratio: f64) -> String {
+    let text = format!("{ratio:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A ratio of rates in words: `50 % less than`, `10 % more than`, `3.9 times`.
 fn comparison(ratio: f64) -> String {
     match ratio {
@@ -137,6 +143,12 @@ fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> St
         kinds.then_with(|| one.compare(other, rate))
     };
     match nearer.min_by(compare) {
+        Some(nearest) if !choice::is_near(rate, nearest.rate_hz) => format!(
+            "No installed model is for this rate; the nearest is --cascade_model {}, for {}. Get or train one, or state the right rate with \
+             --sampling_rate HZ.",
+            nearest.name,
+            hertz(nearest.rate_hz)
+        ),
         Some(nearest) => format!(
             "Use --cascade_model {}, which is for {}.",
             nearest.name,

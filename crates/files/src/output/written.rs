@@ -8,7 +8,7 @@ use std::path::Path;
 use hdf5::filters::Filter;
 use hdf5::plist::dataset_create::Layout;
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
-use hdf5::{Dataset, File, Group, H5Type, Hyperslab, SliceOrIndex};
+use hdf5::{Dataset, File, Group, H5Type, Hyperslab, Location, SliceOrIndex};
 use hdf5_sys::h5z::H5Z_FILTER_DEFLATE;
 use ndarray::IxDyn;
 use spikegrid_core::grid::{COLUMNS, PLANE_BYTES, ROWS};
@@ -24,6 +24,8 @@ const LARGEST_RATIO: u64 = 1100;
 /// Groups within groups that are followed, and members of a group: more than a file of ours has.
 const MOST_LEVELS: usize = 6;
 const MOST_MEMBERS: usize = 1 << 17;
+/// Numbers or texts in an attribute: more than one of ours has.
+const MOST_NUMBERS: usize = 64;
 /// Bytes of a float of half precision.
 const HALF_BYTES: usize = 2;
 /// What a compressed plane takes at most.
@@ -53,9 +55,18 @@ impl WrittenFile {
     /// # Errors
     /// The library's reason.
     pub fn datasets(&self) -> Result<Vec<String>, String> {
+        let mut names = self.objects()?;
+        names.retain(|name| self.file.dataset(name).is_ok() && !self.holds_words(name));
+        Ok(names)
+    }
+
+    /// The names of all groups and datasets, those within groups as `group/name`, in the order of the alphabet.
+    ///
+    /// # Errors
+    /// The library's reason.
+    pub fn objects(&self) -> Result<Vec<String>, String> {
         let mut names = Vec::new();
         collect(&self.file, "", MOST_LEVELS, &mut names)?;
-        names.retain(|name| !self.holds_words(name));
         names.sort();
         Ok(names)
     }
@@ -115,15 +126,45 @@ impl WrittenFile {
         }
     }
 
-    /// Reads a number that is an attribute of a dataset.
+    /// The names of the attributes of a group or dataset, in the order of the alphabet.
     ///
     /// # Errors
     /// What is there instead, or the library's reason.
-    pub fn number_of(&self, dataset: &str, attribute: &str) -> Result<f64, String> {
-        let dataset = self.any_dataset(dataset)?;
-        let attribute = dataset.attr(attribute).map_err(|_| "no such attribute")?;
-        hdf5_access::number_kind(&attribute)?;
-        attribute.read_scalar().map_err(|error| reason(&error))
+    pub fn attributes_at(&self, object: &str) -> Result<Vec<String>, String> {
+        let mut names = self.object(object)?.attr_names().map_err(|e| reason(&e))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Reads an attribute of a group or dataset: a text, or numbers.
+    ///
+    /// # Errors
+    /// What is there instead, or the library's reason.
+    pub fn attribute_at(&self, object: &str, name: &str) -> Result<SmallValue, String> {
+        let attribute = self.object(object)?.attr(name);
+        let attribute = attribute.map_err(|_| "no such attribute")?;
+        if elements(&attribute) > MOST_NUMBERS {
+            return Err(format!("a shape of {}", shape_text(&attribute.shape())));
+        }
+        let dtype = attribute.dtype().map_err(|error| reason(&error))?;
+        let value = match dtype.to_descriptor() {
+            Ok(TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii) => attribute
+                .read_raw::<VarLenUnicode>()
+                .map(|texts| SmallValue::Texts(texts.iter().map(ToString::to_string).collect())),
+            _ => {
+                hdf5_access::number_kind(&attribute)?;
+                attribute.read_raw().map(SmallValue::Numbers)
+            }
+        };
+        value.map_err(|error| reason(&error))
+    }
+
+    fn object(&self, path: &str) -> Result<Location, String> {
+        let object = match self.file.group(path) {
+            Ok(group) => Ok((*group).clone()),
+            Err(_) => self.file.dataset(path).map(|dataset| (**dataset).clone()),
+        };
+        object.map_err(|_| "no such group or dataset".into())
     }
 
     /// Opens a dataset that the file is large enough for.
@@ -222,12 +263,47 @@ fn collect(
         if names.len() > MOST_MEMBERS {
             return Err("more datasets than a file of ours has".into());
         }
-        match group.group(&name) {
-            Ok(inner) if levels > 0 => collect(&inner, &format!("{path}/"), levels - 1, names)?,
-            _ => names.push(path),
+        if let Ok(inner) = group.group(&name)
+            && levels > 0
+        {
+            collect(&inner, &format!("{path}/"), levels - 1, names)?;
         }
+        names.push(path);
     }
     Ok(())
+}
+
+/// The value of an attribute of a group or dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SmallValue {
+    /// Numbers of any type
+    Numbers(Vec<f64>),
+    /// Texts
+    Texts(Vec<String>),
+}
+
+impl SmallValue {
+    /// Whether both are the same, NaN like NaN.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl fmt::Display for SmallValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = match self {
+            Self::Numbers(numbers) => numbers.iter().map(|number| format!("{number:?}")).collect(),
+            Self::Texts(texts) => texts
+                .iter()
+                .map(|text| format!("{text:?}"))
+                .collect::<Vec<_>>(),
+        };
+        match &all[..] {
+            [one] => f.write_str(one),
+            all => write!(f, "({})", all.join(", ")),
+        }
+    }
 }
 
 /// The value of an attribute.

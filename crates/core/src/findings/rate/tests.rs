@@ -95,8 +95,8 @@ fn rule_4_9_auto_fails_without_a_rate_and_without_a_near_model_and_names_the_nea
             Code::ModelRate,
             &[
                 "has 6 Hz, and",
-                "up to 15 % slower or 17 % faster",
-                "20 % less than its 7.5 Hz",
+                "recordings of 0.852 to 1.174 times its rate",
+                "the recording has 0.8 times its 7.5 Hz",
                 "train",
                 "--cascade_model Global_EXC_7.5Hz.",
             ][..],

@@ -14,7 +14,7 @@ use crate::hdf5_access::{self, NumberKind, reason, shape_text};
 use crate::input::error::InputError;
 use crate::input::identity::require_file;
 use crate::input::storage::{Missing, Orientation, Storage};
-use crate::signature::{instead_at, is_hdf5};
+use crate::signature::other_than_hdf5;
 
 /// Shape, type and layout of a dataset.
 #[derive(Clone, Copy, Debug)]
@@ -148,11 +148,11 @@ impl Header {
 pub(in crate::input) fn open_file(path: &Path, object: &str) -> Result<File, InputError> {
     let what = "the HDF5 file with the traces";
     require_file(path, what)?;
-    if !is_hdf5(path) {
+    if let Some(found) = other_than_hdf5(path) {
         return Err(InputError::File {
             path: path.to_owned(),
             what,
-            found: instead_at(path).unwrap_or_else(|| "one that cannot be read".to_owned()),
+            found,
         });
     }
     hdf5_access::open(path).map_err(|error| hdf5_error(path, object, &error))

@@ -18,7 +18,7 @@ use super::unwritten::unwritten_regions;
 use crate::hdf5_access::{self, elements, shape_text};
 use crate::input::error::InputError;
 use crate::regular::other_than_file;
-use crate::signature::{instead_at, is_hdf5};
+use crate::signature::other_than_hdf5;
 
 /// Deepest nesting of virtual datasets and links that is followed.
 const DEEPEST: usize = 8;
@@ -160,9 +160,8 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// If it is not an HDF5 file, or cannot be read.
     fn open(&self, path: &Path) -> Result<File, InputError> {
-        let instead = (!is_hdf5(path)).then(|| instead_at(path)).flatten();
-        if let Some(instead) = instead {
-            return Err(self.lost(path, instead));
+        if let Some(found) = other_than_hdf5(path) {
+            return Err(self.lost(path, found));
         }
         let file = hdf5_access::open(path);
         file.map_err(|error| self.lost(path, hdf5_access::reason(&error)))

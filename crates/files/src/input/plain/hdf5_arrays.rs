@@ -9,7 +9,7 @@ use crate::input::error::InputError;
 use crate::input::hdf5_matrix::{dataset_names, existing_dataset};
 use crate::input::hdf5_values::text_attribute;
 use crate::regular;
-use crate::signature::{instead_at, is_hdf5};
+use crate::signature::other_than_hdf5;
 
 /// Where MATLAB keeps what variables refer to.
 const INTERNAL: [&str; 2] = ["#refs#/", "#subsystem#/"];
@@ -19,11 +19,11 @@ const INTERNAL: [&str; 2] = ["#refs#/", "#subsystem#/"];
 /// # Errors
 /// If the file cannot be read, or is damaged.
 pub(super) fn arrays(path: &Path) -> Result<Vec<Array>, InputError> {
-    if !is_hdf5(path) {
+    if let Some(found) = other_than_hdf5(path) {
         return Err(InputError::File {
             path: path.to_owned(),
             what: "an HDF5 file",
-            found: instead_at(path).unwrap_or_else(|| "one that cannot be read".to_owned()),
+            found,
         });
     }
     let file = hdf5_access::open(path).map_err(|error| {
