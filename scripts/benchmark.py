@@ -504,6 +504,7 @@ def plot(results):
     x = lambda rate: left + (np.log(rate) - np.log(rates[0])) / np.log(rates[-1] / rates[0]) * (width - left - 150)
     y = lambda value: top + (0.95 - value) / 0.5 * (height - top - 50)
     colours = {"ours": "#0a6", "published recipe": "#06c", "OASIS": "#c40"}
+    colours = {name: colour for name, colour in colours.items() if any(name in methods for methods in results.values())}
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">']
     parts.append(f'<rect width="{width}" height="{height}" fill="white"/>')
     for tick in (0.5, 0.6, 0.7, 0.8, 0.9):
