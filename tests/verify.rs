@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use common::{Job, PROGRAM, Run, Workbench, alone};
 use hdf5::{File, H5Type};
 use ndarray::s;
+use spikegrid_files::output::nwb::Voxel;
 
 const GRIDS: &str = "subject_1/preaugmented_grids.h5";
 const METADATA: &str = "subject_1/metadata.h5";
@@ -564,16 +565,6 @@ fn rules_8_9_and_8_10_attributes_say_what_values_mean() {
             "subject_1.nwb: session_start_time: expected a group or dataset, found no such group or dataset (rule 8.10)",
         ],
     );
-}
-
-/// A pixel of the grids, as NWB has it.
-#[derive(H5Type, Clone)]
-#[repr(C)]
-struct Voxel {
-    x: u32,
-    y: u32,
-    z: u32,
-    weight: f32,
 }
 
 #[test]

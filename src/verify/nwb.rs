@@ -1,7 +1,7 @@
 //! The NWB file (rule 8.10): whether its matrices, positions and voxels are those of the other files. Validators of NWB check the
 //! rest.
 
-use spikegrid_files::output::nwb::{DFF, RATES, TABLE};
+use spikegrid_files::output::nwb::{DFF, RATES, TABLE, Voxel};
 use spikegrid_files::output::written::{NumberKind, SmallValue};
 
 use super::matrix;
@@ -31,16 +31,6 @@ const TYPES: [(&str, &str); 6] = [
     ),
     (TABLE, "PlaneSegmentation"),
 ];
-
-/// A pixel of the grids.
-#[derive(hdf5::H5Type, Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-struct Voxel {
-    x: u32,
-    y: u32,
-    z: u32,
-    weight: f32,
-}
 
 /// Checks the file of a subject of `frames` frames at this rate, as far as traces are there to compare it with; `places` are those of
 /// the neurons in the grids, (N,).

@@ -340,16 +340,6 @@ pub fn datasets(folder: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>)
     all
 }
 
-/// A pixel of an NWB file's table of neurons.
-#[derive(hdf5::H5Type, Clone, Copy)]
-#[repr(C)]
-struct Voxel {
-    x: u32,
-    y: u32,
-    z: u32,
-    weight: f32,
-}
-
 fn collect(
     group: &hdf5::Group,
     prefix: &str,
@@ -399,7 +389,7 @@ fn collect(
                     .flat_map(|text| text.bytes())
                     .collect(),
                 _ if name == "voxel_mask" => dataset
-                    .read_raw::<Voxel>()
+                    .read_raw::<spikegrid_files::output::nwb::Voxel>()
                     .unwrap()
                     .iter()
                     .flat_map(|v| [v.x, v.y, v.z, v.weight.to_bits()])

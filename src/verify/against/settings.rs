@@ -1,5 +1,7 @@
 //! The attributes of two files, and of their configuration what decides results (rule 8.7).
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 use spikegrid_files::output::written::Value;
 
@@ -21,11 +23,8 @@ const IN_CONFIG: [(&str, Option<f64>); 7] = [
 
 /// Compares the attributes that decide results: all but the version, and of the configuration what rule 8.7 names.
 pub(super) fn compare_attributes(report: &mut Report, here: &Opened, other: &Opened, source: &str) {
-    let names = [here, other].map(|file| file.file.attributes().unwrap_or_default());
-    let mut all: Vec<&String> = names.iter().flatten().collect();
-    all.sort();
-    all.dedup();
-    for name in all {
+    let names = [here, other].map(|file| file.file.attributes());
+    for name in &of_either(names) {
         let [found, expected] = [here, other].map(|file| file.file.attribute(name));
         match name.as_str() {
             "software_version" => {}
@@ -49,6 +48,11 @@ pub(super) fn compare_attributes(report: &mut Report, here: &Opened, other: &Ope
     }
 }
 
+/// The names that are in one of two lists or in both.
+fn of_either(names: [Result<Vec<String>, String>; 2]) -> BTreeSet<String> {
+    names.into_iter().flatten().flatten().collect()
+}
+
 /// Compares the attributes of a group or dataset, but for identifiers, which follow from paths and version, too.
 pub(super) fn compare_attributes_of(
     report: &mut Report,
@@ -57,11 +61,8 @@ pub(super) fn compare_attributes_of(
     other: &Opened,
     source: &str,
 ) {
-    let names = [here, other].map(|file| file.file.attributes_at(object).unwrap_or_default());
-    let mut all: Vec<&String> = names.iter().flatten().collect();
-    all.sort();
-    all.dedup();
-    for name in all.into_iter().filter(|name| *name != "object_id") {
+    let names = [here, other].map(|file| file.file.attributes_at(object));
+    for name in of_either(names).iter().filter(|name| *name != "object_id") {
         let [found, expected] = [here, other].map(|file| {
             let value = file.file.attribute_at(object, name);
             value.map_or_else(|reason| reason, |value| value.to_string())

@@ -20,7 +20,7 @@ use spikegrid_core::unit::{UnitOutput, Units};
 use super::error::OutputError;
 use crate::names::partial;
 use crate::regular;
-pub use document::Document;
+pub use document::{Document, Voxel};
 
 /// ΔF/F, f32 (T, N).
 pub const DFF: &str = "processing/ophys/DfOverF/DfOverF/data";

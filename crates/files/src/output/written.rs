@@ -17,6 +17,7 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 
 use crate::hdf5_access::{self, elements, reason, reason_and_locks};
 pub use crate::hdf5_access::{NumberKind, shape_text};
+use crate::output::nwb::{TABLE, Voxel};
 use crate::raw_chunk::{RawChunks, Unread, filters};
 
 /// What deflate saves at most: files that say more are damaged.
@@ -225,6 +226,12 @@ impl WrittenFile {
         for name in written.attributes().unwrap_or_default() {
             let _ = written.attribute(&name);
         }
+        for object in written.objects().unwrap_or_default() {
+            for name in written.attributes_at(&object).unwrap_or_default() {
+                let _ = written.attribute_at(&object, &name);
+            }
+        }
+        let _ = written.records::<Voxel>(&format!("{TABLE}/voxel_mask"));
         for name in written.datasets().unwrap_or_default() {
             let Ok(dataset) = written.dataset(&name) else {
                 continue;

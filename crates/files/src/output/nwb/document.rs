@@ -38,13 +38,17 @@ pub struct Document<'a> {
 }
 
 /// A pixel of the grids, as the column `voxel_mask` has it.
-#[derive(H5Type, Clone, Copy)]
+#[derive(H5Type, Debug, Clone, Copy, PartialEq)]
 #[repr(C)]
-struct Voxel {
-    x: u32,
-    y: u32,
-    z: u32,
-    weight: f32,
+pub struct Voxel {
+    /// Row
+    pub x: u32,
+    /// Column
+    pub y: u32,
+    /// z-plane
+    pub z: u32,
+    /// 1
+    pub weight: f32,
 }
 
 impl Document<'_> {
