@@ -337,7 +337,7 @@ fn the_benchmark_makes_its_tables_and_keeps_its_results() {
     assert!(figures.starts_with(header), "{figures}");
     assert_eq!(figures.lines().count(), 4, "{figures}");
     let member = path(
-        "work/ours/Global_EXC_2Hz_smoothing500ms/fold_0/Model_NoiseLevel_2_Ensemble_0.safetensors",
+        "work/ours/Global_EXC_2Hz_smoothing500ms/fold_0/Model_NoiseLevel_3_Ensemble_0.safetensors",
     );
     let written = fs::metadata(&member).unwrap().modified().unwrap();
     assert_eq!(benchmark(), tables);
