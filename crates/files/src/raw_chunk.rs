@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 
 use hdf5::{Dataset, h5check};
 use hdf5_sys::h5::{herr_t, hsize_t};
-use hdf5_sys::h5d::H5Dread_chunk1;
+use hdf5_sys::h5d::{H5Dget_num_chunks, H5Dread_chunk1};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::H5Z_filter_t;
@@ -44,6 +44,20 @@ pub(crate) fn filters(dataset: &Dataset) -> Option<Vec<H5Z_filter_t>> {
         };
         (0..count as u32).map(filter).collect()
     })
+}
+
+/// The chunks of a dataset that are stored.
+///
+/// # Errors
+/// If the dataset has no chunks, or its index cannot be read: HDF5's reason.
+pub(crate) fn count(dataset: &Dataset) -> hdf5::Result<usize> {
+    let space = dataset.space()?;
+    let mut count = 0;
+    // SAFETY: the dataset and its dataspace are open.
+    hdf5::sync::sync(|| {
+        h5check(unsafe { H5Dget_num_chunks(dataset.id(), space.id(), &mut count) })
+    })?;
+    usize::try_from(count).map_err(|error| error.to_string().into())
 }
 
 /// The bytes that the chunk that begins at an element takes in the file; 0 where it was never stored.

@@ -19,7 +19,8 @@ use hdf5::Dataset;
 use hdf5::file::LibraryVersion;
 
 use super::chunk::write_packed;
-use crate::hdf5_access;
+use crate::hdf5_access::{self, reason};
+use crate::raw_chunk;
 use lookup3::lookup3;
 #[cfg(test)]
 pub(super) use write::blocks;
@@ -104,9 +105,9 @@ pub(super) fn check(
 /// # Errors
 /// What is wrong with the file.
 pub(super) fn check_counts(dataset: &Dataset, chunks: &[StoredChunk]) -> Result<(), String> {
-    let (count, found) = (chunks.len(), dataset.num_chunks());
-    if found != Some(count) {
-        let found = found.unwrap_or_default();
+    let found = raw_chunk::count(dataset).map_err(|error| reason(&error))?;
+    if found != chunks.len() {
+        let count = chunks.len();
         return Err(format!("HDF5 finds {found} chunks of {count}"));
     }
     let bytes: u64 = chunks.iter().map(|chunk| chunk.bytes).sum();

@@ -19,6 +19,7 @@ use spikegrid_core::unit::{UnitOutput, Units};
 
 use super::error::OutputError;
 use crate::names::partial;
+use crate::raw_chunk;
 use crate::regular;
 pub use document::{Document, Voxel};
 
@@ -156,7 +157,7 @@ fn first_chunk(file: &File, name: &str, chunks: &Chunks) -> hdf5::Result<u64> {
             .is_some_and(|chunk| chunk == chunks.extents())
         && dataset.dtype()?.size() == chunks.precision.bytes()
         && dataset.filters().is_empty()
-        && dataset.num_chunks() == Some(count);
+        && raw_chunk::count(&dataset)? == count;
     match (address(&dataset, 0), address(&dataset, count - 1)) {
         (Some(first), Some(last))
             if is_ours && last == first + ((count - 1) * chunks.chunk_bytes()) as u64 =>

@@ -8,7 +8,7 @@ use spikegrid_core::findings::{Code, Finding};
 
 use super::regions::{Region, volume};
 use crate::input::storage::Orientation;
-use crate::raw_chunk::stored_bytes;
+use crate::raw_chunk::{self, stored_bytes};
 
 /// Chunks of a dataset that are looked at one by one, at most; of larger datasets the share of the samples is that of the chunks.
 const LOOKED_AT: usize = 1 << 16;
@@ -117,8 +117,7 @@ fn missing_chunks(dataset: &Dataset) -> Result<Option<[usize; 2]>, hdf5::Error> 
     let axes = dataset.shape().into_iter().zip(&chunk);
     let counts = axes.map(|(extent, chunk)| extent.div_ceil((*chunk).max(1)));
     let all = counts.fold(1, usize::saturating_mul);
-    let there = dataset.num_chunks().ok_or("unable to count its chunks")?;
-    Ok(Some([all.saturating_sub(there), all]))
+    Ok(Some([all.saturating_sub(raw_chunk::count(dataset)?), all]))
 }
 
 /// The regions of a dataset that were never stored: all of it where it should lie in one piece, or each chunk that is not there.

@@ -245,6 +245,22 @@ fn an_index_that_is_interrupted_at_any_byte_or_damaged_is_found() {
 }
 
 #[test]
+fn where_hdf5_cannot_read_the_index_its_reason_is_told() {
+    let made = Grids::new(1030, 1);
+    let mut grids = made.create();
+    made.write(&mut grids, &made.slabs(200));
+    grids.close().expect("a whole file");
+    let path = partial(&made.path());
+    let file = OpenOptions::new().read(true).write(true).open(&path);
+    let file = file.expect("the file");
+    let index = index::FixedArray::find(&file, GRIDS).expect("an index");
+    file.write_all_at(b"none", index.header).expect("written");
+    let grids = File::open(&path).and_then(|file| file.dataset(GRIDS));
+    let said = index::check_counts(&grids.expect("a dataset"), &[]).expect_err("no index");
+    assert!(said.contains("checksum"), "{said}");
+}
+
+#[test]
 fn planes_that_are_missing_or_others_are_found() {
     let made = Grids::new(1100, 1);
     let slabs = made.slabs(400);
