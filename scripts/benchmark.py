@@ -92,7 +92,16 @@ def smoothed(values, frames):
     return gaussian_filter1d(values, frames, mode="reflect") if frames > 0 else values
 
 
-def recordings(trials, rate, smoothing):
+def causally_smoothed(values, smoothing, rate):
+    """Smoothed by CASCADE's causal kernel, an inverse Gaussian density with mean `2 * smoothing`."""
+    seconds = (np.arange(199) - 101) / rate
+    after, mean = np.maximum(seconds, 1e-9), 2 * smoothing
+    kernel = np.where(seconds > 0, np.exp(-((after - mean) ** 2) / (2 * after * mean**2)) / np.sqrt(2 * np.pi * after**3), 0)
+    kernel = np.roll(kernel, -int((np.argmax(kernel) - 99) / 1.5))
+    return np.convolve(values, kernel / kernel.sum())[99:][: len(values)]
+
+
+def recordings(trials, rate, smoothing, causal=False):
     """Trials at another frame rate: ΔF/F, smoothed true spikes per frame, noise level as measured, relative noise of each frame."""
     for dff, measured, spikes in trials:
         same = abs(rate - measured) <= 0.05 * measured
@@ -104,13 +113,14 @@ def recordings(trials, rate, smoothing):
         counts = np.bincount(places[(places >= 0) & (places < frames)], minlength=frames).astype(float)
         photon = np.sqrt(np.abs(trace + 1))
         photon /= max(np.sort(photon)[frames // 2], 1e-6)
-        yield trace, smoothed(counts, smoothing * rate), noise_level(dff, measured), photon
+        true_rate = causally_smoothed(counts, smoothing, rate) if causal else smoothed(counts, smoothing * rate)
+        yield trace, true_rate, noise_level(dff, measured), photon
 
 
-def evaluate(infer, folder, rate, smoothing, levels=LEVELS, window=64):
+def evaluate(infer, folder, rate, smoothing, levels=LEVELS, window=64, causal=False):
     """Rates and true rates of each neuron of a dataset: name, noise level, inferred, true."""
     for place, (name, trials) in enumerate(neurons(folder)):
-        prepared = list(recordings(trials, rate, smoothing))
+        prepared = list(recordings(trials, rate, smoothing, causal))
         for level in levels:
             random, inferred, truth = np.random.default_rng([place, level]), [], []
             for trace, true_rate, measured, photon in prepared:
@@ -274,13 +284,16 @@ class Benchmark:
         self.arguments = arguments
         folders = [path.parent for path in sorted(arguments.models.glob("Global_EXC_*/config.yaml"))]
         self.texts = {folder: (folder / "config.yaml").read_text() for folder in folders}
-        self.texts = {folder: text for folder, text in self.texts.items() if value(text, "causal_kernel") == "0"}
         self.texts = dict(sorted(self.texts.items(), key=lambda item: float(value(item[1], "sampling_rate"))))
         self.datasets = listed(next(iter(self.texts.values())), "training_datasets")
 
+    def is_causal(self, folder):
+        return value(self.texts[folder], "causal_kernel") != "0"
+
     def nearest(self, rate):
-        """The model folder whose frame rate is nearest."""
-        return min(self.texts, key=lambda folder: abs(np.log(rate / self.rate(folder))))
+        """The model folder whose frame rate is nearest, of those that are not causal."""
+        folders = (folder for folder in self.texts if not self.is_causal(folder))
+        return min(folders, key=lambda folder: abs(np.log(rate / self.rate(folder))))
 
     def rate(self, folder):
         return float(value(self.texts[folder], "sampling_rate"))
@@ -340,7 +353,7 @@ class Benchmark:
             def evaluated():
                 model = self.fold(folder, recipe, dataset)
                 infer = (lambda trace: model.infer_resampled(trace, rate)) if resampled else model.infer
-                return evaluate(infer, ground_truth, rate, smoothing, window=model.window)
+                return evaluate(infer, ground_truth, rate, smoothing, window=model.window, causal=self.is_causal(folder))
 
             kind = "resampled" if resampled else recipe
             rows += self.scores(f"{kind}/{folder.name}/{rate:.4g}Hz_{smoothing:.3g}s", dataset, evaluated)
@@ -477,6 +490,16 @@ def write_benchmark_file(folder, rows):
     (folder / "benchmark.tsv").write_text(lines)
 
 
+def kernel(smoothing, causal):
+    """What smooths the true spikes, in the words of a model card."""
+    if not causal:
+        return f"a Gaussian with a standard deviation of {smoothing:g} ms"
+    return (
+        f"CASCADE's causal kernel (an inverse Gaussian density with a mean\n  of {2 * smoothing:g} ms): the rate rises with"
+        " the spikes and not before them. The network itself still looks at ΔF/F of 32 later frames"
+    )
+
+
 def write_card(folder, text):
     """MODEL_CARD.md from the template, with the figures of benchmark.tsv."""
     with open(folder / "benchmark.tsv", newline="") as file:
@@ -491,7 +514,7 @@ def write_card(folder, text):
         rate=value(text, "sampling_rate"),
         levels=value(text, "noise_levels").strip("[]"),
         members=value(text, "ensemble_size"),
-        smoothing=f"{1000 * float(value(text, 'smoothing')):g}",
+        smoothing=kernel(1000 * float(value(text, "smoothing")), value(text, "causal_kernel") != "0"),
         table="\n".join(table),
     )
     (folder / "MODEL_CARD.md").write_text(card)
@@ -570,6 +593,8 @@ def main():
         rate, smoothing = benchmark.rate(folder), float(value(benchmark.texts[folder], "smoothing"))
         write_benchmark_file(folder, benchmark.networks("ours", folder, rate, smoothing))
         write_card(folder, benchmark.texts[folder])
+        if benchmark.is_causal(folder):
+            continue
         for ratio in RATIOS:
             off = benchmark.networks("ours", folder, rate * ratio, benchmark.smoothing(rate * ratio))
             ratios[folder, ratio] = {"": off}
