@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use spikegrid_core::cascade::{Benchmark, Model};
+use spikegrid_core::wording::counted;
 use spikegrid_files::crash_trial::{self, CrashingFile};
 use spikegrid_files::models::verify::{CHECKSUMS, problems};
 use spikegrid_files::models::{self, ModelError};
@@ -27,10 +28,13 @@ pub enum ModelsCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Check a model folder: members, shapes, values, checksums, name
+    /// Check models: members, shapes, values, checksums, name. Ends with 1 if anything is wrong
     Verify {
-        /// Folder of the model
-        dir: PathBuf,
+        /// Folder of the model [default: every installed model]
+        dir: Option<PathBuf>,
+        /// Where to look
+        #[command(flatten)]
+        place: Place,
     },
 }
 
@@ -48,6 +52,9 @@ pub enum ModelsError {
     /// There is no model of that name.
     #[error(transparent)]
     NotFound(#[from] ConfigError),
+    /// There is none to verify.
+    #[error("no models in {0}; say with --model_dir where models are")]
+    NoneInstalled(String),
     /// The model cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -59,26 +66,43 @@ pub enum ModelsError {
 /// Does it; prints to stdout, and what `verify` finds to stderr. The exit status.
 ///
 /// # Errors
-/// A model that isn't there or can't be read.
+/// A model that isn't there or can't be read; no model to verify.
 pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
     match command {
         ModelsCommand::List { place } => list(place.model_dir.as_deref()),
         ModelsCommand::Info { name, place } => {
             info(&model_search::find_model(name, place.model_dir.as_deref())?)?;
         }
-        ModelsCommand::Verify { dir } => return verify(dir),
+        ModelsCommand::Verify { dir, place } => {
+            let folders = match dir {
+                Some(dir) => vec![dir.clone()],
+                None => installed(place.model_dir.as_deref())?,
+            };
+            let intact = folders.iter().filter(|folder| verify(folder)).count();
+            return Ok(u8::from(intact < folders.len()));
+        }
     }
     Ok(0)
 }
 
-fn list(model_dir: Option<&Path>) {
+/// The folders of the installed models, at least one.
+///
+/// # Errors
+/// There is none: names the folders searched.
+fn installed(model_dir: Option<&Path>) -> Result<Vec<PathBuf>, ModelsError> {
     let installed = model_search::installed_models(model_dir);
-    if installed.is_empty() {
-        let searched = model_search::model_folders(model_dir).into_iter();
-        let searched: Vec<String> = searched.map(|dir| dir.display().to_string()).collect();
-        say!("no models in {}", searched.join(", "));
-        return;
+    if !installed.is_empty() {
+        return Ok(installed);
     }
+    let (searched, _) = model_search::searched_and_found(model_dir);
+    Err(ModelsError::NoneInstalled(searched))
+}
+
+fn list(model_dir: Option<&Path>) {
+    let installed = match installed(model_dir) {
+        Ok(installed) => installed,
+        Err(none) => return say!("{none}"),
+    };
     say!(
         "{:<44} {:>8} {:>22} {:>8} {:>10}  folder",
         "model",
@@ -148,28 +172,34 @@ fn info(dir: &Path) -> Result<(), ModelsError> {
     Ok(())
 }
 
-fn verify(dir: &Path) -> Result<u8, ModelsError> {
+/// Prints a line that says whether a model is intact, and what is wrong with it to stderr.
+fn verify(dir: &Path) -> bool {
     let problems = match crash_trial::model(dir) {
         Ok(()) => problems(dir),
-        Err(deadly) => vec![deadly.to_string()],
+        Err(crashing) => vec![crashing.to_string()],
     };
-    if !problems.is_empty() {
-        problems
-            .iter()
-            .for_each(|problem| eprintln!("error: {problem}"));
-        return Ok(1);
-    }
-    let model = models::load(dir)?;
+    let loaded = match problems.is_empty() {
+        true => models::load(dir).map_err(|error| vec![error.to_string()]),
+        false => Err(problems),
+    };
     let checksums = match dir.join(CHECKSUMS).exists() {
         true => "checksums agree",
         false => "it has no checksums",
     };
-    say!(
-        "{}: {} members, intact; {checksums}",
-        dir.display(),
-        members(&model)
-    );
-    Ok(0)
+    match &loaded {
+        Ok(model) => say!(
+            "{}: {} members, intact; {checksums}",
+            dir.display(),
+            members(model)
+        ),
+        Err(problems) => {
+            say!("{}: {}", dir.display(), counted(problems.len(), "problem"));
+            problems
+                .iter()
+                .for_each(|problem| eprintln!("error: {problem}"));
+        }
+    }
+    loaded.is_ok()
 }
 
 fn members(model: &Model) -> usize {

@@ -311,6 +311,34 @@ fn rule_4_9_doctor_says_which_model_auto_would_take() {
 }
 
 #[test]
+fn rule_4_1_all_installed_models_are_verified_where_none_is_named() {
+    let lab = Lab::get();
+    let models = tempfile::tempdir().unwrap();
+    let verify =
+        |folder: &Path| alone(&["models", "verify", "--model_dir", folder.to_str().unwrap()]);
+    verify(models.path()).expect(2).says(&["no models in"]);
+    for name in [TWO, THREE] {
+        let copy = models.path().join(name);
+        fs::create_dir(&copy).unwrap();
+        for entry in fs::read_dir(lab.path("models").join(name)).unwrap() {
+            let from = entry.unwrap().path();
+            fs::copy(&from, copy.join(from.file_name().unwrap())).unwrap();
+        }
+    }
+    let lines = |run: Run, ends: [&str; 2]| {
+        let lines: Vec<&str> = run.stdout.lines().collect();
+        assert_eq!(lines.len(), 2, "{}", run.stdout);
+        for ((line, name), end) in lines.iter().zip([TWO, THREE]).zip(ends) {
+            assert!(line.contains(name) && line.contains(end), "{line}");
+        }
+    };
+    lines(verify(models.path()).expect(0), ["members, intact"; 2]);
+    fs::write(models.path().join(TWO).join("config.yaml"), "a: 1").unwrap();
+    let run = verify(models.path()).expect(1).says(&[TWO]);
+    lines(run, ["1 problem", "members, intact"]);
+}
+
+#[test]
 fn rule_9_4_neurons_have_the_correlation_that_the_benchmark_lets_one_expect() {
     let lab = Lab::get();
     let output = lab.named();

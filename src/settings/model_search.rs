@@ -119,7 +119,7 @@ pub(crate) fn find_general_models(
 }
 
 /// The folders in which models are looked for, and the names of those that are there, in words.
-fn searched_and_found(model_dir: Option<&Path>) -> (String, String) {
+pub(crate) fn searched_and_found(model_dir: Option<&Path>) -> (String, String) {
     let folders = model_folders(model_dir);
     let searched: Vec<_> = folders
         .iter()
