@@ -58,8 +58,8 @@ pub struct Cli {
 pub enum Command {
     /// Say what the recordings of a folder are and whether a run would fail, by a sample of each, in seconds
     ///
-    /// No model is needed, and nothing is written. Exit status: 0 a run would process all subjects; 1 it would fail for some; 2
-    /// nothing could be judged.
+    /// No model is needed, and nothing is written; a model that --cascade_model names is checked, too. Exit status: 0 a run would process
+    /// all subjects; 1 it would fail for some, or not start with this model; 2 nothing could be judged.
     Doctor(DoctorArgs),
     /// Try the program: make small subjects, process them, and say which page to open, in seconds
     ///

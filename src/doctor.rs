@@ -1,4 +1,7 @@
-//! The command `doctor` (rule 9.2): what the recordings of a folder are, by an excerpt of each, without a model and without MPI.
+//! The command `doctor` (rule 9.2): what the recordings of a folder are, by an excerpt of each, without MPI, and without a model unless one
+//! is named.
+
+mod asked;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -6,8 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use spikegrid_core::baseline::Baseline;
-use spikegrid_core::cascade::choice::InstalledModel;
-use spikegrid_core::findings::{self, Code, Finding, Severity};
+use spikegrid_core::findings::{self, Finding, Severity};
 use spikegrid_core::wording::counted;
 use spikegrid_files::input;
 use spikegrid_files::input::discovery::Subject;
@@ -16,10 +18,10 @@ use crate::models::Place;
 use crate::recording;
 use crate::run::setup::select;
 use crate::settings::flags::{ConfigFlag, DataArgs};
-use crate::settings::model_search::find_general_models;
 use crate::settings::{ConfigError, check_data};
+use asked::{Asked, Models};
 
-/// The rate by which noise is judged where neither the recording nor a flag says one: that of the default model.
+/// The rate by which noise is judged where neither the recording, a flag nor a named model says one: that of the default model.
 const ASSUMED_RATE_HZ: f64 = 2.0;
 
 /// Which recordings to judge.
@@ -34,6 +36,9 @@ pub struct DoctorArgs {
     /// Leave these subjects out, by folder name
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     skip: Vec<String>,
+    /// CASCADE model to check, too: its name, or auto, as a run takes it [default: none; says which one auto would take]
+    #[arg(long, value_name = "NAME")]
+    cascade_model: Option<String>,
     /// Print JSON in place of a table
     #[arg(long)]
     json: bool,
@@ -76,6 +81,8 @@ struct Judged {
 struct Report {
     /// Judged by an excerpt: a run may find more.
     sample: bool,
+    /// Why a run could not start with the model of `--cascade_model`.
+    model_error: Option<String>,
     subjects: Vec<Judged>,
 }
 
@@ -85,51 +92,34 @@ struct Report {
 /// Nothing can be judged: a flag makes no sense, or there is no subject.
 pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
     check_data(&arguments.data)?;
+    let model_dir = arguments.models.model_dir.as_deref();
+    let models = Models::find(arguments.cascade_model.as_deref(), model_dir)?;
     let subjects = subjects(arguments)?;
     let width = subjects.iter().map(|subject| subject.name.chars().count());
     let width = width.max().unwrap_or(0).max("subject".len());
     if !arguments.json {
         say!("{}", header(width));
     }
-    let model_dir = arguments.models.model_dir.as_deref();
-    let models = find_general_models(model_dir);
     let mut judged = Vec::new();
     for subject in &subjects {
-        let mut found = Judged::of(subject, &arguments.data);
-        found.choose_model(&models);
+        let found = Judged::of(subject, &arguments.data, &models);
         if !arguments.json {
-            found.print(width);
+            found.print(width, &models.asked);
         }
         judged.push(found);
     }
-    let failing = judged.iter().filter(|found| found.error.is_some()).count();
-    if arguments.json {
-        let report = Report {
-            sample: true,
-            subjects: judged,
-        };
-        say!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        say!(
-            "\n{} judged by a sample of 16 times 16 frames of at most 4,096 neurons: a run reads all and may find more.\n{}",
-            counted(subjects.len(), "subject"),
-            match failing {
-                0 => "A run would process all of them.".to_owned(),
-                failing => format!("A run would fail for {failing} of them."),
-            }
-        );
-        let without_model = judged.iter().filter(|found| found.auto_error.is_some());
-        match without_model.count() {
-            0 => {}
-            count if count == judged.len() => {
-                say!("With --cascade_model auto, it would fail for all of them.")
-            }
-            count => say!(
-                "With --cascade_model auto, it would fail for {count} of them for want of a model."
-            ),
-        }
+    let model_error = models.error();
+    let would_fail = model_error.is_some() || judged.iter().any(|found| found.error.is_some());
+    let report = Report {
+        sample: true,
+        model_error,
+        subjects: judged,
+    };
+    match arguments.json {
+        true => say!("{}", serde_json::to_string_pretty(&report)?),
+        false => report.print_end(&models.asked),
     }
-    Ok(u8::from(failing > 0))
+    Ok(u8::from(would_fail))
 }
 
 fn subjects(arguments: &DoctorArgs) -> Result<Vec<Subject>, Box<dyn Error>> {
@@ -144,14 +134,46 @@ fn subjects(arguments: &DoctorArgs) -> Result<Vec<Subject>, Box<dyn Error>> {
     Ok(selected?)
 }
 
+impl Report {
+    /// Prints what all subjects come to.
+    fn print_end(&self, asked: &Asked) {
+        let subjects = &self.subjects;
+        let failing = subjects.iter().filter(|found| found.error.is_some());
+        say!(
+            "\n{} judged by a sample of 16 times 16 frames of at most 4,096 neurons: a run reads all and may find more.\n{}",
+            counted(subjects.len(), "subject"),
+            match (&self.model_error, failing.count()) {
+                (Some(reason), _) => format!("A run would not start: {reason}"),
+                (None, 0) => "A run would process all of them.".to_owned(),
+                (None, failing) => format!("A run would fail for {failing} of them."),
+            }
+        );
+        let without_model = subjects.iter().filter(|found| found.auto_error.is_some());
+        match (asked, without_model.count()) {
+            (Asked::Nothing, count) if count > 0 && count == subjects.len() => {
+                say!("With --cascade_model auto, it would fail for all of them.");
+            }
+            (Asked::Nothing, count) if count > 0 => say!(
+                "With --cascade_model auto, it would fail for {count} of them for want of a model."
+            ),
+            _ => {}
+        }
+    }
+}
+
 impl Judged {
-    /// Judges a subject by the headers of its files and its excerpt.
-    fn of(subject: &Subject, data: &DataArgs) -> Self {
+    /// Judges a subject by the headers of its files and its excerpt, and by the models.
+    fn of(subject: &Subject, data: &DataArgs, models: &Models) -> Self {
         let mut judged = Self {
             name: subject.name.clone(),
             ..Self::default()
         };
-        if let Err(error) = judged.judge(subject, data) {
+        let mut outcome = judged.judge(subject, data, models);
+        // A recording that cannot be read needs no model.
+        if judged.frames > 0 {
+            outcome = outcome.and(judged.choose_model(models));
+        }
+        if let Err(error) = outcome {
             let finding = error.downcast_ref::<Finding>();
             judged.findings.extend(finding.cloned());
             judged.error = Some(error.to_string());
@@ -162,7 +184,12 @@ impl Judged {
 
     /// # Errors
     /// Why a run would fail.
-    fn judge(&mut self, subject: &Subject, data: &DataArgs) -> Result<(), Box<dyn Error>> {
+    fn judge(
+        &mut self,
+        subject: &Subject,
+        data: &DataArgs,
+        models: &Models,
+    ) -> Result<(), Box<dyn Error>> {
         let source = recording::open(subject, data)?;
         (self.frames, self.neurons) = (source.frames(), source.neurons());
         self.format = Some(source.format);
@@ -173,16 +200,11 @@ impl Judged {
         self.z_planes = layout.planes();
         self.findings.extend(findings);
         self.sampling_rate = data.sampling_rate.or(source.rate);
+        let rate = self.sampling_rate.or(models.named_rate());
+        self.findings.extend(recording::flags(&source, rate, data));
         self.findings
-            .extend(recording::flags(&source, self.sampling_rate, data));
-        if self.sampling_rate.is_none() {
-            self.findings.push(Finding::new(
-                Code::UnknownRate,
-                "Neither the recording nor --sampling_rate says the sampling rate.",
-                "A run takes the model's rate. Say the recording's with --sampling_rate.",
-            ));
-        }
-        let rate = self.sampling_rate.unwrap_or(ASSUMED_RATE_HZ);
+            .extend(models.findings(self.sampling_rate, self.frames));
+        let rate = rate.unwrap_or(ASSUMED_RATE_HZ);
         let excerpt = recording::excerpt(&source)?;
         let kind = recording::kind(&source, &excerpt, rate, data);
         self.findings
@@ -194,24 +216,27 @@ impl Judged {
     }
 
     /// Notes which of the installed models `--cascade_model auto` would take (rule 4.9).
-    fn choose_model(&mut self, models: &Result<Vec<InstalledModel>, ConfigError>) {
-        // A recording that cannot be read needs no model.
-        if self.frames == 0 {
-            return;
+    ///
+    /// # Errors
+    /// It would take none, and the user asked for it.
+    fn choose_model(&mut self, models: &Models) -> Result<(), Box<dyn Error>> {
+        match &models.general {
+            Err(reason) => self.auto_error = Some(reason.to_string()),
+            Ok(general) => match findings::choose_model(self.sampling_rate, general) {
+                Ok(model) => self.auto_model = Some(model.name.clone()),
+                Err(failure) => {
+                    self.auto_error = Some(failure.message.clone());
+                    if matches!(models.asked, Asked::Auto) {
+                        return Err(failure.into());
+                    }
+                }
+            },
         }
-        let choice = match models {
-            Ok(models) => findings::choose_model(self.sampling_rate, models)
-                .map_err(|failure| failure.message),
-            Err(error) => Err(error.to_string()),
-        };
-        match choice {
-            Ok(model) => self.auto_model = Some(model.name.clone()),
-            Err(reason) => self.auto_error = Some(reason),
-        }
+        Ok(())
     }
 
     /// Prints its row of the table, and its findings below. `width` is that of the longest name.
-    fn print(&self, width: usize) {
+    fn print(&self, width: usize, asked: &Asked) {
         let rate = self
             .sampling_rate
             .map_or("?".to_owned(), |rate| format!("{rate:.3}"));
@@ -229,13 +254,14 @@ impl Judged {
         if let Some(format) = self.format {
             say!("    read as {format}: {}", self.reason);
         }
-        match (&self.auto_model, &self.auto_error) {
-            (Some(model), _) => say!("    --cascade_model auto would take {model}"),
-            (None, Some(reason)) => {
-                let reason = reason.trim_start_matches("--cascade_model auto: ");
+        match (asked, &self.auto_model, &self.auto_error) {
+            (Asked::Nothing | Asked::Auto, Some(model), _) => {
+                say!("    --cascade_model auto would take {model}");
+            }
+            (Asked::Nothing, None, Some(reason)) => {
                 say!("    --cascade_model auto would fail: {reason}");
             }
-            (None, None) => {}
+            _ => {}
         }
         for finding in &self.findings {
             say!("    {}: {finding}", finding.severity.name());

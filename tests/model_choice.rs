@@ -311,6 +311,52 @@ fn rule_4_9_doctor_says_which_model_auto_would_take() {
 }
 
 #[test]
+fn rule_9_2_doctor_checks_the_model_that_it_is_told_as_a_run_would() {
+    let lab = Lab::get();
+    let doctor = |input: &str, status: i32, more: &[&str]| {
+        let (input, models) = (lab.path(input), lab.path("models"));
+        let paths = [input, models].map(|path| path.to_str().unwrap().to_owned());
+        let flags = ["doctor", "--input_dir", &paths[0], "--model_dir", &paths[1]];
+        alone(&[&flags[..], more].concat()).expect(status)
+    };
+    let says = |run: Run, words: &[&str]| {
+        for word in words {
+            assert!(run.stdout.contains(word), "no {word} in {}", run.stdout);
+        }
+        run.stdout
+    };
+    let one = ["--only", "subject_2", "--cascade_model"];
+    let text = says(
+        doctor("raw", 0, &[&one[..], &[TWO]].concat()),
+        &["rate.model", TWO, &format!("Use --cascade_model {THREE}")],
+    );
+    assert!(!text.contains("auto would"), "{text}");
+    let text = says(doctor("raw", 0, &[&one[..], &[THREE]].concat()), &[]);
+    assert!(!text.contains("rate.model"), "{text}");
+
+    let auto = ["--only", "subject_4", "--cascade_model", "auto"];
+    let words = [
+        "failure: rate.model: The recording has 6 Hz",
+        "would fail for 1",
+    ];
+    says(doctor("far", 1, &auto), &words);
+    says(
+        doctor("raw", 1, &["--cascade_model", "Nobody_trained_this"]),
+        &["A run would not start: no CASCADE model \"Nobody_trained_this\""],
+    );
+    let json = doctor(
+        "raw",
+        1,
+        &["--json", "--cascade_model", "Nobody_trained_this"],
+    )
+    .stdout;
+    let json: Json = serde_json::from_str(&json).unwrap();
+    assert!(json["model_error"].as_str().unwrap().contains(THREE));
+    assert!(json["subjects"][0]["error"].is_null());
+    doctor("raw", 2, &["--cascade_model", "some/path"]).says(&["--cascade_model is some/path"]);
+}
+
+#[test]
 fn rule_4_1_all_installed_models_are_verified_where_none_is_named() {
     let lab = Lab::get();
     let models = tempfile::tempdir().unwrap();

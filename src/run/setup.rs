@@ -95,12 +95,23 @@ impl Setup {
 fn named_model(config: &Config) -> Result<Option<Model>, Box<dyn std::error::Error>> {
     let model_dir = config.model_dir.as_deref();
     if config.chooses_models() {
-        find_general_models(model_dir)?;
+        find_general_models(model_dir).map_err(ConfigError::from)?;
         return Ok(None);
     }
-    let folder = find_model(&config.cascade_model, model_dir)?;
+    Ok(Some(load_model(&config.cascade_model, model_dir)?))
+}
+
+/// Finds a model by its name and reads it, after a crash trial.
+///
+/// # Errors
+/// There is no such model, or it cannot be read.
+pub(crate) fn load_model(
+    name: &str,
+    model_dir: Option<&Path>,
+) -> Result<Model, Box<dyn std::error::Error>> {
+    let folder = find_model(name, model_dir)?;
     crash_trial::model(&folder)?;
-    Ok(Some(models::load(&folder)?))
+    Ok(models::load(&folder)?)
 }
 
 /// The subjects that `--only` names, without those that `--skip` names.

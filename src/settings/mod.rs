@@ -59,16 +59,22 @@ pub enum ConfigError {
         searched: String,
         found: String,
     },
+    #[error("--cascade_model auto: {0}")]
+    NoChoice(#[from] NoChoice),
+}
+
+/// Why `--cascade_model auto` cannot choose a model for any subject.
+#[derive(Debug, Error)]
+pub enum NoChoice {
     #[error(
-        "--cascade_model auto: no model to choose in {searched}: expected one whose name begins with Global_EXC and that is not \
-         causal; found there: {found}. Say with --model_dir where models are, or name one with --cascade_model"
+        "no model to choose in {searched}: expected one whose name begins with Global_EXC and that is not causal; found there: {found}. \
+         Say with --model_dir where models are, or name one with --cascade_model"
     )]
     NoGeneralModel { searched: String, found: String },
     #[error(
-        "--cascade_model auto: {0}. Another model would be taken in place of this one: repair or remove its folder, or name a model with \
-         --cascade_model"
+        "{0}. Another model would be taken in place of this one: repair or remove its folder, or name a model with --cascade_model"
     )]
-    UnreadableModel(String),
+    Unreadable(String),
 }
 
 /// What `--cascade_model` is where the program chooses a model for each subject (rule 4.9).
@@ -189,14 +195,21 @@ fn check(flags: &RunArgs) -> Result<(), ConfigError> {
     let positive = |x: f64| x.is_finite() && x > 0.0;
     let (window, expected) = (flags.window_sec, "a positive number of seconds");
     expect("--window_sec", positive(window), &window, expected)?;
-    let name = &flags.cascade_model;
-    let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains('/');
-    let expected = "the name of a folder in the model folder (see --model_dir)";
-    expect("--cascade_model", is_name, name, expected)?;
+    check_model_name(&flags.cascade_model)?;
     check_data(&flags.data)?;
     let limit = flags.memory_limit;
     let is_enough = limit.0 >= 128 << 20;
     expect("--memory_limit", is_enough, &limit, "at least 128 MiB")
+}
+
+/// Checks that a model is named as `--cascade_model` takes it.
+///
+/// # Errors
+/// As [`Config::resolve`].
+pub(crate) fn check_model_name(name: &str) -> Result<(), ConfigError> {
+    let is_name = !matches!(name, "" | "." | "..") && !name.contains('/');
+    let expected = "the name of a folder in the model folder (see --model_dir)";
+    expect("--cascade_model", is_name, &name, expected)
 }
 
 /// Checks what the user says of the recordings.

@@ -7,7 +7,7 @@ use spikegrid_core::cascade::choice::{self, InstalledModel};
 use spikegrid_files::models::ModelError;
 use spikegrid_files::models::folder::{parse_config, read_config};
 
-use super::ConfigError;
+use super::{ConfigError, NoChoice};
 
 /// The folders in which models are looked for, in this order (rule 1.3).
 pub(crate) fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
@@ -104,18 +104,18 @@ pub(crate) fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf
 /// taken in its place.
 pub(crate) fn find_general_models(
     model_dir: Option<&Path>,
-) -> Result<Vec<InstalledModel>, ConfigError> {
+) -> Result<Vec<InstalledModel>, NoChoice> {
     let installed = installed_models(model_dir);
     let general =
         first_of_each_name(&installed).filter(|folder| choice::is_of_all(&name_of(folder)));
     let models: Result<Vec<_>, _> = general.map(|folder| rated(folder)).collect();
-    let mut models = models.map_err(|source| ConfigError::UnreadableModel(source.to_string()))?;
+    let mut models = models.map_err(|source| NoChoice::Unreadable(source.to_string()))?;
     models.retain(InstalledModel::is_general);
     if !models.is_empty() {
         return Ok(models);
     }
     let (searched, found) = searched_and_found(model_dir);
-    Err(ConfigError::NoGeneralModel { searched, found })
+    Err(NoChoice::NoGeneralModel { searched, found })
 }
 
 /// The folders in which models are looked for, and the names of those that are there, in words.
