@@ -210,28 +210,47 @@ pub fn write_man_pages(folder: &Path) -> std::io::Result<()> {
 /// # Errors
 /// What clap says of it, `--help` and `--version` included.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let arguments = with_precisions_joined(arguments);
-    Cli::from_arg_matches(&command().try_get_matches_from(arguments)?)
+    let of_a_run = command();
+    let arguments = with_values_joined(arguments, &of_a_run);
+    Cli::from_arg_matches(&of_a_run.try_get_matches_from(arguments)?)
 }
 
-/// Lets `--activity f16` be `--activity=f16`, and so with `off`: clap takes no value without `=` that may be left out, because a command could follow.
-fn with_precisions_joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// Lets `--activity f16` be `--activity=f16`, and `--nwb false` be `--nwb=false`: clap takes a value that may be left out after `=` alone,
+/// because a command could follow.
+fn with_values_joined(
+    arguments: impl IntoIterator<Item = OsString>,
+    of_a_run: &clap::Command,
+) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
+    let mut definition = of_a_run;
     for argument in arguments {
-        // Other numbers, too: clap then says which there are.
-        let is_value = |text: &str| {
-            let bits = text.strip_prefix(['f', 'F']);
-            text == "off" || bits.is_some_and(|bits| bits.parse::<u8>().is_ok())
-        };
+        let text = argument.to_str().unwrap_or_default();
+        let named = of_a_run.find_subcommand(text);
+        let is_value = named.is_none() && !text.starts_with('-');
         match joined.last_mut() {
-            Some(flag) if *flag == "--activity" && argument.to_str().is_some_and(is_value) => {
+            Some(flag) if is_value && may_have_value(flag, definition) => {
                 flag.push("=");
                 flag.push(argument);
+                continue;
             }
-            _ => joined.push(argument),
+            _ => {}
         }
+        // The command's name comes first.
+        if joined.len() == 1 {
+            definition = named.unwrap_or(of_a_run);
+        }
+        joined.push(argument);
     }
     joined
+}
+
+/// Whether a value may follow this argument after `=`, and may be left out.
+fn may_have_value(argument: &OsString, definition: &clap::Command) -> bool {
+    let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
+    let name = name.map(|name| name.replace('-', "_"));
+    let mut flags = definition.get_arguments();
+    name.is_some()
+        && flags.any(|flag| flag.is_require_equals_set() && flag.get_long() == name.as_deref())
 }
 
 /// Reads the command line, and the file of its flag `--config` for what the command line does not give (rule 1.6).
@@ -242,7 +261,7 @@ pub fn parse_with_file(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Cli, ConfigFileError> {
     let of_a_run = command();
-    let mut arguments = with_precisions_joined(arguments);
+    let mut arguments = with_values_joined(arguments, &of_a_run);
     let matches = of_a_run.clone().try_get_matches_from(&arguments)?;
     // Flags of a run and commands exclude each other: the command's name comes first.
     let (definition, given, place) = match matches.subcommand() {
@@ -325,6 +344,30 @@ mod tests {
         let error = cli(&["--activity", "f64"]).unwrap_err().to_string();
         assert!(error.contains("invalid value 'f64'"), "{error}");
         assert!(cli(&["f16"]).is_err());
+    }
+
+    #[test]
+    fn rule_1_3_a_flag_without_a_value_takes_true_and_false_with_or_without_an_equals_sign() {
+        let nwb = |flags: &[&str]| cli(flags).unwrap().run.nwb;
+        for flags in [&["--nwb"][..], &["--nwb=true"], &["--nwb", "true"]] {
+            assert!(nwb(flags), "{flags:?}");
+        }
+        for flags in [&["--nwb=false"][..], &["--nwb", "false"]] {
+            assert!(!nwb(flags), "{flags:?}");
+        }
+        let run = cli(&["--nwb", "--save-traces", "false", "--overwrite"]);
+        let run = run.unwrap().run;
+        assert!(run.nwb && !run.save_traces && run.overwrite);
+        let message = |flags: &[&str]| cli(flags).unwrap_err().to_string();
+        let error = message(&["--nwb", "off"]);
+        assert!(
+            error.contains("invalid value 'off'") && error.contains("true, false"),
+            "{error}"
+        );
+        let error = message(&["doctor", "--json", "maybe"]);
+        assert!(error.contains("invalid value 'maybe'"), "{error}");
+        assert!(cli(&["doctor", "--json", "false"]).is_ok());
+        assert!(!message(&["--nwb", "doctor"]).contains("invalid value"));
     }
 
     #[test]
