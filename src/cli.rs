@@ -382,9 +382,11 @@ mod tests {
         assert_eq!(run.split_ratio, 0.95);
         assert_eq!(run.cascade_model, "Global_EXC_2Hz_smoothing500ms");
         assert_eq!(
-            cli(&["--skip", "subject_1,subject_2"]).unwrap().run.skip,
-            ["subject_1", "subject_2"]
+            cli(&["--skip", "a,b", "--skip", "c"]).unwrap().run.skip,
+            ["a,b", "c"]
         );
+        let doctor = cli(&["doctor", "--only", "a,b"]).unwrap().command;
+        assert!(format!("{doctor:?}").contains("only: [\"a,b\"]"));
     }
 
     #[test]

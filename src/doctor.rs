@@ -30,11 +30,11 @@ pub struct DoctorArgs {
     /// Folder with the subjects
     #[arg(long, value_name = "DIR", default_value = "raw_trace_data_2018")]
     input_dir: PathBuf,
-    /// Judge these subjects only, by folder name
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    /// Judge these subjects only, by folder name; a name that has a comma needs an --only of its own
+    #[arg(long, value_name = "A,B")]
     only: Vec<String>,
-    /// Leave these subjects out, by folder name
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    /// Leave these subjects out, by folder name; a name that has a comma needs a --skip of its own
+    #[arg(long, value_name = "A,B")]
     skip: Vec<String>,
     /// CASCADE model to check, too: its name, or auto, as a run takes it [default: none; says which one auto would take]
     #[arg(long, value_name = "NAME")]

@@ -48,8 +48,8 @@ impl Setup {
         let warnings = model.as_ref().map(|model| model.warnings.clone());
         let mut warnings = warnings.unwrap_or_default();
         let found = discovery::subjects(&config.input_dir)?;
-        for name in &config.skip {
-            if found.iter().all(|subject| subject.name != *name) {
+        for name in named(&config.skip, &found) {
+            if found.iter().all(|subject| subject.name != name) {
                 warnings.push(format!("--skip names {name}, which is not there"));
             }
         }
@@ -114,6 +114,16 @@ pub(crate) fn load_model(
     Ok(models::load(&folder)?)
 }
 
+/// The names in the values of `--only` or `--skip`: a value is the whole name of a subject, or several names with commas between them.
+fn named(values: &[String], subjects: &[Subject]) -> Vec<String> {
+    let is_whole = |value: &String| subjects.iter().any(|subject| subject.name == *value);
+    let names = |value: &String| match is_whole(value) {
+        true => vec![value.clone()],
+        false => value.split(',').map(str::to_owned).collect(),
+    };
+    values.iter().flat_map(names).collect()
+}
+
 /// The subjects that `--only` names, without those that `--skip` names.
 ///
 /// # Errors
@@ -124,6 +134,7 @@ pub fn select(
     skip: &[String],
     input_dir: &Path,
 ) -> Result<Vec<Subject>, ConfigError> {
+    let [only, skip] = [only, skip].map(|values| named(values, &subjects));
     let present = |name: &String| subjects.iter().any(|subject| subject.name == *name);
     let unknown: Vec<&str> = only
         .iter()
@@ -174,5 +185,37 @@ fn make_writable(folder: &Path, report: &str) -> Result<(), ConfigError> {
         // A run on another host may have the same process number, and have removed it.
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(refused(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_1_2_only_and_skip_take_names_that_have_a_comma_as_values_of_their_own() {
+        let subjects = ["subject_1", "subject_1,left", "subject_2", "left"].map(|name| Subject {
+            name: name.into(),
+            dir: PathBuf::from(name),
+        });
+        let selected = |only: &[&str], skip: &[&str]| -> Result<Vec<String>, ConfigError> {
+            let texts = |values: &[&str]| values.iter().map(|&value| value.into()).collect();
+            let [only, skip]: [Vec<String>; 2] = [only, skip].map(texts);
+            let selected = select(subjects.to_vec(), &only, &skip, Path::new("raw"))?;
+            Ok(selected.into_iter().map(|subject| subject.name).collect())
+        };
+        let of = |only: &[&str], skip: &[&str]| selected(only, skip).expect("subjects");
+        assert_eq!(of(&["subject_1,left"], &[]), ["subject_1,left"]);
+        assert_eq!(of(&["left,subject_1"], &[]), ["subject_1", "left"]);
+        assert_eq!(
+            of(&["subject_1,left", "subject_2"], &[]),
+            ["subject_1,left", "subject_2"]
+        );
+        assert_eq!(
+            of(&[], &["subject_1,left", "left"]),
+            ["subject_1", "subject_2"]
+        );
+        assert!(selected(&["subject_1,right"], &[]).is_err());
+        assert!(selected(&[""], &[]).is_err());
     }
 }

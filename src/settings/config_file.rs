@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value as Json;
 use spikegrid_files::crash_trial::{self, CrashingFile};
 use spikegrid_files::output::provenance;
@@ -144,7 +144,7 @@ impl ConfigFile {
         value: &Value,
         argument: &Arg,
     ) -> Result<Vec<String>, ConfigFileError> {
-        let is_list = argument.get_value_delimiter().is_some();
+        let is_list = matches!(argument.get_action(), ArgAction::Append);
         let expected = if is_list {
             "a list of names"
         } else {

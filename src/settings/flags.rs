@@ -38,21 +38,11 @@ pub struct RunArgs {
         help_heading = "Input and output"
     )]
     pub output_dir: PathBuf,
-    /// Process these subjects only, by folder name
-    #[arg(
-        long,
-        value_name = "A,B",
-        value_delimiter = ',',
-        help_heading = "Input and output"
-    )]
+    /// Process these subjects only, by folder name; a name that has a comma needs an --only of its own
+    #[arg(long, value_name = "A,B", help_heading = "Input and output")]
     pub only: Vec<String>,
-    /// Leave these subjects out, by folder name
-    #[arg(
-        long,
-        value_name = "A,B",
-        value_delimiter = ',',
-        help_heading = "Input and output"
-    )]
+    /// Leave these subjects out, by folder name; a name that has a comma needs a --skip of its own
+    #[arg(long, value_name = "A,B", help_heading = "Input and output")]
     pub skip: Vec<String>,
     /// This is one task of a job array and takes its share of the subjects: auto (Slurm says which task), or I/N
     #[arg(long, value_name = "auto|I/N", help_heading = "Input and output")]

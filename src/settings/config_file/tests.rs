@@ -48,7 +48,7 @@ fn rule_1_6_a_file_gives_flags_their_defaults() {
     assert_eq!(run.input_dir, Path::new("here"));
     assert_eq!(run.output_dir, Path::new("there"));
     assert_eq!(run.only, ["subject_1", "subject_2"]);
-    assert_eq!(run.skip, ["subject_3", "subject_4"]);
+    assert_eq!(run.skip, ["subject_3,subject_4"]);
     assert!(run.save_traces && !run.overwrite);
     assert_eq!((run.threshold.name(), run.window_sec), ("0", 20.0));
     assert_eq!(run.data.missing, Some(-1.5));
