@@ -38,6 +38,30 @@ def test_false_switches_off_what_a_file_switches_on(recordings: Path, tmp_path: 
         assert files & on_request == expected
 
 
+def test_a_file_names_the_folders(recordings: Path, tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(f'input_dir = "{recordings}"\noutput_dir = \'{tmp_path}/of "file"\'\nonly = ["subject_2"]\n')
+    first = spikegrid.run(config=config, num_neurons=0)
+    assert first.folder == tmp_path / 'of "file"'
+    assert list(first) == ["subject_2"]
+    again = spikegrid.run(config=first.folder, output_dir=tmp_path / "again")
+    assert list(again) == ["subject_2"]
+    with pytest.raises(spikegrid.RunError, match="num_neurons") as raised:
+        spikegrid.run(config=config, num_neurons=-1)
+    assert raised.value.exit_status == 2
+    with pytest.raises(TypeError, match="output_dir"):
+        spikegrid.run(recordings)
+
+
+def test_names_of_subjects_may_have_commas(recordings: Path, tmp_path: Path) -> None:
+    for name, copy in [("subject_1", "subject_1,left"), ("subject_2", "subject_2")]:
+        shutil.copytree(recordings / name, tmp_path / "raw" / copy)
+    run = spikegrid.run(tmp_path / "raw", tmp_path / "out", only=["subject_1,left"], num_neurons=0)
+    assert list(run) == ["subject_1,left"]
+    with pytest.raises(spikegrid.RunError, match="--only names"):
+        spikegrid.run(tmp_path / "raw", tmp_path / "out", only=[])
+
+
 def test_failing_subjects_are_raised_with_their_reasons(recordings: Path, tmp_path: Path) -> None:
     shutil.copytree(recordings, tmp_path / "raw")
     (tmp_path / "raw/subject_1/TimeSeries.h5").write_bytes(b"not HDF5")

@@ -46,8 +46,8 @@ class RunError(RuntimeError):
 
 
 def run(
-    input_dir: str | os.PathLike[str],
-    output_dir: str | os.PathLike[str],
+    input_dir: str | os.PathLike[str] | None = None,
+    output_dir: str | os.PathLike[str] | None = None,
     *,
     ranks: int = 1,
     program: str | os.PathLike[str] | None = None,
@@ -61,9 +61,9 @@ def run(
     Parameters
     ----------
     input_dir
-        Folder with the subjects.
+        Folder with the subjects. May be left out where a file ``config`` names it.
     output_dir
-        Folder to write to.
+        Folder to write to. May be left out where a file ``config`` names it.
     ranks
         Number of processes. More than one are started by `mpirun` and need a program that was built with MPI. Without MPI, give
         ``workers=4``: threads.
@@ -79,16 +79,23 @@ def run(
     ------
     RunError
         A subject failed, nothing could start, or the run was stopped. The message has the reasons.
+    TypeError
+        `input_dir` or `output_dir` is left out without a file ``config``.
     FileNotFoundError
         The program or `mpirun` is not there.
     """
-    command = [*_launcher(ranks), find_program(program), *_arguments(input_dir, output_dir, flags)]
-    reports = _reports(Path(output_dir))
-    status, errors = _start(command)
+    if (input_dir is None or output_dir is None) and flags.get("config") is None:
+        raise TypeError("run() needs input_dir and output_dir, or a file config that names them")
+    launcher, found = _launcher(ranks), find_program(program)
+    folders: dict[str, Flag] = {"input_dir": _path(input_dir), "output_dir": _path(output_dir)}
+    arguments = _arguments({**folders, **flags})
+    output = _path(output_dir) or _output_dir([found, *arguments])
+    reports = _reports(output)
+    status, errors = _start([*launcher, found, *arguments])
     if status != 0:
-        fresh = [path for path, written in _reports(Path(output_dir)).items() if reports.get(path) != written]
+        fresh = [path for path, written in _reports(output).items() if reports.get(path) != written]
         raise _error(status, errors, fresh)
-    return Output(output_dir)
+    return Output(output)
 
 
 def find_program(program: str | os.PathLike[str] | None = None) -> str:
@@ -125,13 +132,31 @@ def _launcher(ranks: int) -> list[str]:
     return [mpirun, "-n", str(ranks)]
 
 
-def _arguments(input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[str], flags: Mapping[str, Flag]) -> list[str]:
+def _path(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _output_dir(command: list[str]) -> Path:
+    """Ask the program which output folder the flags of a run and its configuration file come to."""
+    asked = subprocess.run([*command, "--print_config"], capture_output=True, encoding="utf-8", env=_environment(), check=False)
+    if asked.returncode != 0:
+        told: list[str] = []
+        _show(asked.stderr.splitlines(keepends=True), sys.stderr, told)
+        raise _error(asked.returncode, told, [])
+    lines = (line.partition(" = ") for line in asked.stdout.splitlines())
+    text = next(value for key, _, value in lines if key == "output_dir")
+    # A string of TOML: literal, or with the escapes of JSON. Python 3.10 reads no TOML.
+    return Path(text[1:-1] if text.startswith("'") else json.loads(text))
+
+
+def _arguments(flags: Mapping[str, Flag]) -> list[str]:
     arguments = []
-    for name, value in {"input_dir": Path(input_dir), "output_dir": Path(output_dir), **flags}.items():
+    for name, value in flags.items():
         if value is True:
             arguments.append(f"--{name}")
         elif isinstance(value, list | tuple):
-            arguments.append(f"--{name}={','.join(value)}")
+            # An empty list names no subject: without the flag, the program would take all.
+            arguments.extend(f"--{name}={text}" for text in value or [""])
         elif value is False and "config" in flags:
             arguments.append(f"--{name}={'off' if name == 'activity' else 'false'}")
         elif value is not None and value is not False:
