@@ -9,13 +9,22 @@ use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
 use spikegrid_files::input::{self, InputError, Source};
 
+use crate::run::report;
 use crate::settings::flags::DataArgs;
 
 /// Opens the recording of a subject, after a crash trial of its files.
 ///
 /// # Errors
-/// What is wrong with the files: as a [`Finding`] where rule 9.3 has a code for it.
+/// The subject's name cannot be that of its output folder. What is wrong with the files: as a [`Finding`] where rule 9.3 has a code for it.
 pub(crate) fn open(subject: &Subject, data: &DataArgs) -> Result<Source, Box<dyn Error>> {
+    if report::is_taken(&subject.name) {
+        return Err(format!(
+            "{}: expected a name that no file of the output folder has, found {}; rename the recording",
+            subject.dir.display(),
+            subject.name
+        )
+        .into());
+    }
     let request = data.request();
     crash_trial::subject(subject, &request)?;
     let opened = input::open(subject, &request);

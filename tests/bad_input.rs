@@ -175,6 +175,33 @@ fn rule_2_1_a_subject_whose_name_is_not_utf8_fails_alone() {
     );
 }
 
+#[test]
+fn a_subject_with_the_name_of_a_file_of_the_output_folder_fails_before_it_is_computed() {
+    let bench = Workbench::get();
+    let [folder, out] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    copy_subject(
+        &bench.raw().join("subject_2"),
+        &folder.path().join("subject_2"),
+    );
+    let names = ["combined_metadata.h5", "report.html", "report-7.json"];
+    for name in names {
+        let plane = folder.path().join(name).join("suite2p/plane0");
+        std::fs::create_dir_all(&plane).unwrap();
+        std::fs::write(plane.join("F.npy"), "").unwrap();
+    }
+    let mut run = bench.run(2, folder.path(), out.path(), &[]).expect(1);
+    for name in names {
+        let advice = format!("found {name}; rename the recording");
+        run = run.says(&[&format!("{name} failed: "), &advice]);
+    }
+    for name in ["combined_metadata.h5", "report.html", "report.json"] {
+        assert!(out.path().join(name).is_file(), "no {name}");
+    }
+    let input = folder.path().to_str().unwrap();
+    let doctor = common::alone(&["doctor", "--input_dir", input]).expect(1);
+    assert!(doctor.stdout.contains("found report.html; rename"));
+}
+
 /// A dataset of zeros that takes no space in the file.
 fn declare(file: &File, name: &str, shape: &[usize]) {
     let chunk: Vec<usize> = shape.iter().map(|&extent| extent.min(1000)).collect();

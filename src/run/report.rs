@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use spikegrid_core::cascade::benchmark::ExpectedCorrelation;
 use spikegrid_core::findings::Finding;
 use spikegrid_core::wording::counted;
+use spikegrid_files::output::combined;
 use spikegrid_files::output::{OutputError, OutputFile, SubjectFiles, lock_folder, write_whole};
 use spikegrid_files::report::{self, RunPage, RunSubject, run_page};
 
@@ -18,6 +19,20 @@ pub fn file_name(array: Option<&ArrayTask>, extension: &str) -> String {
     array.map_or(format!("report.{extension}"), |task| {
         format!("report-{}.{extension}", task.id)
     })
+}
+
+/// Whether a subject of this name would stand in the place of a file of the output folder: of the combined metadata, of a report, or of
+/// the report of a task.
+pub fn is_taken(subject: &str) -> bool {
+    let report = |extension| subject.strip_prefix("report")?.strip_suffix(extension);
+    let is_report = [".json", ".html"]
+        .into_iter()
+        .find_map(report)
+        .is_some_and(|task| {
+            let number = task.strip_prefix('-').unwrap_or_default();
+            task.is_empty() || number.parse::<u64>().is_ok()
+        });
+    is_report || subject == combined::NAME
 }
 
 /// How a subject ended.

@@ -8,6 +8,7 @@ use spikegrid_core::cascade::{Model, PostProcess};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::{self, Subject};
 use spikegrid_files::models;
+use spikegrid_files::output::combined;
 
 use super::pipelines::Pipelines;
 use super::report;
@@ -170,7 +171,7 @@ fn make_writable(folder: &Path, report: &str) -> Result<(), ConfigError> {
         source,
     };
     std::fs::create_dir_all(folder).map_err(refused)?;
-    for name in ["combined_metadata.h5", report] {
+    for name in [combined::NAME, report] {
         let file = folder.join(name);
         if file.is_dir() {
             return Err(ConfigError::OutputFolder {

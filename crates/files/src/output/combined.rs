@@ -12,6 +12,9 @@ use crate::crash_trial::{self, CrashingFile};
 use crate::hdf5_access;
 use crate::names::partial;
 
+/// The name of the file, in the output folder.
+pub const NAME: &str = "combined_metadata.h5";
+
 /// What came of writing the file.
 #[derive(Debug, Default)]
 pub struct Combined {
@@ -28,7 +31,7 @@ pub struct Combined {
 /// # Errors
 /// The file cannot be written.
 pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
-    let path = output_dir.join("combined_metadata.h5");
+    let path = output_dir.join(NAME);
     // Runs that end at the same time: each adds its subjects to the file that the one before it wrote.
     let _lock = lock_folder(output_dir)?;
     let mut combined = Combined::default();
@@ -43,7 +46,7 @@ pub fn write(output_dir: &Path) -> Result<Combined, OutputError> {
         }
     }
     let mut leave_out = |name: &str, error: &dyn Display| {
-        let line = format!("combined_metadata.h5 leaves {name} out: {error}");
+        let line = format!("{NAME} leaves {name} out: {error}");
         combined.damaged.push(line);
     };
     while let Err(crashing) = crash_trials(&there) {
