@@ -99,7 +99,18 @@ fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
     run(&["--save_traces", "--activity=f16", "--nwb"]).expect(0);
     assert!(out.join("subject_2/traces.h5").is_file());
     assert!(out.join("subject_2/subject_2.nwb").is_file());
-    assert!(out.join("subject_2/activity.h5").is_file());
+    let activity = out.join("subject_2/activity.h5");
+    let bytes = || {
+        let file = hdf5::File::open(&activity).unwrap();
+        let values = file.dataset("neuron_values").unwrap();
+        values.dtype().unwrap().size()
+    };
+    assert_eq!(bytes(), 2);
+    let again = run(&["--activity=f16"]).expect(0).stdout;
+    assert!(again.contains("0 processed, 2 skipped"), "{again}");
+    let wider = run(&["--activity"]).expect(0).stdout;
+    assert!(wider.contains("; writing activity.h5\n"), "{wider}");
+    assert_eq!(bytes(), 4, "activity.h5 is not as the last run was asked");
     assert_eq!(
         std::fs::metadata(&grids).unwrap().modified().unwrap(),
         written,

@@ -305,7 +305,7 @@ impl Opener {
         let required = Required {
             overwrite: self.config.overwrite,
             save_traces: self.config.save_traces,
-            activity: self.config.activity.is_some(),
+            activity: self.config.activity,
             nwb: self.config.nwb,
             shape: [frames, planes, ROWS, COLUMNS],
             neurons,

@@ -79,10 +79,13 @@ impl ActivityFile {
         (is_ours && (file.is_one_chunk() || file.index().is_ok())).then_some(file)
     }
 
-    /// Whether a finished file has the rates of `N` neurons in `T` frames.
-    pub fn is_complete(path: &Path, frames: usize, neurons: usize) -> bool {
+    /// Whether a finished file has the rates of `N` neurons in `T` frames as these numbers.
+    pub fn is_complete(path: &Path, frames: usize, neurons: usize, precision: Precision) -> bool {
         let dataset = regular::open_hdf5(path).and_then(|file| file.dataset(VALUES));
-        dataset.is_ok_and(|dataset| dataset.shape() == [frames, neurons])
+        dataset.is_ok_and(|dataset| {
+            let bytes = dataset.dtype().map_or(0, |numbers| numbers.size());
+            dataset.shape() == [frames, neurons] && bytes == precision.bytes()
+        })
     }
 
     /// Reads what [`open`](Self::open) reads, for a crash trial: errors do not matter.

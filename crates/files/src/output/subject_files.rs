@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use spikegrid_core::activity::Precision;
+
 use super::activity::ActivityFile;
 use super::error::OutputError;
 use super::files::{discard, finish};
@@ -72,7 +74,7 @@ impl OutputFile {
         match self {
             Self::Grids | Self::Metadata | Self::Figures | Self::Neurons | Self::Page => true,
             Self::Traces => required.save_traces,
-            Self::Activity => required.activity,
+            Self::Activity => required.activity.is_some(),
             Self::Nwb => required.nwb,
         }
     }
@@ -92,7 +94,9 @@ impl OutputFile {
             Self::Metadata => Ok(required.metadata.is_in(path)),
             Self::Figures => Ok(path.exists()),
             Self::Traces => Ok(TracesFile::open(path, frames, required.neurons).is_some()),
-            Self::Activity => Ok(ActivityFile::is_complete(path, frames, required.neurons)),
+            Self::Activity => Ok(required.activity.is_some_and(|precision| {
+                ActivityFile::is_complete(path, frames, required.neurons, precision)
+            })),
             Self::Nwb => Ok(NwbFile::is_complete(path, frames, required.neurons)),
             // Outputs from before there were such files are complete without them.
             Self::Neurons | Self::Page => {
@@ -109,8 +113,8 @@ pub struct Required<'a> {
     pub overwrite: bool,
     /// Whether traces are asked for.
     pub save_traces: bool,
-    /// Whether the activity matrix is asked for.
-    pub activity: bool,
+    /// The numbers of the activity matrix, if it is asked for.
+    pub activity: Option<Precision>,
     /// Whether the NWB file is asked for.
     pub nwb: bool,
     /// The shape of the grids, (T, Z, 256, 128).

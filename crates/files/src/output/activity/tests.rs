@@ -75,8 +75,11 @@ fn rule_8_9_rates_of_units_in_any_order_are_the_matrix() {
             precision: Precision::F32,
         };
         let path = written(folder.path(), chunks);
-        assert!(ActivityFile::is_complete(&path, frames, neurons));
-        assert!(!ActivityFile::is_complete(&path, frames, neurons + 1));
+        let is_complete =
+            |neurons, precision| ActivityFile::is_complete(&path, frames, neurons, precision);
+        assert!(is_complete(neurons, Precision::F32));
+        assert!(!is_complete(neurons + 1, Precision::F32));
+        assert!(!is_complete(neurons, Precision::F16));
         let file = File::open(&path).unwrap();
         let found = file.dataset(VALUES).unwrap().read_2d::<f32>().unwrap();
         let expected = rates(0..neurons, frames);
