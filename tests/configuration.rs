@@ -61,6 +61,18 @@ fn rule_1_6_a_run_is_repeated_from_a_file_and_from_what_it_wrote() {
             verify_against(&again, &first).expect(0);
         }
     }
+
+    // Files that a later run added.
+    let grids = grids.to_str().unwrap();
+    alone(&["--config", grids, "--activity", "f16", "--nwb"]).expect(0);
+    let again = folder.path().join("again_with_all");
+    let output = ["--output_dir", again.to_str().unwrap()];
+    alone(&[&["--config", grids], &output[..]].concat()).expect(0);
+    let repeated = datasets(&again.join("subject_2"));
+    assert!(repeated == datasets(&first.join("subject_2")));
+    for name in ["activity.h5", "traces.h5", "subject_2.nwb"] {
+        assert!(again.join("subject_2").join(name).is_file(), "no {name}");
+    }
 }
 
 #[test]

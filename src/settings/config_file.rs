@@ -9,7 +9,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value as Json;
 use spikegrid_files::crash_trial::{self, CrashingFile};
-use spikegrid_files::output::provenance;
+use spikegrid_files::output::activity::ActivityFile;
+use spikegrid_files::output::{OutputFile, SubjectFiles, provenance};
 use thiserror::Error;
 use toml::{Table, Value};
 
@@ -217,7 +218,6 @@ fn of_grids(file: &Path) -> Result<Table, ConfigFileError> {
             path: file.to_owned(),
         })?;
     let mut settings = of_json(&config);
-    settings.insert("only".into(), vec![subject].into());
     // What the program chose, it chooses again.
     if provenance::recorded_baseline(file).is_some_and(|(_, is_auto)| is_auto) {
         settings.remove("baseline");
@@ -226,6 +226,27 @@ fn of_grids(file: &Path) -> Result<Table, ConfigFileError> {
     let dataset = settings.get("calcium_dataset").and_then(Value::as_str);
     if dataset.is_some_and(|name| name.contains(" - ")) {
         settings.remove("calcium_dataset");
+    }
+    settings.extend(of_files(&SubjectFiles::beside(file, &subject))?);
+    settings.insert("only".into(), vec![subject].into());
+    Ok(settings)
+}
+
+/// The flags of the files that are there: a later run may have added some, which the grids do not know.
+fn of_files(files: &SubjectFiles) -> Result<Table, CrashingFile> {
+    let mut settings = Table::new();
+    for (file, flag) in [
+        (OutputFile::Traces, "save_traces"),
+        (OutputFile::Nwb, "nwb"),
+    ] {
+        if files.path(file).is_file() {
+            settings.insert(flag.into(), true.into());
+        }
+    }
+    let activity = files.path(OutputFile::Activity);
+    crash_trial::activity(&activity)?;
+    if let Some(precision) = ActivityFile::precision(&activity) {
+        settings.insert("activity".into(), precision.name().into());
     }
     Ok(settings)
 }

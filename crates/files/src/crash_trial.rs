@@ -101,6 +101,14 @@ pub fn grids(path: &Path) -> Result<(), CrashingFile> {
     survive(&[(path.to_owned(), Content::Grids)])
 }
 
+/// Tries an `activity.h5`.
+///
+/// # Errors
+/// The library does not survive it.
+pub fn activity(path: &Path) -> Result<(), CrashingFile> {
+    survive(&[(path.to_owned(), Content::Activity)])
+}
+
 /// Tries files `metadata.h5`.
 ///
 /// # Errors

@@ -71,7 +71,7 @@ impl ActivityFile {
         let dataset = file.dataset(VALUES).ok()?;
         let is_ours = dataset.shape() == [chunks.frames, chunks.neurons]
             && dataset.chunk()? == chunks.extents()
-            && dataset.dtype().ok()?.size() == chunks.precision.bytes();
+            && precision_of(&dataset)? == chunks.precision;
         let file = Self {
             path: path.to_path_buf(),
             chunks,
@@ -83,9 +83,14 @@ impl ActivityFile {
     pub fn is_complete(path: &Path, frames: usize, neurons: usize, precision: Precision) -> bool {
         let dataset = regular::open_hdf5(path).and_then(|file| file.dataset(VALUES));
         dataset.is_ok_and(|dataset| {
-            let bytes = dataset.dtype().map_or(0, |numbers| numbers.size());
-            dataset.shape() == [frames, neurons] && bytes == precision.bytes()
+            dataset.shape() == [frames, neurons] && precision_of(&dataset) == Some(precision)
         })
+    }
+
+    /// The numbers in which a finished file has its rates, if there is one.
+    #[must_use]
+    pub fn precision(path: &Path) -> Option<Precision> {
+        precision_of(&regular::open_hdf5(path).ok()?.dataset(VALUES).ok()?)
     }
 
     /// Reads what [`open`](Self::open) reads, for a crash trial: errors do not matter.
@@ -236,6 +241,14 @@ impl ActivityFile {
             reason,
         }
     }
+}
+
+/// The numbers of a dataset, by their size.
+fn precision_of(dataset: &Dataset) -> Option<Precision> {
+    let bytes = dataset.dtype().ok()?.size();
+    let both = [Precision::F32, Precision::F16];
+    both.into_iter()
+        .find(|precision| precision.bytes() == bytes)
 }
 
 /// Makes the file, in the format of HDF5 1.10.

@@ -223,6 +223,15 @@ impl SubjectFiles {
         }
     }
 
+    /// The files of a subject that stand beside its grids file.
+    #[must_use]
+    pub fn beside(grids: &Path, subject: &str) -> Self {
+        Self {
+            folder: grids.parent().unwrap_or(Path::new("")).to_owned(),
+            subject: subject.to_owned(),
+        }
+    }
+
     /// The final name of a file.
     #[must_use]
     pub fn path(&self, file: OutputFile) -> PathBuf {
