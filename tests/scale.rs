@@ -4,9 +4,12 @@
 
 mod common;
 
+#[cfg(feature = "mpi")]
 use std::time::Duration;
 
-use common::{Job, Workbench, datasets, report};
+use common::Workbench;
+#[cfg(feature = "mpi")]
+use common::{Job, datasets, report};
 
 #[cfg(feature = "mpi")]
 #[test]
@@ -63,6 +66,7 @@ fn many_tiny_subjects_are_done_in_one_run() {
 }
 
 /// User and system time of a process, in ticks of 10 ms.
+#[cfg(feature = "mpi")]
 fn ticks(process: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields = stat
