@@ -16,7 +16,7 @@ use spikegrid_files::input::discovery::Subject;
 
 use crate::models::Place;
 use crate::recording;
-use crate::run::setup::select;
+use crate::run::setup::{select, skipped_in_vain};
 use crate::settings::flags::{ConfigFlag, DataArgs};
 use crate::settings::{ConfigError, check_data};
 use asked::{Asked, Models};
@@ -93,7 +93,7 @@ struct Report {
 pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
     check_data(&arguments.data)?;
     let model_dir = arguments.models.model_dir.as_deref();
-    let models = Models::find(arguments.cascade_model.as_deref(), model_dir)?;
+    let mut models = Models::find(arguments.cascade_model.as_deref(), model_dir)?;
     let subjects = subjects(arguments)?;
     let width = subjects.iter().map(|subject| subject.name.chars().count());
     let width = width.max().unwrap_or(0).max("subject".len());
@@ -102,7 +102,7 @@ pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
     }
     let mut judged = Vec::new();
     for subject in &subjects {
-        let found = Judged::of(subject, &arguments.data, &models);
+        let found = Judged::of(subject, &arguments.data, &mut models);
         if !arguments.json {
             found.print(width, &models.asked);
         }
@@ -130,6 +130,9 @@ fn subjects(arguments: &DoctorArgs) -> Result<Vec<Subject>, Box<dyn Error>> {
         ..
     } = arguments;
     let found = input::subjects(input_dir)?;
+    for warning in skipped_in_vain(skip, &found) {
+        eprintln!("warning: {warning}");
+    }
     let selected: Result<_, ConfigError> = select(found, only, skip, input_dir);
     Ok(selected?)
 }
@@ -163,7 +166,7 @@ impl Report {
 
 impl Judged {
     /// Judges a subject by the headers of its files and its excerpt, and by the models.
-    fn of(subject: &Subject, data: &DataArgs, models: &Models) -> Self {
+    fn of(subject: &Subject, data: &DataArgs, models: &mut Models) -> Self {
         let mut judged = Self {
             name: subject.name.clone(),
             ..Self::default()
@@ -218,12 +221,15 @@ impl Judged {
     /// Notes which of the installed models `--cascade_model auto` would take (rule 4.9).
     ///
     /// # Errors
-    /// It would take none, and the user asked for it.
-    fn choose_model(&mut self, models: &Models) -> Result<(), Box<dyn Error>> {
+    /// It would take none or one that cannot be read, and the user asked for it.
+    fn choose_model(&mut self, models: &mut Models) -> Result<(), Box<dyn Error>> {
         match &models.general {
             Err(reason) => self.auto_error = Some(reason.to_string()),
             Ok(general) => match findings::choose_model(self.sampling_rate, general) {
-                Ok(model) => self.auto_model = Some(model.name.clone()),
+                Ok(model) => {
+                    let name = self.auto_model.insert(model.name.clone()).clone();
+                    self.findings.extend(models.take(&name, self.frames)?);
+                }
                 Err(failure) => {
                     self.auto_error = Some(failure.message.clone());
                     if matches!(models.asked, Asked::Auto) {

@@ -1,7 +1,10 @@
 //! Which models `doctor` judges recordings by: what a run would make of `--cascade_model`.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 
+use spikegrid_core::cascade::ModelConfig;
 use spikegrid_core::cascade::choice::InstalledModel;
 use spikegrid_core::findings::{self, Code, Finding};
 
@@ -16,6 +19,9 @@ pub(super) struct Models {
     /// All of them.
     rated: Vec<InstalledModel>,
     pub(super) asked: Asked,
+    model_dir: Option<PathBuf>,
+    /// Of the models that `--cascade_model auto` took, by name: frames of the window, or why the model cannot be read.
+    taken: HashMap<String, Result<usize, String>>,
 }
 
 /// The model that the user wants to have checked.
@@ -45,16 +51,11 @@ impl Models {
             Some(AUTO_MODEL) => Asked::Auto,
             Some(name) => {
                 check_model_name(name)?;
-                match load_model(name, model_dir) {
-                    Ok(model) => {
-                        for warning in &model.warnings {
-                            eprintln!("warning: {warning}");
-                        }
-                        Asked::Named {
-                            windowsize: model.config.windowsize,
-                            model: InstalledModel::new(name, &model.config),
-                        }
-                    }
+                match read_config_of(name, model_dir) {
+                    Ok(config) => Asked::Named {
+                        windowsize: config.windowsize,
+                        model: InstalledModel::new(name, &config),
+                    },
                     Err(error) => Asked::Unusable(error.to_string()),
                 }
             }
@@ -63,7 +64,28 @@ impl Models {
             general: find_general_models(model_dir),
             rated: rated_models(&installed_models(model_dir)),
             asked,
+            model_dir: model_dir.map(Path::to_path_buf),
+            taken: HashMap::new(),
         })
+    }
+
+    /// What is to be said of a recording's frames with the model that `--cascade_model auto` takes for it, if the user asked for that.
+    ///
+    /// # Errors
+    /// The model cannot be read.
+    pub(super) fn take(&mut self, name: &str, frames: usize) -> Result<Option<Finding>, String> {
+        if !matches!(self.asked, Asked::Auto) {
+            return Ok(None);
+        }
+        let taken = self.taken.entry(name.to_owned()).or_insert_with(|| {
+            let config = read_config_of(name, self.model_dir.as_deref());
+            config
+                .map(|config| config.windowsize)
+                .map_err(|error| error.to_string())
+        });
+        taken
+            .clone()
+            .map(|windowsize| findings::of_length(frames, windowsize))
     }
 
     /// Why a run could not start.
@@ -103,4 +125,13 @@ impl Models {
         };
         of_rate.into_iter().chain(of_length).collect()
     }
+}
+
+/// The configuration of a model, all of which is read as a run reads it; prints the warnings.
+fn read_config_of(name: &str, model_dir: Option<&Path>) -> Result<ModelConfig, Box<dyn Error>> {
+    let model = load_model(name, model_dir)?;
+    for warning in &model.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(model.config)
 }
