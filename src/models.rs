@@ -30,8 +30,8 @@ pub enum ModelsCommand {
     },
     /// Check models: members, shapes, values, checksums, name. Ends with 1 if anything is wrong
     Verify {
-        /// Folder of the model [default: every installed model]
-        dir: Option<PathBuf>,
+        /// Folder of the model, or name of an installed one [default: every installed model]
+        model: Option<PathBuf>,
         /// Where to look
         #[command(flatten)]
         place: Place,
@@ -73,10 +73,17 @@ pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
         ModelsCommand::Info { name, place } => {
             info(&model_search::find_model(name, place.model_dir.as_deref())?)?;
         }
-        ModelsCommand::Verify { dir, place } => {
-            let folders = match dir {
-                Some(dir) => vec![dir.clone()],
-                None => installed(place.model_dir.as_deref())?,
+        ModelsCommand::Verify { model, place } => {
+            let model_dir = place.model_dir.as_deref();
+            let folders = match model {
+                None => installed(model_dir)?,
+                Some(folder) if folder.is_dir() || folder.components().count() > 1 => {
+                    vec![folder.clone()]
+                }
+                Some(name) => vec![model_search::find_model(
+                    &name.to_string_lossy(),
+                    model_dir,
+                )?],
             };
             let intact = folders.iter().filter(|folder| verify(folder)).count();
             return Ok(u8::from(intact < folders.len()));

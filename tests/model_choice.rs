@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use common::{Run, alone, available, datasets, finish, mpirun_command};
@@ -141,6 +142,18 @@ fn of_subjects(output: &Path, key: &str) -> Vec<Json> {
         .iter()
         .map(|subject| subject[key].clone())
         .collect()
+}
+
+/// Copies the models that `auto` may take.
+fn copy_models(from: &Path, to: &Path) {
+    for name in [TWO, THREE] {
+        let copy = to.join(name);
+        fs::create_dir(&copy).unwrap();
+        for entry in fs::read_dir(from.join(name)).unwrap() {
+            let file = entry.unwrap().path();
+            fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+        }
+    }
 }
 
 fn table(output: &Path, subject: &str) -> String {
@@ -334,6 +347,33 @@ fn rule_9_2_doctor_checks_the_model_that_it_is_told_as_a_run_would() {
     let text = says(doctor("raw", 0, &[&one[..], &[THREE]].concat()), &[]);
     assert!(!text.contains("rate.model"), "{text}");
 
+    // The model that `auto` takes is read, too.
+    let models = tempfile::tempdir().unwrap();
+    copy_models(&lab.path("models"), models.path());
+    let weights = models.path().join(THREE);
+    let weights = weights.join("Model_NoiseLevel_2_Ensemble_0.safetensors");
+    let damaged = models.path().to_str().unwrap();
+    let auto = ["--cascade_model", "auto", "--only", "subject_1,subject_2"];
+    let auto = [&auto[..], &["--model_dir", damaged]].concat();
+    let input = lab.path("raw");
+    let flags = ["doctor", "--input_dir", input.to_str().unwrap()];
+    let auto = [&flags[..], &auto].concat();
+    alone(&auto).expect(0);
+    fs::write(&weights, "no weights").unwrap();
+    says(
+        alone(&auto).expect(1),
+        &[weights.to_str().unwrap(), "would fail for 1 of them"],
+    );
+
+    let short = lab.path("short").join("subject_1");
+    fs::create_dir_all(&short).unwrap();
+    fs::write(short.join("F.npy"), matrix(20, 3)).unwrap();
+    fs::write(short.join("positions.csv"), "x,y,z\n1,1,1\n2,5,1\n3,3,2\n").unwrap();
+    for model in [TWO, "auto"] {
+        let flags = ["--sampling_rate", "2", "--cascade_model", model];
+        says(doctor("short", 0, &flags), &["frames.short"]);
+    }
+
     let auto = ["--only", "subject_4", "--cascade_model", "auto"];
     let words = [
         "failure: rate.model: The recording has 6 Hz",
@@ -363,14 +403,7 @@ fn rule_4_1_all_installed_models_are_verified_where_none_is_named() {
     let verify =
         |folder: &Path| alone(&["models", "verify", "--model_dir", folder.to_str().unwrap()]);
     verify(models.path()).expect(2).says(&["no models in"]);
-    for name in [TWO, THREE] {
-        let copy = models.path().join(name);
-        fs::create_dir(&copy).unwrap();
-        for entry in fs::read_dir(lab.path("models").join(name)).unwrap() {
-            let from = entry.unwrap().path();
-            fs::copy(&from, copy.join(from.file_name().unwrap())).unwrap();
-        }
-    }
+    copy_models(&lab.path("models"), models.path());
     let lines = |run: Run, ends: [&str; 2]| {
         let lines: Vec<&str> = run.stdout.lines().collect();
         assert_eq!(lines.len(), 2, "{}", run.stdout);
@@ -379,9 +412,33 @@ fn rule_4_1_all_installed_models_are_verified_where_none_is_named() {
         }
     };
     lines(verify(models.path()).expect(0), ["members, intact"; 2]);
-    fs::write(models.path().join(TWO).join("config.yaml"), "a: 1").unwrap();
-    let run = verify(models.path()).expect(1).says(&[TWO]);
-    lines(run, ["1 problem", "members, intact"]);
+    // A folder of members alone is a model that lost its configuration.
+    for damage in [Some("a: 1"), None] {
+        let config = models.path().join(TWO).join("config.yaml");
+        match damage {
+            Some(text) => fs::write(config, text).unwrap(),
+            None => fs::remove_file(config).unwrap(),
+        }
+        let run = verify(models.path()).expect(1).says(&[TWO, "config.yaml"]);
+        lines(run, ["1 problem", "members, intact"]);
+    }
+    let named = |name: &str| {
+        let folder = models.path().to_str().unwrap();
+        alone(&["models", "verify", name, "--model_dir", folder])
+    };
+    let run = named(THREE).expect(0);
+    assert!(run.stdout.contains("members, intact"), "{}", run.stdout);
+    named("Nobody_trained_this").expect(2).says(&[TWO, THREE]);
+}
+
+#[test]
+fn a_command_whose_result_cannot_be_printed_does_not_end_well() {
+    let models = Lab::get().path("models");
+    let full = "exec \"$@\" >/dev/full";
+    let mut command = Command::new("sh");
+    command.args(["-c", full, "sh", common::PROGRAM, "models", "verify"]);
+    command.args(["--model_dir".as_ref(), models.as_os_str()]);
+    finish(command).expect(2).says(&["stdout", "disk full"]);
 }
 
 #[test]

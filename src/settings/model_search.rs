@@ -1,6 +1,7 @@
 //! Where models are looked for (rule 1.3).
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use spikegrid_core::cascade::choice::{self, InstalledModel};
@@ -25,7 +26,8 @@ pub(crate) fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
     folders
 }
 
-/// The model folders there, by folder and name, each once.
+/// The model folders there, by folder and name, each once: also those that lack a configuration or cannot be listed, which users should
+/// hear of.
 pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
     let mut installed = Vec::new();
     let mut seen = HashSet::new();
@@ -39,12 +41,23 @@ pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten();
         let mut models: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.join("config.yaml").is_file())
+            .filter(|path| is_model_folder(path))
             .collect();
         models.sort_unstable();
         installed.extend(models);
     }
     installed
+}
+
+/// Whether a folder has a configuration or a member of a model, or cannot be listed.
+fn is_model_folder(path: &Path) -> bool {
+    let of_model = |name: &OsStr| {
+        name == "config.yaml" || name.to_string_lossy().starts_with("Model_NoiseLevel_")
+    };
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().any(|entry| of_model(&entry.file_name())),
+        Err(_) => path.is_dir(),
+    }
 }
 
 /// What one chooses by of the models in these folders, without those whose configuration cannot be read. Of two that have one name, the name
