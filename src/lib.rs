@@ -9,13 +9,29 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-/// Prints a line to stdout. A reader that has gone, or a full disk under a log, is no reason to end a run.
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a line could not be printed, though its reader has not gone: a full disk under stdout.
+pub static IS_CUT_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line to stdout. A reader that has gone, or a full disk under a log, is no reason to end a run; [`IS_CUT_OFF`] tells commands
+/// whose lines are their result.
 #[macro_export]
 macro_rules! say {
     ($($argument:tt)*) => {{
         use std::io::Write;
-        let _ = writeln!(std::io::stdout(), $($argument)*);
+        $crate::note(&writeln!(std::io::stdout(), $($argument)*));
     }};
+}
+
+/// Notes whether a line was printed.
+pub fn note(printed: &io::Result<()>) {
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        IS_CUT_OFF.store(true, Ordering::Relaxed);
+    }
 }
 
 pub mod cli;

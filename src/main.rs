@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use spikegrid_files::crash_trial;
 use spikegrid_files::models::untrained;
 use spikegrid_mpi::cli::{self, Cli, Command};
 use spikegrid_mpi::job::{NOTHING_STARTED, on_ranks};
-use spikegrid_mpi::{combine, demo, doctor, forecast, models, run, say, train, verify};
+use spikegrid_mpi::{IS_CUT_OFF, combine, demo, doctor, forecast, models, run, say, train, verify};
 use spikegrid_ranks::launched_rank;
 
 fn main() -> ExitCode {
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
             false => ExitCode::from(NOTHING_STARTED),
         },
         _ if launched_rank() != 0 => ExitCode::SUCCESS,
-        _ => ExitCode::from(on_one_rank().unwrap_or_else(|error| {
+        _ => ExitCode::from(on_one_rank().and_then(told).unwrap_or_else(|error| {
             eprintln!("error: {error}");
             NOTHING_STARTED
         })),
@@ -63,4 +64,15 @@ fn on_one_rank() -> Result<u8, Box<dyn Error>> {
         _ => cli::print_config(&run)?,
     }
     Ok(0)
+}
+
+/// The exit status of a command whose lines are its result.
+///
+/// # Errors
+/// Some could not be printed.
+fn told(status: u8) -> Result<u8, Box<dyn Error>> {
+    match IS_CUT_OFF.load(Ordering::Relaxed) {
+        true => Err("stdout: lines of the result cannot be written (is the disk full?)".into()),
+        false => Ok(status),
+    }
 }
