@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::fmt::Write;
 use std::time::Instant;
 
+use spikegrid_core::activity::Precision;
 use spikegrid_core::baseline::{Baseline, DffSettings};
 use spikegrid_core::facts::RepeatedFrames;
 use spikegrid_core::findings::{self, Finding};
@@ -16,6 +18,7 @@ use spikegrid_core::wording::{counted, hertz};
 use spikegrid_files::crash_trial;
 use spikegrid_files::input::discovery::Subject;
 use spikegrid_files::input::{Cells, Piece, Positions, Source};
+use spikegrid_files::output::activity::ActivityFile;
 use spikegrid_files::output::grids_contiguous::ContiguousGrids;
 use spikegrid_files::output::journal::{Journal, Key};
 use spikegrid_files::output::metadata::Metadata;
@@ -98,6 +101,14 @@ impl Found<'_> {
     /// What the subject is and what the run makes of it, as one line.
     fn line(&self, plan: &SubjectPlan, files: &[String]) -> String {
         let provenance = self.contents.provenance;
+        let mut files = files.join(", ");
+        if let Some(precision) = self.replaced_precision() {
+            let _ = write!(
+                files,
+                " (activity.h5 again, because the one there has {})",
+                precision.name()
+            );
+        }
         let model = match self.model_is_auto {
             true => format!(", model {}", provenance.cascade_model),
             false => String::new(),
@@ -111,8 +122,16 @@ impl Found<'_> {
             hertz(provenance.sampling_rate),
             provenance.baseline_and_chooser(),
             model,
-            files.join(", ")
+            files
         )
+    }
+
+    /// The numbers of an `activity.h5` that is replaced because others are asked for.
+    fn replaced_precision(&self) -> Option<Precision> {
+        let activity = OutputFile::Activity;
+        let there = || ActivityFile::precision(&self.files.path(activity));
+        let replaced = self.wanted.has(activity).then(there).flatten();
+        replaced.filter(|precision| *precision != self.contents.precision)
     }
 }
 

@@ -24,7 +24,7 @@ use super::error::OutputError;
 use super::index::{self, FixedArray, StoredChunk};
 use crate::hdf5_access::{self, reason};
 use crate::names::partial;
-use crate::regular;
+use crate::{raw_chunk, regular};
 
 /// The dataset of the rates, f32 or f16 (T, N).
 pub const VALUES: &str = "neuron_values";
@@ -79,11 +79,13 @@ impl ActivityFile {
         (is_ours && (file.is_one_chunk() || file.index().is_ok())).then_some(file)
     }
 
-    /// Whether a finished file has the rates of `N` neurons in `T` frames as these numbers.
+    /// Whether a finished file has the rates of `N` neurons in `T` frames as these numbers, and HDF5 finds all chunks of them.
     pub fn is_complete(path: &Path, frames: usize, neurons: usize, precision: Precision) -> bool {
         let dataset = regular::open_hdf5(path).and_then(|file| file.dataset(VALUES));
         dataset.is_ok_and(|dataset| {
-            dataset.shape() == [frames, neurons] && precision_of(&dataset) == Some(precision)
+            dataset.shape() == [frames, neurons]
+                && precision_of(&dataset) == Some(precision)
+                && has_all_chunks(&dataset) == Some(true)
         })
     }
 
@@ -96,7 +98,7 @@ impl ActivityFile {
     /// Reads what [`open`](Self::open) reads, for a crash trial: errors do not matter.
     pub(crate) fn read_for_trial(path: &Path) {
         if let Ok(dataset) = regular::open_hdf5(path).and_then(|file| file.dataset(VALUES)) {
-            let _ = (dataset.chunk(), dataset.dtype());
+            let _ = (precision_of(&dataset), has_all_chunks(&dataset));
         }
     }
 
@@ -243,12 +245,23 @@ impl ActivityFile {
     }
 }
 
-/// The numbers of a dataset, by their size.
+/// The numbers of a dataset.
 fn precision_of(dataset: &Dataset) -> Option<Precision> {
-    let bytes = dataset.dtype().ok()?.size();
-    let both = [Precision::F32, Precision::F16];
-    both.into_iter()
-        .find(|precision| precision.bytes() == bytes)
+    let found = dataset.dtype().ok()?.to_descriptor().ok()?;
+    [
+        (Precision::F32, f32::type_descriptor()),
+        (Precision::F16, f16::type_descriptor()),
+    ]
+    .into_iter()
+    .find_map(|(precision, written)| (written == found).then_some(precision))
+}
+
+/// Whether all chunks of a dataset are stored; None where it has none, or their index cannot be read.
+fn has_all_chunks(dataset: &Dataset) -> Option<bool> {
+    let chunk = dataset.chunk()?;
+    let along = |(length, chunk): (usize, usize)| length.div_ceil(chunk);
+    let count: usize = dataset.shape().into_iter().zip(chunk).map(along).product();
+    Some(raw_chunk::count(dataset).ok()? == count)
 }
 
 /// Makes the file, in the format of HDF5 1.10.

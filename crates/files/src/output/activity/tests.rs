@@ -145,3 +145,34 @@ fn rule_8_9_half_precision_and_what_lies_beside() {
         1500
     );
 }
+
+#[test]
+fn rule_8_9_a_finished_file_of_other_numbers_or_without_a_chunk_is_not_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("activity.h5");
+    let is_complete = || ActivityFile::is_complete(&path, 20, 4, Precision::F32);
+    let rates = ndarray::Array2::<f32>::zeros((20, 4));
+    let lay_out = |file: &File| {
+        let builder = file.new_dataset::<f32>().chunk((20, 2)).deflate(1);
+        builder.shape((20, 4)).create(VALUES).unwrap()
+    };
+    let file = File::create(&path).unwrap();
+    lay_out(&file).write(&rates).unwrap();
+    drop(file);
+    assert!(is_complete());
+
+    let file = File::create(&path).unwrap();
+    let half = ndarray::Array2::<f32>::zeros((20, 2));
+    lay_out(&file).write_slice(&half, (.., ..2)).unwrap();
+    drop(file);
+    assert!(!is_complete());
+    assert_eq!(ActivityFile::precision(&path), Some(Precision::F32));
+
+    let file = File::create(&path).unwrap();
+    let whole = file.new_dataset::<i32>().chunk((20, 2));
+    let whole = whole.shape((20, 4)).create(VALUES).unwrap();
+    whole.write(&rates.mapv(|rate| rate as i32)).unwrap();
+    drop((whole, file));
+    assert!(!is_complete());
+    assert_eq!(ActivityFile::precision(&path), None);
+}
