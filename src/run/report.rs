@@ -16,22 +16,27 @@ use crate::settings::array::ArrayTask;
 
 /// The name of the report as JSON or as a page: each task of an array has one of its own.
 pub fn file_name(array: Option<&ArrayTask>, extension: &str) -> String {
-    array.map_or(format!("report.{extension}"), |task| {
-        format!("report-{}.{extension}", task.id)
+    name(array.map(|task| task.id), extension)
+}
+
+/// The name of the report of all, or of the task that has this number.
+fn name(task: Option<u64>, extension: &str) -> String {
+    task.map_or(format!("report.{extension}"), |id| {
+        format!("report-{id}.{extension}")
     })
 }
 
 /// Whether a subject of this name would stand in the place of a file of the output folder: of the combined metadata, of a report, or of
 /// the report of a task.
 pub fn is_taken(subject: &str) -> bool {
-    let report = |extension| subject.strip_prefix("report")?.strip_suffix(extension);
-    let is_report = [".json", ".html"]
-        .into_iter()
-        .find_map(report)
-        .is_some_and(|task| {
-            let number = task.strip_prefix('-').unwrap_or_default();
-            task.is_empty() || number.parse::<u64>().is_ok()
-        });
+    let is_report = ["json", "html"].into_iter().any(|extension| {
+        let id = subject.strip_prefix("report-");
+        let id = id.and_then(|rest| rest.strip_suffix(extension)?.strip_suffix('.'));
+        let id = id.and_then(|id| id.parse::<u64>().ok());
+        [None, id]
+            .map(|id| name(id, extension))
+            .contains(&subject.to_owned())
+    });
     is_report || subject == combined::NAME
 }
 
@@ -309,4 +314,29 @@ pub fn peak_resident_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_1_4_names_of_output_files_are_taken_and_names_like_them_are_not() {
+        let taken = [
+            "combined_metadata.h5",
+            "report.json",
+            "report-0.html",
+            "report-12.json",
+        ];
+        let free = [
+            "report",
+            "report-.json",
+            "report-+1.json",
+            "report-01.html",
+            "report-1",
+            "my report.json",
+        ];
+        assert!(taken.iter().all(|name| is_taken(name)));
+        assert!(!free.iter().any(|name| is_taken(name)));
+    }
 }

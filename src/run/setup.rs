@@ -49,11 +49,7 @@ impl Setup {
         let warnings = model.as_ref().map(|model| model.warnings.clone());
         let mut warnings = warnings.unwrap_or_default();
         let found = discovery::subjects(&config.input_dir)?;
-        for name in named(&config.skip, &found) {
-            if found.iter().all(|subject| subject.name != name) {
-                warnings.push(format!("--skip names {name}, which is not there"));
-            }
-        }
+        warnings.extend(skipped_in_vain(&config.skip, &found));
         let mut subjects = select(found, &config.only, &config.skip, &config.input_dir)?;
         if let Some(task) = &config.array {
             subjects = task.share(subjects);
@@ -125,6 +121,16 @@ fn named(values: &[String], subjects: &[Subject]) -> Vec<String> {
     values.iter().flat_map(names).collect()
 }
 
+/// A warning for each name in the values of `--skip` that no subject has.
+pub(crate) fn skipped_in_vain(skip: &[String], subjects: &[Subject]) -> Vec<String> {
+    let is_unknown =
+        |name: &String| !name.is_empty() && subjects.iter().all(|subject| subject.name != *name);
+    let unknown = named(skip, subjects).into_iter().filter(is_unknown);
+    unknown
+        .map(|name| format!("--skip names \"{name}\", which is not there"))
+        .collect()
+}
+
 /// The subjects that `--only` names, without those that `--skip` names.
 ///
 /// # Errors
@@ -137,21 +143,16 @@ pub fn select(
 ) -> Result<Vec<Subject>, ConfigError> {
     let [only, skip] = [only, skip].map(|values| named(values, &subjects));
     let present = |name: &String| subjects.iter().any(|subject| subject.name == *name);
-    let unknown: Vec<&str> = only
-        .iter()
-        .filter(|name| !present(name))
-        .map(String::as_str)
-        .collect();
+    let quoted = |name: &String| format!("\"{name}\"");
+    let unknown = only.iter().filter(|name| !present(name));
+    let unknown: Vec<String> = unknown.map(quoted).collect();
     if !unknown.is_empty() {
-        let names: Vec<&str> = subjects
-            .iter()
-            .map(|subject| subject.name.as_str())
-            .collect();
+        let names = subjects.iter().map(|subject| quoted(&subject.name));
         return Err(ConfigError::NoSuchSubject {
             flag: "--only",
             names: unknown.join(", "),
             input_dir: input_dir.to_owned(),
-            present: names.join(", "),
+            present: names.collect::<Vec<_>>().join(", "),
         });
     }
     let chosen = |subject: &Subject| {
