@@ -40,9 +40,9 @@ def test_false_switches_off_what_a_file_switches_on(recordings: Path, tmp_path: 
 
 def test_a_file_names_the_folders(recordings: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
-    config.write_text(f'input_dir = "{recordings}"\noutput_dir = \'{tmp_path}/of "file"\'\nonly = ["subject_2"]\n')
+    config.write_text(f'input_dir = "{recordings}"\noutput_dir = "{tmp_path}/of \\"it\\", \'too\'"\nonly = ["subject_2"]\n')
     first = spikegrid.run(config=config, num_neurons=0)
-    assert first.folder == tmp_path / 'of "file"'
+    assert first.folder == tmp_path / "of \"it\", 'too'"
     assert list(first) == ["subject_2"]
     again = spikegrid.run(config=first.folder, output_dir=tmp_path / "again")
     assert list(again) == ["subject_2"]

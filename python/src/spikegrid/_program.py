@@ -15,6 +15,11 @@ from typing import TextIO
 
 from ._output import Output
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 PROGRAM = "spikegrid-mpi"
 ENVIRONMENT_VARIABLE = "SPIKEGRID_MPI"
 SECONDS_TO_END = 30
@@ -61,9 +66,11 @@ def run(
     Parameters
     ----------
     input_dir
-        Folder with the subjects. May be left out where a file ``config`` names it.
+        Folder with the subjects. May be left out where a file ``config`` names it; if the file does not, the program takes the
+        default of ``--input_dir``.
     output_dir
-        Folder to write to. May be left out where a file ``config`` names it.
+        Folder to write to. May be left out where a file ``config`` names it; if the file does not, the program takes the default
+        of ``--output_dir``.
     ranks
         Number of processes. More than one are started by `mpirun` and need a program that was built with MPI. Without MPI, give
         ``workers=4``: threads.
@@ -143,10 +150,7 @@ def _output_dir(command: list[str]) -> Path:
         told: list[str] = []
         _show(asked.stderr.splitlines(keepends=True), sys.stderr, told)
         raise _error(asked.returncode, told, [])
-    lines = (line.partition(" = ") for line in asked.stdout.splitlines())
-    text = next(value for key, _, value in lines if key == "output_dir")
-    # A string of TOML: literal, or with the escapes of JSON. Python 3.10 reads no TOML.
-    return Path(text[1:-1] if text.startswith("'") else json.loads(text))
+    return Path(tomllib.loads(asked.stdout)["output_dir"])
 
 
 def _arguments(flags: Mapping[str, Flag]) -> list[str]:
