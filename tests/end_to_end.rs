@@ -109,7 +109,8 @@ fn rule_8_7_a_complete_subject_is_skipped_and_a_missing_file_is_added() {
     let again = run(&["--activity=f16"]).expect(0).stdout;
     assert!(again.contains("0 processed, 2 skipped"), "{again}");
     let wider = run(&["--activity"]).expect(0).stdout;
-    assert!(wider.contains("; writing activity.h5\n"), "{wider}");
+    let writing = "; writing activity.h5 (activity.h5 again, because the one there has f16)\n";
+    assert!(wider.contains(writing), "{wider}");
     assert_eq!(bytes(), 4, "activity.h5 is not as the last run was asked");
     assert_eq!(
         std::fs::metadata(&grids).unwrap().modified().unwrap(),
@@ -367,39 +368,45 @@ fn rule_8_7_damaged_files_beside_good_grids_do_not_count_as_complete() {
     let bench = Workbench::get();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let run = || {
-        bench
-            .run(2, &bench.raw(), &out, &["--save_traces"])
-            .expect(0)
-    };
+    const FLAGS: &[&str] = &["--save_traces", "--activity"];
+    let run = || bench.run(2, &bench.raw(), &out, FLAGS).expect(0);
+    let again = "; writing activity.h5 (activity.h5 again, because the one there is damaged or of other data)\n";
     run();
     let expected = datasets(&out);
     let written = |name: &str| {
         let report = common::report(&out);
         report["subjects"][0]["files_written"] == serde_json::json!([name])
     };
-    for name in ["metadata.h5", "traces.h5"] {
+    for name in ["metadata.h5", "traces.h5", "activity.h5"] {
         let path = out.join("subject_1").join(name);
         let whole = std::fs::read(&path).unwrap();
         for damaged in [&whole[..whole.len() / 2], &[0; 100], b""] {
             std::fs::write(&path, damaged).unwrap();
-            run();
+            let stdout = run().stdout;
             assert!(written(name));
+            assert_eq!(stdout.contains(again), name == "activity.h5", "{stdout}");
             assert!(datasets(&out) == expected);
         }
     }
-    let metadata = hdf5::File::open_rw(out.join("subject_1/metadata.h5")).unwrap();
-    let train = metadata.dataset("is_train").unwrap();
-    let flipped: Vec<u8> = train
-        .read_raw::<u8>()
-        .unwrap()
-        .iter()
-        .map(|train| 1 - train)
-        .collect();
-    train.write_raw(&flipped).unwrap();
-    drop((train, metadata));
-    run();
-    assert!(written("metadata.h5"));
+    for name in ["metadata.h5", "activity.h5"] {
+        let file = hdf5::File::open_rw(out.join("subject_1").join(name)).unwrap();
+        let train = file.dataset("is_train").unwrap();
+        let split = train.read_raw::<u8>().unwrap();
+        let flipped: Vec<u8> = split.iter().map(|train| 1 - train).collect();
+        train.write_raw(&flipped).unwrap();
+        drop((train, file));
+        let stdout = run().stdout;
+        assert!(written(name));
+        assert_eq!(stdout.contains(again), name == "activity.h5", "{stdout}");
+        assert!(datasets(&out) == expected);
+    }
+    // With new grids, every file is new.
+    let activity = hdf5::File::open_rw(out.join("subject_1/activity.h5")).unwrap();
+    activity.unlink("timepoint_indices").unwrap();
+    drop(activity);
+    let flags = [FLAGS, &["--overwrite"]].concat();
+    let stdout = bench.run(2, &bench.raw(), &out, &flags).expect(0).stdout;
+    assert!(!stdout.contains("again, because"), "{stdout}");
     assert!(datasets(&out) == expected);
 }
 

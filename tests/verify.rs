@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -453,6 +455,136 @@ fn rule_8_9_the_activity_matrix_holds_the_rates_of_the_traces() {
     damaged(
         |copy| copy.change(ACTIVITY, "cell_positions", &[2, 1], 7_f32),
         &["activity.h5: cell_positions[2, 1]: expected "],
+    );
+}
+
+#[test]
+fn rule_9_6_rates_of_the_activity_matrix_are_read_without_traces() {
+    let without_traces = |damage: &dyn Fn(&Copy), words: &[&str]| {
+        let damage = |copy: &Copy| {
+            copy.remove(TRACES);
+            damage(copy);
+        };
+        damaged(damage, words);
+    };
+    for rate in [f32::INFINITY, f32::NEG_INFINITY] {
+        without_traces(
+            &|copy| copy.change(ACTIVITY, "neuron_values", &[500, 3], rate),
+            &[
+                &format!("{ACTIVITY}: neuron_values[500, 3]: expected a finite rate"),
+                &format!("found {rate:?} (rule 8.9; 1 of 63,000 values are infinite)"),
+            ],
+        );
+    }
+    without_traces(
+        &|copy| copy.change(ACTIVITY, "neuron_values", &[500, 3], 0.25_f32),
+        &[
+            &format!("{ACTIVITY}: neuron_values[:, 3]: expected rates with the sum "),
+            "as in neurons.tsv, found ",
+            "(rule 8.9; 1 of 90 neurons differ)",
+        ],
+    );
+    let sums = &[ACTIVITY, "neuron_values[:, ", "as in neurons.tsv"];
+    without_traces(
+        &|copy| {
+            let values = copy.open(ACTIVITY).dataset("neuron_values").unwrap();
+            let none = ndarray::Array2::from_elem((700, 90), f32::NAN);
+            values.write(&none).unwrap();
+        },
+        sums,
+    );
+    without_traces(
+        &|copy| {
+            let other = copy.path("subject_2/activity.h5");
+            std::fs::copy(other, copy.path(ACTIVITY)).unwrap();
+        },
+        sums,
+    );
+    without_traces(
+        &|copy| {
+            let table = copy.path("subject_1/neurons.tsv");
+            let text = std::fs::read_to_string(&table).unwrap();
+            let last = text.trim_end().rfind('\n').unwrap();
+            std::fs::write(table, &text[..=last]).unwrap();
+        },
+        &[
+            ACTIVITY,
+            "neuron_values: expected as many neurons as neurons.tsv has rows, found 90",
+        ],
+    );
+    // Without a table, what can be read can be told.
+    without_traces(
+        &|copy| {
+            copy.remove("subject_1/neurons.tsv");
+            copy.change(ACTIVITY, "neuron_values", &[0, 89], f32::INFINITY);
+        },
+        &["neuron_values[0, 89]: expected a finite rate", "found inf"],
+    );
+}
+
+#[test]
+fn rule_9_6_chunks_of_the_activity_matrix_that_cannot_be_inflated_or_were_never_stored() {
+    let spoil = |copy: &Copy| {
+        let file = File::open(copy.path(ACTIVITY)).unwrap();
+        let chunk = file.dataset("neuron_values").unwrap().chunk_info(0);
+        drop(file);
+        let chunk = chunk.unwrap();
+        let file = OpenOptions::new().write(true).open(copy.path(ACTIVITY));
+        let bytes = vec![0xff_u8; chunk.size as usize];
+        file.unwrap().write_all_at(&bytes, chunk.addr).unwrap();
+    };
+    let leave_out = |copy: &Copy| {
+        let file = copy.open(ACTIVITY);
+        let rates = file.dataset("neuron_values").unwrap();
+        let some = s![.., ..45];
+        let rates = rates.read_slice::<f32, _, ndarray::Ix2>(some).unwrap();
+        let new = file.new_dataset::<f32>().shape((700, 90)).chunk((700, 45));
+        let new = new.deflate(1).create("new").unwrap();
+        new.write_slice(&rates, some).unwrap();
+        file.unlink("neuron_values").unwrap();
+        file.relink("new", "neuron_values").unwrap();
+    };
+    let unreadable = "neuron_values: expected values that can be read, found ";
+    let left_out =
+        "neuron_values: expected chunks of rates, found chunks that were never stored (rule 8.9)";
+    for with_traces in [true, false] {
+        let prepare = |copy: &Copy| {
+            if !with_traces {
+                copy.remove(TRACES);
+            }
+        };
+        damaged(
+            |copy| {
+                prepare(copy);
+                spoil(copy);
+            },
+            &[ACTIVITY, unreadable, "(rule 8.9)"],
+        );
+        damaged(
+            |copy| {
+                prepare(copy);
+                leave_out(copy);
+            },
+            &[ACTIVITY, left_out],
+        );
+    }
+}
+
+#[test]
+fn rule_9_6_an_activity_matrix_of_halves_is_verified_without_traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    run(&out, &["--activity=f16"]);
+    verify(&[&out]).expect(0);
+    let lock = alone_with_files();
+    let file = File::open_rw(out.join(ACTIVITY)).unwrap();
+    let values = file.dataset("neuron_values").unwrap();
+    let one = ndarray::arr0(half::f16::INFINITY).into_dyn();
+    values.write_slice(&one, s![7, 2]).unwrap();
+    drop((values, file, lock));
+    finds(
+        verify(&[&out]),
+        &["neuron_values[7, 2]: expected a finite rate", "found inf"],
     );
 }
 

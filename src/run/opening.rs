@@ -6,7 +6,6 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Instant;
 
-use spikegrid_core::activity::Precision;
 use spikegrid_core::baseline::{Baseline, DffSettings};
 use spikegrid_core::facts::RepeatedFrames;
 use spikegrid_core::findings::{self, Finding};
@@ -102,11 +101,10 @@ impl Found<'_> {
     fn line(&self, plan: &SubjectPlan, files: &[String]) -> String {
         let provenance = self.contents.provenance;
         let mut files = files.join(", ");
-        if let Some(precision) = self.replaced_precision() {
+        if let Some(reason) = self.reason_for_other_activity() {
             let _ = write!(
                 files,
-                " (activity.h5 again, because the one there has {})",
-                precision.name()
+                " (activity.h5 again, because the one there {reason})"
             );
         }
         let model = match self.model_is_auto {
@@ -126,12 +124,17 @@ impl Found<'_> {
         )
     }
 
-    /// The numbers of an `activity.h5` that is replaced because others are asked for.
-    fn replaced_precision(&self) -> Option<Precision> {
-        let activity = OutputFile::Activity;
-        let there = || ActivityFile::precision(&self.files.path(activity));
-        let replaced = self.wanted.has(activity).then(there).flatten();
-        replaced.filter(|precision| *precision != self.contents.precision)
+    /// What is wrong with the `activity.h5` that is there, if it is written again beside grids that stay. With new grids, all files
+    /// are.
+    fn reason_for_other_activity(&self) -> Option<String> {
+        let path = self.files.path(OutputFile::Activity);
+        let is_replaced = self.wanted.has(OutputFile::Activity)
+            && !self.wanted.has(OutputFile::Grids)
+            && path.exists();
+        is_replaced.then(|| match ActivityFile::precision(&path) {
+            Some(found) if found != self.contents.precision => format!("has {}", found.name()),
+            _ => "is damaged or of other data".to_owned(),
+        })
     }
 }
 

@@ -108,7 +108,8 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
     {
         let is_train = metadata.is_train.as_deref();
         let rate = header.sampling_rate_hz;
-        activity::check(report, &file, frames, is_train, rate, traces.as_ref());
+        let traces = traces.as_ref();
+        activity::check(report, &file, &files, frames, is_train, rate, traces);
     }
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;

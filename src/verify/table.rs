@@ -145,7 +145,7 @@ fn read(
 }
 
 /// The next line without its end.
-fn line(reader: &mut impl BufRead) -> Result<Option<String>, std::io::Error> {
+pub(super) fn line(reader: &mut impl BufRead) -> Result<Option<String>, std::io::Error> {
     let mut bytes = Vec::new();
     reader
         .by_ref()

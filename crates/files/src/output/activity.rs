@@ -28,12 +28,28 @@ use crate::{raw_chunk, regular};
 
 /// The dataset of the rates, f32 or f16 (T, N).
 pub const VALUES: &str = "neuron_values";
+const UNIT: &str = "spikes per frame, not clipped; NaN where there is no rate";
+/// A recording of a year at 2 Hz has fewer frames. A crash trial reads no more: a damaged file may say any number.
+const MOST_FRAMES: usize = 1 << 26;
 
 /// What `activity.h5` holds beside the rates.
 #[derive(Debug, Clone, Copy)]
 pub struct Beside<'a> {
     /// x, y, z of each neuron as they were read, (N, 3).
     pub xyz: &'a [[f64; 3]],
+    /// 1 where a frame trains, 0 where it tests, (T,).
+    pub is_train: &'a [u8],
+    /// Frames per second of the recording.
+    pub sampling_rate_hz: f64,
+}
+
+/// What a finished `activity.h5` must hold, as far as a run knows it before it computes.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The number of neurons, N.
+    pub neurons: usize,
+    /// The numbers in which the rates are stored.
+    pub precision: Precision,
     /// 1 where a frame trains, 0 where it tests, (T,).
     pub is_train: &'a [u8],
     /// Frames per second of the recording.
@@ -79,14 +95,28 @@ impl ActivityFile {
         (is_ours && (file.is_one_chunk() || file.index().is_ok())).then_some(file)
     }
 
-    /// Whether a finished file has the rates of `N` neurons in `T` frames as these numbers, and HDF5 finds all chunks of them.
-    pub fn is_complete(path: &Path, frames: usize, neurons: usize, precision: Precision) -> bool {
-        let dataset = regular::open_hdf5(path).and_then(|file| file.dataset(VALUES));
-        dataset.is_ok_and(|dataset| {
-            dataset.shape() == [frames, neurons]
-                && precision_of(&dataset) == Some(precision)
-                && has_all_chunks(&dataset) == Some(true)
-        })
+    /// Whether a finished file has the rates of `N` neurons in `T` frames as these numbers, HDF5 finds all chunks of them, and what
+    /// lies beside them is as it should be.
+    pub fn is_complete(path: &Path, expected: &Expected) -> bool {
+        let check = || -> hdf5::Result<bool> {
+            let file = regular::open_hdf5(path)?;
+            let values = file.dataset(VALUES)?;
+            if values.shape() != [expected.is_train.len(), expected.neurons] {
+                return Ok(false);
+            }
+            let (is_train, sampling_rate_hz) = read_beside(&file, &values)?;
+            Ok(precision_of(&values) == Some(expected.precision)
+                && has_all_chunks(&values) == Some(true)
+                && is_train == expected.is_train
+                && sampling_rate_hz == expected.sampling_rate_hz)
+        };
+        check().unwrap_or(false)
+    }
+
+    /// Whether HDF5 finds all chunks of the rates of a finished file; None where they have none, or their index cannot be read.
+    #[must_use]
+    pub fn has_all_chunks(path: &Path) -> Option<bool> {
+        has_all_chunks(&regular::open_hdf5(path).ok()?.dataset(VALUES).ok()?)
     }
 
     /// The numbers in which a finished file has its rates, if there is one.
@@ -95,10 +125,17 @@ impl ActivityFile {
         precision_of(&regular::open_hdf5(path).ok()?.dataset(VALUES).ok()?)
     }
 
-    /// Reads what [`open`](Self::open) reads, for a crash trial: errors do not matter.
+    /// Reads what [`open`](Self::open) and [`is_complete`](Self::is_complete) read, for a crash trial: errors do not matter.
     pub(crate) fn read_for_trial(path: &Path) {
-        if let Ok(dataset) = regular::open_hdf5(path).and_then(|file| file.dataset(VALUES)) {
-            let _ = (precision_of(&dataset), has_all_chunks(&dataset));
+        let Ok(file) = regular::open_hdf5(path) else {
+            return;
+        };
+        if let Ok(values) = file.dataset(VALUES) {
+            let _ = (precision_of(&values), has_all_chunks(&values));
+            let frames = values.shape().first().copied();
+            if frames.is_some_and(|frames| frames <= MOST_FRAMES) {
+                let _ = read_beside(&file, &values);
+            }
         }
     }
 
@@ -264,6 +301,50 @@ fn has_all_chunks(dataset: &Dataset) -> Option<bool> {
     Some(raw_chunk::count(dataset).ok()? == count)
 }
 
+/// Reads what lies beside rates, (T, N): 1 where a frame trains and 0 where it tests, (T,), and the frames per second.
+///
+/// # Errors
+/// HDF5's reason, or what is not as it is beside rates of this shape.
+fn read_beside(file: &File, values: &Dataset) -> hdf5::Result<(Vec<u8>, f64)> {
+    let shape = values.shape();
+    let [frames, neurons] = shape[..] else {
+        return Err(format!("{VALUES} has other axes").into());
+    };
+    let positions = dataset_of::<f32>(file, "cell_positions", &[neurons, 3])?;
+    let timepoints = dataset_of::<i32>(file, "timepoint_indices", &[frames])?;
+    let is_train = dataset_of::<u8>(file, "is_train", &[frames])?;
+    let rate = dataset_of::<f64>(file, "original_sampling_rate_hz", &[])?;
+    let count = |name| dataset_of::<i64>(file, name, &[])?.read_scalar::<i64>();
+    let is_ours = timepoints
+        .read_raw::<i32>()?
+        .into_iter()
+        .eq(0..frames as i32)
+        && count("num_timepoints")? == frames as i64
+        && count("num_neurons")? == neurons as i64
+        && positions.attr("positions_min")?.shape() == [3]
+        && positions.attr("positions_max")?.shape() == [3]
+        && values
+            .attr("unit")?
+            .read_scalar::<VarLenUnicode>()?
+            .as_str()
+            == UNIT;
+    match is_ours {
+        true => Ok((is_train.read_raw()?, rate.read_scalar()?)),
+        false => Err(format!("what lies beside {VALUES} is not as it should be").into()),
+    }
+}
+
+/// Opens a dataset of numbers of this type and shape.
+fn dataset_of<T: H5Type>(file: &File, name: &str, shape: &[usize]) -> hdf5::Result<Dataset> {
+    let dataset = file.dataset(name)?;
+    let is_ours =
+        dataset.shape() == shape && dataset.dtype()?.to_descriptor()? == T::type_descriptor();
+    match is_ours {
+        true => Ok(dataset),
+        false => Err(format!("{name} is of another type or shape").into()),
+    }
+}
+
 /// Makes the file, in the format of HDF5 1.10.
 fn lay_out(path: &Path, chunks: &Chunks, beside: &Beside) -> hdf5::Result<()> {
     let file = index::create_file(path)?;
@@ -271,8 +352,8 @@ fn lay_out(path: &Path, chunks: &Chunks, beside: &Beside) -> hdf5::Result<()> {
         Precision::F32 => matrix::<f32>(&file, chunks)?,
         Precision::F16 => matrix::<f16>(&file, chunks)?,
     };
-    let unit = VarLenUnicode::from_str("spikes per frame, not clipped; NaN where there is no rate")
-        .map_err(|error| hdf5::Error::from(error.to_string()))?;
+    let unit = VarLenUnicode::from_str(UNIT);
+    let unit = unit.map_err(|error| hdf5::Error::from(error.to_string()))?;
     values
         .new_attr::<VarLenUnicode>()
         .create("unit")?

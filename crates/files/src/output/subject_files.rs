@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use spikegrid_core::activity::Precision;
 
-use super::activity::ActivityFile;
+use super::activity::{ActivityFile, Expected};
 use super::error::OutputError;
 use super::files::{discard, finish};
 use super::journal;
@@ -95,7 +95,13 @@ impl OutputFile {
             Self::Figures => Ok(path.exists()),
             Self::Traces => Ok(TracesFile::open(path, frames, required.neurons).is_some()),
             Self::Activity => Ok(required.activity.is_some_and(|precision| {
-                ActivityFile::is_complete(path, frames, required.neurons, precision)
+                let expected = Expected {
+                    neurons: required.neurons,
+                    precision,
+                    is_train: &required.metadata.is_train,
+                    sampling_rate_hz: required.provenance.sampling_rate,
+                };
+                ActivityFile::is_complete(path, &expected)
             })),
             Self::Nwb => Ok(NwbFile::is_complete(path, frames, required.neurons)),
             // Outputs from before there were such files are complete without them.

@@ -58,6 +58,27 @@ fn written(folder: &Path, chunks: Chunks) -> PathBuf {
     path
 }
 
+/// Whether a file is complete beside a recording of so many frames and neurons, which is otherwise that of [`written`].
+fn is_complete(path: &Path, frames: usize, neurons: usize, precision: Precision) -> bool {
+    let expected = Expected {
+        neurons,
+        precision,
+        is_train: &vec![1; frames],
+        sampling_rate_hz: 2.5,
+    };
+    ActivityFile::is_complete(path, &expected)
+}
+
+/// Puts other rates into a file.
+fn replace_rates(path: &Path, create: impl FnOnce(&File) -> Dataset) {
+    let file = File::open_rw(path).unwrap();
+    file.unlink(VALUES).unwrap();
+    let values = create(&file);
+    let unit = values.new_attr::<VarLenUnicode>().create("unit").unwrap();
+    unit.write_scalar(&VarLenUnicode::from_str(UNIT).unwrap())
+        .unwrap();
+}
+
 #[test]
 fn rule_8_9_rates_of_units_in_any_order_are_the_matrix() {
     for (frames, neurons, chunk_neurons) in [
@@ -75,8 +96,7 @@ fn rule_8_9_rates_of_units_in_any_order_are_the_matrix() {
             precision: Precision::F32,
         };
         let path = written(folder.path(), chunks);
-        let is_complete =
-            |neurons, precision| ActivityFile::is_complete(&path, frames, neurons, precision);
+        let is_complete = |neurons, precision| is_complete(&path, frames, neurons, precision);
         assert!(is_complete(neurons, Precision::F32));
         assert!(!is_complete(neurons + 1, Precision::F32));
         assert!(!is_complete(neurons, Precision::F16));
@@ -149,30 +169,129 @@ fn rule_8_9_half_precision_and_what_lies_beside() {
 #[test]
 fn rule_8_9_a_finished_file_of_other_numbers_or_without_a_chunk_is_not_complete() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("activity.h5");
-    let is_complete = || ActivityFile::is_complete(&path, 20, 4, Precision::F32);
+    let chunks = Chunks {
+        frames: 20,
+        neurons: 4,
+        chunk_neurons: 2,
+        precision: Precision::F32,
+    };
+    let path = written(folder.path(), chunks);
+    let is_complete = || is_complete(&path, 20, 4, Precision::F32);
     let rates = ndarray::Array2::<f32>::zeros((20, 4));
     let lay_out = |file: &File| {
         let builder = file.new_dataset::<f32>().chunk((20, 2)).deflate(1);
         builder.shape((20, 4)).create(VALUES).unwrap()
     };
-    let file = File::create(&path).unwrap();
-    lay_out(&file).write(&rates).unwrap();
-    drop(file);
+    replace_rates(&path, |file| {
+        let whole = lay_out(file);
+        whole.write(&rates).unwrap();
+        whole
+    });
     assert!(is_complete());
+    assert_eq!(ActivityFile::has_all_chunks(&path), Some(true));
 
-    let file = File::create(&path).unwrap();
-    let half = ndarray::Array2::<f32>::zeros((20, 2));
-    lay_out(&file).write_slice(&half, (.., ..2)).unwrap();
-    drop(file);
+    replace_rates(&path, |file| {
+        let half = lay_out(file);
+        let rates = ndarray::Array2::<f32>::zeros((20, 2));
+        half.write_slice(&rates, (.., ..2)).unwrap();
+        half
+    });
     assert!(!is_complete());
+    assert_eq!(ActivityFile::has_all_chunks(&path), Some(false));
     assert_eq!(ActivityFile::precision(&path), Some(Precision::F32));
 
-    let file = File::create(&path).unwrap();
-    let whole = file.new_dataset::<i32>().chunk((20, 2));
-    let whole = whole.shape((20, 4)).create(VALUES).unwrap();
-    whole.write(&rates.mapv(|rate| rate as i32)).unwrap();
-    drop((whole, file));
+    replace_rates(&path, |file| {
+        let whole = file.new_dataset::<i32>().chunk((20, 2));
+        let whole = whole.shape((20, 4)).create(VALUES).unwrap();
+        whole.write(&rates.mapv(|rate| rate as i32)).unwrap();
+        whole
+    });
     assert!(!is_complete());
     assert_eq!(ActivityFile::precision(&path), None);
+
+    replace_rates(&path, |file| {
+        let whole = file.new_dataset::<f32>().shape((20, 4));
+        whole.create(VALUES).unwrap()
+    });
+    assert!(!is_complete());
+    assert_eq!(ActivityFile::has_all_chunks(&path), None);
+}
+
+#[test]
+fn rule_8_9_a_finished_file_with_something_else_beside_the_rates_is_not_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let chunks = Chunks {
+        frames: 40,
+        neurons: 9,
+        chunk_neurons: 4,
+        precision: Precision::F32,
+    };
+    let path = written(folder.path(), chunks);
+    let whole = std::fs::read(&path).unwrap();
+    let is_complete = |damage: &dyn Fn(&File)| {
+        std::fs::write(&path, &whole).unwrap();
+        let file = File::open_rw(&path).unwrap();
+        damage(&file);
+        drop(file);
+        // A crash trial comes to an end with it, too.
+        ActivityFile::read_for_trial(&path);
+        is_complete(&path, 40, 9, Precision::F32)
+    };
+    assert!(is_complete(&|_| ()));
+    for name in [
+        "cell_positions",
+        "timepoint_indices",
+        "is_train",
+        "num_timepoints",
+        "num_neurons",
+        "original_sampling_rate_hz",
+    ] {
+        let unlink = |file: &File| file.unlink(name).unwrap();
+        assert!(!is_complete(&unlink), "without {name}");
+    }
+    for (object, name) in [
+        (VALUES, "unit"),
+        ("cell_positions", "positions_min"),
+        ("cell_positions", "positions_max"),
+    ] {
+        let delete = |file: &File| file.dataset(object).unwrap().delete_attr(name).unwrap();
+        assert!(!is_complete(&delete), "without {name}");
+    }
+    let dataset = |file: &File, name: &str| file.dataset(name).unwrap();
+    let other_split = |file: &File| {
+        let split = dataset(file, "is_train");
+        split.write_slice(&ndarray::arr1(&[0_u8]), 39..40).unwrap();
+    };
+    assert!(!is_complete(&other_split));
+    let other_frames = |file: &File| {
+        let timepoints = dataset(file, "timepoint_indices");
+        timepoints.write_raw(&[7_i32; 40]).unwrap();
+    };
+    assert!(!is_complete(&other_frames));
+    let other_count = |file: &File| {
+        let count = dataset(file, "num_neurons");
+        count.write_scalar(&8_i64).unwrap();
+    };
+    assert!(!is_complete(&other_count));
+    let other_rate = |file: &File| {
+        let rate = dataset(file, "original_sampling_rate_hz");
+        rate.write_scalar(&2.0).unwrap();
+    };
+    assert!(!is_complete(&other_rate));
+    let other_type = |file: &File| {
+        file.unlink("is_train").unwrap();
+        let split = file.new_dataset_builder().with_data(&[1_i32; 40]);
+        split.create("is_train").unwrap();
+    };
+    assert!(!is_complete(&other_type));
+    let other_shape = |file: &File| {
+        file.unlink("cell_positions").unwrap();
+        let positions = file.new_dataset::<f32>().shape((8, 3));
+        let positions = positions.create("cell_positions").unwrap();
+        for name in ["positions_min", "positions_max"] {
+            let builder = positions.new_attr_builder().with_data(&[0.0_f64; 3]);
+            builder.create(name).unwrap();
+        }
+    };
+    assert!(!is_complete(&other_shape));
 }
