@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import spikegrid
@@ -36,6 +37,50 @@ def test_false_switches_off_what_a_file_switches_on(recordings: Path, tmp_path: 
     for name, expected in [("off", {"traces.h5"}), ("on", on_request)]:
         files = {path.name for path in (tmp_path / name / "subject_2").iterdir()}
         assert files & on_request == expected
+
+
+def test_a_false_of_numpy_is_one_and_no_file_either(recordings: Path, tmp_path: Path) -> None:
+    flags: dict[str, Any] = {"only": ("subject_2",), "num_neurons": np.int64(0), "config": False, "seed": False}
+    spikegrid.run(recordings, tmp_path / "out", save_traces=np.bool_(True), nwb=np.bool_(False), **flags)
+    files = {path.name for path in (tmp_path / "out/subject_2").iterdir()}
+    assert files & {"traces.h5", "subject_2.nwb"} == {"traces.h5"}
+    with pytest.raises(TypeError, match="needs input_dir"):
+        spikegrid.run(recordings, config=np.bool_(False))
+
+
+def test_what_is_false_but_no_switch_is_refused_beside_a_file(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    for flag in ("only", "seed", "percentile", "no_such_flag"):
+        flags: dict[str, Any] = {flag: False}
+        with pytest.raises(TypeError, match=f"{flag} is False, but is no switch: give None"):
+            spikegrid.run(config=config, **flags)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [{"subject_1"}, {"subject_1": 1}, iter(["subject_1"]), np.array(["subject_1"]), b"subject_1"],
+    ids=lambda names: type(names).__name__,
+)
+def test_several_values_are_a_list_or_a_tuple(names: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=f"only is a {type(names).__name__}: give a list"):
+        spikegrid.run(tmp_path, tmp_path / "out", only=names)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["help", "print_config", "version"])
+def test_flags_that_print_something_belong_to_the_command_line(flag: str, tmp_path: Path) -> None:
+    flags: dict[str, Any] = {flag: True}
+    with pytest.raises(TypeError, match=f"use the command line, spikegrid-mpi --{flag}"):
+        spikegrid.run(tmp_path, tmp_path / "out", **flags)
+
+
+def test_an_empty_name_is_no_folder(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="output_dir is empty"):
+        spikegrid.run(recordings, "")
+    with pytest.raises(ValueError, match="input_dir is empty"):
+        spikegrid.run("", tmp_path / "out", config=tmp_path / "run.toml")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_names_the_folders(recordings: Path, tmp_path: Path) -> None:

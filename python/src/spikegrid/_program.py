@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from ._output import Output
 
 if sys.version_info >= (3, 11):
@@ -35,7 +37,12 @@ OPEN_MPI = {
 }
 OPEN_MPI_AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
-Flag = bool | float | str | Path | list[str] | tuple[str, ...] | None
+SWITCHES = {"activity": "off", "nwb": "false", "overwrite": "false", "save_traces": "false"}
+"""Flags that are on or off, with the value that switches each off."""
+COMMAND_LINE_ONLY = ("help", "print_config", "version")
+"""Flags with which the program prints something and runs nothing."""
+
+Flag = bool | np.bool_ | float | str | Path | list[str] | tuple[str, ...] | None
 """Value of a flag of the program."""
 
 
@@ -69,8 +76,8 @@ def run(
         Folder with the subjects. May be left out where a file ``config`` names it; if the file does not, the program takes the
         default of ``--input_dir``.
     output_dir
-        Folder to write to. May be left out where a file ``config`` names it; if the file does not, the program takes the default
-        of ``--output_dir``.
+        Folder to write to. May be left out where a file ``config`` names it; if the file does not, the program takes the
+        default of ``--output_dir``.
     ranks
         Number of processes. More than one are started by `mpirun` and need a program that was built with MPI. Without MPI, give
         ``workers=4``: threads.
@@ -80,23 +87,28 @@ def run(
     **flags
         Flags of the program by their names in ``spikegrid-mpi --help``, such as ``save_traces=True``, ``workers=8``,
         ``only=["subject_1", "subject_2"]``. A flag that is None is left out, and so is one that is False, unless a file
-        ``config`` could switch it on.
+        ``config`` could switch it on. A file ``config`` that is None or False is none.
 
     Raises
     ------
     RunError
         A subject failed, nothing could start, or the run was stopped. The message has the reasons.
     TypeError
-        `input_dir` or `output_dir` is left out without a file ``config``.
+        `input_dir` or `output_dir` is left out without a file ``config``; several values are given in something else than a
+        list or tuple; a flag is False that is no switch, beside a file ``config``; a flag is one that prints something in
+        place of a run.
+    ValueError
+        `input_dir` or `output_dir` is empty, or `ranks` is below 1.
     FileNotFoundError
         The program or `mpirun` is not there.
     """
-    if (input_dir is None or output_dir is None) and flags.get("config") is None:
+    folders: dict[str, Flag] = {"input_dir": _folder("input_dir", input_dir), "output_dir": _folder("output_dir", output_dir)}
+    given = _given({**folders, **flags})
+    if "config" not in given and {"input_dir", "output_dir"} - given.keys():
         raise TypeError("run() needs input_dir and output_dir, or a file config that names them")
+    arguments = _arguments(given)
     launcher, found = _launcher(ranks), find_program(program)
-    folders: dict[str, Flag] = {"input_dir": _path(input_dir), "output_dir": _path(output_dir)}
-    arguments = _arguments({**folders, **flags})
-    output = _path(output_dir) or _output_dir([found, *arguments])
+    output = _folder("output_dir", output_dir) or _output_dir([found, *arguments])
     reports = _reports(output)
     status, errors = _start([*launcher, found, *arguments])
     if status != 0:
@@ -139,8 +151,12 @@ def _launcher(ranks: int) -> list[str]:
     return [mpirun, "-n", str(ranks)]
 
 
-def _path(path: str | os.PathLike[str] | None) -> Path | None:
-    return None if path is None else Path(path)
+def _folder(name: str, path: str | os.PathLike[str] | None) -> Path | None:
+    if path is None:
+        return None
+    if not os.fspath(path):
+        raise ValueError(f'{name} is empty: name a folder, "." for the current one')
+    return Path(path)
 
 
 def _output_dir(command: list[str]) -> Path:
@@ -153,18 +169,34 @@ def _output_dir(command: list[str]) -> Path:
     return Path(tomllib.loads(asked.stdout)["output_dir"])
 
 
-def _arguments(flags: Mapping[str, Flag]) -> list[str]:
-    arguments = []
+def _given(flags: Mapping[str, Flag]) -> dict[str, Flag]:
+    """Return the flags that are not None, a file `config` also if it is not False, with Python's own True and False."""
+    given: dict[str, Flag] = {}
     for name, value in flags.items():
+        flag: Flag = bool(value) if isinstance(value, np.bool_) else value
+        if name in COMMAND_LINE_ONLY:
+            raise TypeError(f"run() takes no {name}: use the command line, {PROGRAM} --{name}")
+        if isinstance(flag, Iterable) and not isinstance(flag, str | list | tuple):
+            raise TypeError(f"{name} is a {type(flag).__name__}: give a list")
+        if flag is not None and not (name == "config" and flag is False):
+            given[name] = flag
+    return given
+
+
+def _arguments(given: Mapping[str, Flag]) -> list[str]:
+    arguments = []
+    for name, value in given.items():
         if value is True:
             arguments.append(f"--{name}")
         elif isinstance(value, list | tuple):
             # An empty list names no subject: without the flag, the program would take all.
             arguments.extend(f"--{name}={text}" for text in value or [""])
-        elif value is False and "config" in flags:
-            arguments.append(f"--{name}={'off' if name == 'activity' else 'false'}")
-        elif value is not None and value is not False:
+        elif value is not False:
             arguments.append(f"--{name}={value}")
+        elif "config" in given:
+            if name not in SWITCHES:
+                raise TypeError(f"{name} is False, but is no switch: give None to leave it to the file config")
+            arguments.append(f"--{name}={SWITCHES[name]}")
     return arguments
 
 
