@@ -22,8 +22,8 @@ pub enum ModelsCommand {
     },
     /// Show what a model was made for and is made of
     Info {
-        /// Name of the model
-        name: String,
+        /// Name of an installed model, or folder of any
+        model: PathBuf,
         /// Where to look
         #[command(flatten)]
         place: Place,
@@ -70,20 +70,11 @@ pub enum ModelsError {
 pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
     match command {
         ModelsCommand::List { place } => list(place.model_dir.as_deref()),
-        ModelsCommand::Info { name, place } => {
-            info(&model_search::find_model(name, place.model_dir.as_deref())?)?;
-        }
+        ModelsCommand::Info { model, place } => info(&named(model, place)?)?,
         ModelsCommand::Verify { model, place } => {
-            let model_dir = place.model_dir.as_deref();
             let folders = match model {
-                None => installed(model_dir)?,
-                Some(folder) if folder.is_dir() || folder.components().count() > 1 => {
-                    vec![folder.clone()]
-                }
-                Some(name) => vec![model_search::find_model(
-                    &name.to_string_lossy(),
-                    model_dir,
-                )?],
+                None => installed(place.model_dir.as_deref())?,
+                Some(model) => vec![named(model, place)?],
             };
             let intact = folders.iter().filter(|folder| verify(folder)).count();
             return Ok(u8::from(intact < folders.len()));
@@ -92,12 +83,23 @@ pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
     Ok(0)
 }
 
+/// The folder of the model that the user names: as a path, or, by its name alone, of an installed one.
+///
+/// # Errors
+/// There is none of that name.
+fn named(model: &Path, place: &Place) -> Result<PathBuf, ConfigError> {
+    match model.is_dir() || model.components().count() > 1 {
+        true => Ok(model.to_path_buf()),
+        false => model_search::find_model(&model.to_string_lossy(), place.model_dir.as_deref()),
+    }
+}
+
 /// The folders of the installed models, at least one.
 ///
 /// # Errors
 /// There is none: names the folders searched.
 fn installed(model_dir: Option<&Path>) -> Result<Vec<PathBuf>, ModelsError> {
-    let installed = model_search::installed_models(model_dir);
+    let installed = model_search::models_and_remains(model_dir);
     if !installed.is_empty() {
         return Ok(installed);
     }

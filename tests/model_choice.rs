@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use common::{Run, alone, available, datasets, finish, mpirun_command};
 use serde_json::Value as Json;
 use spikegrid_files::models::benchmark::BENCHMARK;
+use spikegrid_files::models::verify::write_checksums;
 
 const TWO: &str = "Global_EXC_2Hz_smoothing500ms";
 const THREE: &str = "Global_EXC_3Hz_smoothing333ms";
@@ -294,6 +295,29 @@ fn rule_4_9_auto_refuses_to_choose_beside_a_model_that_cannot_be_read() {
 }
 
 #[test]
+fn rule_4_9_auto_passes_over_a_model_that_is_being_trained() {
+    let lab = Lab::get();
+    let models = tempfile::tempdir().unwrap();
+    copy_models(&lab.path("models"), models.path());
+    let training = models.path().join("Global_EXC_3Hz_smoothing300ms");
+    fs::create_dir(&training).unwrap();
+    let member = "Model_NoiseLevel_2_Ensemble_0.safetensors";
+    fs::copy(models.path().join(TWO).join(member), training.join(member)).unwrap();
+    let output = models.path().join("out");
+    let more = ["--only", "subject_2", "--cascade_model", "auto"];
+    let more = [&more[..], &["--model_dir", models.path().to_str().unwrap()]].concat();
+    let input = lab.path("raw");
+    let paths = [
+        "--input_dir",
+        input.to_str().unwrap(),
+        "--output_dir",
+        output.to_str().unwrap(),
+    ];
+    alone(&[&paths[..], &more].concat()).expect(0);
+    assert_eq!(of_subjects(&output, "cascade_model"), [THREE]);
+}
+
+#[test]
 fn rule_4_9_doctor_says_which_model_auto_would_take() {
     let lab = Lab::get();
     let doctor = |input: &str, more: &[&str]| {
@@ -321,6 +345,9 @@ fn rule_4_9_doctor_says_which_model_auto_would_take() {
     );
     let last = "With --cascade_model auto, it would fail for all of them.";
     assert!(text.trim_end().ends_with(last), "{text}");
+    // A run without the flag takes the default model.
+    let rate = format!("rate.model: The recording has 6 Hz, 3 times the 2 Hz of the model {TWO}");
+    assert!(text.contains(&rate), "{text}");
 }
 
 #[test]
@@ -359,11 +386,17 @@ fn rule_9_2_doctor_checks_the_model_that_it_is_told_as_a_run_would() {
     let flags = ["doctor", "--input_dir", input.to_str().unwrap()];
     let auto = [&flags[..], &auto].concat();
     alone(&auto).expect(0);
-    fs::write(&weights, "no weights").unwrap();
-    says(
-        alone(&auto).expect(1),
-        &[weights.to_str().unwrap(), "would fail for 1 of them"],
-    );
+    write_checksums(weights.parent().unwrap()).unwrap();
+    let mut bytes = fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    for (damaged, word) in [(bytes, "checksum"), (b"no weights".to_vec(), "safetensors")] {
+        fs::write(&weights, damaged).unwrap();
+        says(
+            alone(&auto).expect(1),
+            &[weights.to_str().unwrap(), word, "would fail for 1 of them"],
+        );
+    }
 
     let short = lab.path("short").join("subject_1");
     fs::create_dir_all(&short).unwrap();
@@ -412,7 +445,18 @@ fn rule_4_1_all_installed_models_are_verified_where_none_is_named() {
         }
     };
     lines(verify(models.path()).expect(0), ["members, intact"; 2]);
-    // A folder of members alone is a model that lost its configuration.
+    // A link may lead to a folder of another name.
+    let stored = models.path().join("stored");
+    fs::rename(models.path().join(THREE), &stored).unwrap();
+    std::os::unix::fs::symlink(&stored, models.path().join(THREE)).unwrap();
+    let linked = models.path().join(THREE);
+    let folder = linked.to_str().unwrap();
+    alone(&["models", "verify", folder]).expect(0);
+    alone(&["models", "info", folder]).expect(0);
+    fs::remove_file(&linked).unwrap();
+    fs::rename(stored, linked).unwrap();
+
+    // A folder of members alone is a model that lost its configuration, or is being trained.
     for damage in [Some("a: 1"), None] {
         let config = models.path().join(TWO).join("config.yaml");
         match damage {
@@ -428,7 +472,7 @@ fn rule_4_1_all_installed_models_are_verified_where_none_is_named() {
     };
     let run = named(THREE).expect(0);
     assert!(run.stdout.contains("members, intact"), "{}", run.stdout);
-    named("Nobody_trained_this").expect(2).says(&[TWO, THREE]);
+    named("Nobody_trained_this").expect(2).says(&[THREE]);
 }
 
 #[test]

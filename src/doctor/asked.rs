@@ -10,7 +10,7 @@ use spikegrid_core::findings::{self, Code, Finding};
 
 use crate::run::setup::load_model;
 use crate::settings::model_search::{find_general_models, installed_models, rated_models};
-use crate::settings::{AUTO_MODEL, ConfigError, NoChoice, check_model_name};
+use crate::settings::{AUTO_MODEL, ConfigError, DEFAULT_MODEL, NoChoice, check_model_name};
 
 /// The installed models, and what a run would make of `--cascade_model`.
 pub(super) struct Models {
@@ -111,13 +111,16 @@ impl Models {
             Asked::Named { model, .. } => findings::of_rate(rate_hz, model, || self.rated.clone()),
             // To choose a model without a rate is a failure.
             Asked::Auto => None,
-            _ => rate_hz.is_none().then(|| {
-                Finding::new(
-                    Code::UnknownRate,
-                    "Neither the recording nor --sampling_rate says the sampling rate.",
-                    "A run takes the model's rate. Say the recording's with --sampling_rate.",
-                )
-            }),
+            Asked::Nothing | Asked::Unusable(_) if rate_hz.is_none() => Some(Finding::new(
+                Code::UnknownRate,
+                "Neither the recording nor --sampling_rate says the sampling rate.",
+                "A run takes the model's rate. Say the recording's with --sampling_rate.",
+            )),
+            Asked::Nothing => {
+                let default = self.rated.iter().find(|model| model.name == DEFAULT_MODEL);
+                default.and_then(|model| findings::of_rate(rate_hz, model, || self.rated.clone()))
+            }
+            Asked::Unusable(_) => None,
         };
         let of_length = match &self.asked {
             Asked::Named { windowsize, .. } => findings::of_length(frames, *windowsize),

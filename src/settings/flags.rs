@@ -16,6 +16,7 @@ use spikegrid_core::grid::PlaneRule;
 use spikegrid_core::slab::Compression;
 use spikegrid_files::input::{Cells, Request};
 
+use super::DEFAULT_MODEL;
 use super::array::ArrayFlag;
 use super::size::MemorySize;
 
@@ -101,7 +102,7 @@ pub struct RunArgs {
     #[arg(
         long,
         value_name = "NAME",
-        default_value = "Global_EXC_2Hz_smoothing500ms",
+        default_value = DEFAULT_MODEL,
         help_heading = "Computation"
     )]
     pub cascade_model: String,

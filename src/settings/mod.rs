@@ -80,6 +80,9 @@ pub enum NoChoice {
 /// What `--cascade_model` is where the program chooses a model for each subject (rule 4.9).
 pub(crate) const AUTO_MODEL: &str = "auto";
 
+/// The value of `--cascade_model` where it is not given.
+pub(crate) const DEFAULT_MODEL: &str = "Global_EXC_2Hz_smoothing500ms";
+
 /// The configuration of a run: its flags, checked, and which task of a job array it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {

@@ -1,12 +1,11 @@
 //! Where models are looked for (rule 1.3).
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use spikegrid_core::cascade::choice::{self, InstalledModel};
 use spikegrid_files::models::ModelError;
-use spikegrid_files::models::folder::{parse_config, read_config};
+use spikegrid_files::models::folder::{member_files, parse_config, read_config};
 
 use super::{ConfigError, NoChoice};
 
@@ -26,9 +25,19 @@ pub(crate) fn model_folders(model_dir: Option<&Path>) -> Vec<PathBuf> {
     folders
 }
 
-/// The model folders there, by folder and name, each once: also those that lack a configuration or cannot be listed, which users should
-/// hear of.
+/// The model folders there, by folder and name, each once.
 pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
+    folders(model_dir, has_config)
+}
+
+/// The same, and folders of members without a configuration: of models that lost it, or that are being trained.
+pub(crate) fn models_and_remains(model_dir: Option<&Path>) -> Vec<PathBuf> {
+    let has_members = |path: &Path| member_files(path).is_ok_and(|found| !found.is_empty());
+    folders(model_dir, |path| has_config(path) || has_members(path))
+}
+
+/// The folders in which models are looked for that are models.
+fn folders(model_dir: Option<&Path>, is_model: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut installed = Vec::new();
     let mut seen = HashSet::new();
     for folder in model_folders(model_dir) {
@@ -41,7 +50,7 @@ pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten();
         let mut models: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| is_model_folder(path))
+            .filter(|path| is_model(path))
             .collect();
         models.sort_unstable();
         installed.extend(models);
@@ -49,15 +58,9 @@ pub(crate) fn installed_models(model_dir: Option<&Path>) -> Vec<PathBuf> {
     installed
 }
 
-/// Whether a folder has a configuration or a member of a model, or cannot be listed.
-fn is_model_folder(path: &Path) -> bool {
-    let of_model = |name: &OsStr| {
-        name == "config.yaml" || name.to_string_lossy().starts_with("Model_NoiseLevel_")
-    };
-    match std::fs::read_dir(path) {
-        Ok(entries) => entries.flatten().any(|entry| of_model(&entry.file_name())),
-        Err(_) => path.is_dir(),
-    }
+/// Whether a folder has a configuration, readable or not.
+fn has_config(path: &Path) -> bool {
+    path.join("config.yaml").symlink_metadata().is_ok()
 }
 
 /// What one chooses by of the models in these folders, without those whose configuration cannot be read. Of two that have one name, the name
@@ -94,13 +97,14 @@ fn name_of(folder: &Path) -> String {
 /// # Errors
 /// Names the folders searched and the models that are there.
 pub(crate) fn find_model(name: &str, model_dir: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    let searched = model_folders(model_dir);
-    if let Some(found) = searched
+    let named: Vec<PathBuf> = model_folders(model_dir)
         .iter()
         .map(|folder| folder.join(name))
-        .find(|path| path.is_dir())
-    {
-        return Ok(found);
+        .filter(|path| path.is_dir())
+        .collect();
+    let model = named.iter().find(|path| has_config(path));
+    if let Some(found) = model.or(named.first()) {
+        return Ok(found.clone());
     }
     let (searched, found) = searched_and_found(model_dir);
     Err(ConfigError::NoModel {

@@ -63,6 +63,19 @@ pub enum ModelError {
         /// The other file.
         second: String,
     },
+    /// A weight file is not the one that the checksums were made of.
+    #[error(
+        "{}: damaged or replaced: expected checksum {expected} (SHA256SUMS), found {found}; copy the model again",
+        path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// What SHA256SUMS says.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// `benchmark.tsv` is not the table that it should be.
     #[error("{}: expected {expected}, found {found}", path.display())]
     Benchmark {

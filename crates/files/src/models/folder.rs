@@ -12,6 +12,7 @@ use spikegrid_core::cascade::model::{Level, Model};
 use spikegrid_core::cascade::weights::Weights;
 
 use super::error::ModelError;
+use super::verify::{CHECKSUMS, expected_checksums};
 use super::{benchmark, keras, state_dict};
 use crate::names;
 use crate::regular;
@@ -29,7 +30,7 @@ const MAX_WEIGHT_BYTES: u64 = 64 << 20;
 ///
 /// # Errors
 /// A file that can't be read, a configuration that makes no network, a noise level without a file, a member in two files,
-/// weights that are missing, not finite, or contradict the configuration, a `benchmark.tsv` that is none.
+/// weights that are missing, not finite, or contradict the configuration or the checksums, a `benchmark.tsv` that is none.
 pub fn load(dir: &Path) -> Result<Model, ModelError> {
     let config_path = dir.join("config.yaml");
     let text = read_config(&config_path)?;
@@ -70,6 +71,23 @@ pub fn load(dir: &Path) -> Result<Model, ModelError> {
             "{}: noise level {level} is not in config.yaml: its files are not used",
             dir.display()
         ));
+    }
+    let expected = expected_checksums(dir, &mut Vec::new())?.unwrap_or_default();
+    for (name, found) in &checksums {
+        let path = dir.join(name);
+        match expected.get(name) {
+            Some(expected) if expected != found && *name == "config.yaml" => warnings.push(
+                format!("{}: changed since {CHECKSUMS} was written", path.display()),
+            ),
+            Some(expected) if expected != found => {
+                return Err(ModelError::Checksum {
+                    path,
+                    expected: expected.clone(),
+                    found: found.clone(),
+                });
+            }
+            _ => {}
+        }
     }
     let lines: String = checksums
         .iter()

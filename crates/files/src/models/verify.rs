@@ -23,7 +23,12 @@ pub fn problems(dir: &Path) -> Vec<String> {
     let config = read_config(&config_path).and_then(|text| parse_config(&text, &config_path));
     match config {
         Ok(config) => {
-            if let Some(name) = dir.canonicalize().ok().as_deref().and_then(Path::file_name) {
+            // A link may have another name than its folder; of `.` and `..` the folder's counts.
+            let whole = dir.canonicalize().ok();
+            let name = dir
+                .file_name()
+                .or(whole.as_deref().and_then(Path::file_name));
+            if let Some(name) = name {
                 problems.extend(name_problems(&name.to_string_lossy(), &config));
             }
             if let Err(error) = member_problems(dir, &config, &mut problems) {

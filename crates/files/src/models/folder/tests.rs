@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
+use crate::models::verify::write_checksums;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/cascade");
 
@@ -110,6 +111,32 @@ fn rule_4_1_the_checksum_covers_configuration_weights_and_names() {
         lines.extend_from_slice(format!("\0{}\n", hex(&digest)).as_bytes());
     }
     assert_eq!(hex(&Sha256::digest(&lines)), original);
+}
+
+#[test]
+fn rule_4_1_weights_that_contradict_the_checksums_are_refused_and_a_changed_configuration_is_told()
+{
+    let dir = copy("safetensors");
+    write_checksums(dir.path()).unwrap();
+    assert_eq!(load(dir.path()).unwrap().warnings, Vec::<String>::new());
+
+    edit_config(&dir, "training_finished: Yes", "training_finished: No");
+    let warnings = load(dir.path()).unwrap().warnings;
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("config.yaml"),
+        "{warnings:?}"
+    );
+
+    let weights = dir.path().join("Model_NoiseLevel_2_Ensemble_0.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    // A bit of the last weight: the network still is one.
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    let error = load(dir.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("Ensemble_0.safetensors") && error.contains("checksum"),
+        "{error}"
+    );
 }
 
 #[test]
