@@ -393,7 +393,7 @@ fn rule_1_4_what_cannot_start_ends_with_2() {
     refused(&["--device", "cuda"], &["without GPU support"]);
     refused(
         &["--only", "subject_9"],
-        &["subject_9", "subject_1, subject_2"],
+        &["subject_9", "\"subject_1\", \"subject_2\""],
     );
     refused(&["--skip", "subject_1,subject_2"], &["no subject"]);
     refused(&["--no_such_flag"], &["--no_such_flag"]);

@@ -245,8 +245,9 @@ def places():
 
 
 def network():
-    write("noisy", quiet_in(40, 3, 0.25), codes=["noise.above_model"])
-    write("noisy_not", quiet_in(60, 2, 0.25), near=["noise.above_model"])
+    write("noisy", quiet_in(40, 3, 0.25), codes=["noise.above_model", "baseline.low"])
+    write("noisy_not", quiet_in(60, 2, 0.25), near=["noise.above_model", "baseline.low"])
+    write("median", quiet_in(40, 3, 0.25), folder="median", flags=["--percentile", "50"], near=["baseline.low"])
     write("calm", quiet_in(40, 4, 0.008), codes=["noise.below_model"], near=["input.denoised"])
     write("calm_not", quiet_in(60, 2, 0.008), near=["noise.below_model"])
     tall = recording(frames=600, jump=30, noise=0.03)

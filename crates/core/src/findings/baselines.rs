@@ -1,13 +1,18 @@
 //! Findings about the baseline, where ΔF/F is divided by it.
 
-use super::wording::{Touched, whole};
-use super::{Code, Finding};
+use super::wording::{Touched, rounded, whole};
+use super::{Code, Finding, numbers};
 
 /// Share of a neuron's frames with F0 <= 0 from which it matters.
 pub(super) const NOT_POSITIVE_FRAMES: f64 = 0.01;
 /// Share of neurons from which huge ΔF/F and a drift matter.
 const NEAR_ZERO: f64 = 0.01;
 const DRIFT: f64 = 0.1;
+/// Share of neurons from which it matters that rest has this ΔF/F, about that of one spike of a common indicator.
+const LOW: f64 = 0.05;
+const REST: f64 = 0.15;
+/// Median of |x[t+1] - x[t]| of normally distributed samples in their standard deviations: √2 times the third quartile.
+const MEDIAN_STEP: f64 = 0.953_872_6;
 
 /// Neurons with F0 <= 0 in many frames: at most `most_frames` of one.
 pub(super) fn not_positive(touched: Touched, most_frames: u64) -> Option<Finding> {
@@ -53,4 +58,50 @@ pub(super) fn drift(touched: Touched) -> Option<Finding> {
             "Look for bleaching, movement of the tissue and changes of the laser power. A shorter --window_sec follows faster changes.",
         )
     })
+}
+
+/// Neurons whose noise alone moves F0, a `percentile` in %, far below resting fluorescence. `noise_levels`, (N,), in % per √Hz, were taken
+/// at `rate_hz`.
+pub(super) fn low(noise_levels: &[f64], rate_hz: f64, percentile: f64) -> Option<Finding> {
+    let of_level = depth(percentile) * rate_hz.sqrt() / 100.0 / MEDIAN_STEP;
+    let touched = Touched::of(noise_levels, |&noise| noise * of_level > REST);
+    (touched.share() >= LOW).then(|| {
+        let median = numbers::median(noise_levels.to_vec()) * of_level;
+        touched.finding(
+            Code::Low,
+            &format!(
+                "{} ΔF/F above {REST} at rest, which the network takes for activity: noise moves F0, the percentile {}, that far below \
+                 resting fluorescence; the median of all neurons is {}.",
+                touched.verb("has", "have"),
+                rounded(percentile),
+                rounded(median)
+            ),
+            "If neurons rest for more than half of --window_sec, use --percentile 50. Or average neighbouring frames of the recording, and \
+             choose the model for the lower rate.",
+        )
+    })
+}
+
+/// Standard deviations by which a percentile of normally distributed samples lies below their median; 0 above it.
+///
+/// Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23; off by less than 5e-4.
+fn depth(percentile: f64) -> f64 {
+    let share = (percentile / 100.0).clamp(0.001, 0.5);
+    let t = (-2.0 * share.ln()).sqrt();
+    let above = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    let below = 1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308));
+    (t - above / below).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_9_3_percentiles_lie_so_many_standard_deviations_below_the_median() {
+        for (percentile, expected) in [(8.0, 1.405_07), (25.0, 0.674_49), (50.0, 0.0), (80.0, 0.0)]
+        {
+            assert!((depth(percentile) - expected).abs() < 5e-4, "{percentile}");
+        }
+    }
 }

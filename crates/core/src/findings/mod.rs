@@ -127,6 +127,8 @@ codes! {
     NearZero = "baseline.near_zero", Warning;
     /// Baselines that change by more than half.
     Drift = "baseline.drift", Warning;
+    /// Baselines so far below resting fluorescence that rest looks like activity.
+    Low = "baseline.low", Warning;
     /// Folders of imaging planes that were not processed.
     SkippedPlanes = "layout.skipped_planes", Note;
     /// Imaging planes with different numbers of frames.

@@ -20,8 +20,12 @@ pub struct Computed<'a> {
     pub frames: usize,
     /// Frames of the network's window.
     pub windowsize: usize,
+    /// Frames per second for which the model is made, and by which noise levels were taken.
+    pub model_rate_hz: f64,
     /// What was taken from the fluorescence.
     pub baseline: Baseline,
+    /// Of the samples in the window, in %.
+    pub percentile: f64,
     /// The value that the user says missing samples have.
     pub missing: Option<f32>,
     /// Number of frames that equal the frame before in all neurons.
@@ -105,8 +109,11 @@ impl Computed<'_> {
             ]
         });
         let denoised = neurons::denoised(Scope::Recording, median, self.frames);
+        let takes_f0 = self.baseline != Baseline::None;
+        let low = takes_f0.then(|| baselines::low(&noise, self.model_rate_hz, self.percentile));
         denoised
             .into_iter()
+            .chain(low.flatten())
             .chain(of_model.into_iter().flatten().flatten())
     }
 

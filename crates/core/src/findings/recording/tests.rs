@@ -10,7 +10,9 @@ struct Fine {
     frames: usize,
     blank_frames: Vec<u32>,
     repeated_frames: usize,
+    model_rate_hz: f64,
     baseline: Baseline,
+    percentile: f64,
     missing: Option<f32>,
 }
 
@@ -30,7 +32,9 @@ impl Fine {
             frames: 1_000,
             blank_frames: Vec::new(),
             repeated_frames: 0,
+            model_rate_hz: 2.0,
             baseline: Baseline::Dff,
+            percentile: 8.0,
             missing: None,
         }
     }
@@ -59,7 +63,9 @@ impl Fine {
             model_noise_levels: (2, 8),
             frames: self.frames,
             windowsize: 64,
+            model_rate_hz: self.model_rate_hz,
             baseline: self.baseline,
+            percentile: self.percentile,
             missing: self.missing,
             repeated_frames: self.repeated_frames,
             blank_frames: &self.blank_frames,
@@ -117,6 +123,33 @@ fn rule_9_3_flags_of_neurons_matter_from_their_share_on() {
         assert_eq!(found.share, fewest as f64 / NEURONS as f64);
         assert_eq!(Fine::flagged(fewest - 1, flag).codes(), [], "{code}");
     }
+}
+
+#[test]
+fn rule_9_3_f0_far_below_rest_matters_by_noise_rate_and_percentile() {
+    // At 2 Hz and the 8th percentile, ΔF/F at rest is 0.15 at a noise level of 7.2.
+    let found = Fine::noisy(10, 7.3).only(Code::Low);
+    assert_eq!(found.neurons, 10);
+    assert!(found.advice.contains("--percentile 50"), "{}", found.advice);
+    assert_eq!(Fine::noisy(10, 7.1).codes(), []);
+    assert_eq!(Fine::noisy(9, 7.3).codes(), []);
+
+    // At 30 Hz, at 1.86.
+    let fast = || Fine {
+        model_rate_hz: 30.0,
+        ..Fine::new()
+    };
+    assert_eq!(fast().only(Code::Low).neurons, NEURONS as u64);
+    let of_median = Fine {
+        percentile: 50.0,
+        ..fast()
+    };
+    assert_eq!(of_median.codes(), []);
+    let without_f0 = Fine {
+        baseline: Baseline::None,
+        ..fast()
+    };
+    assert_eq!(without_f0.codes(), []);
 }
 
 #[test]
@@ -310,7 +343,11 @@ fn rule_9_3_neurons_with_the_samples_of_another_are_counted() {
 
 #[test]
 fn rule_9_3_noise_above_the_model_matters_from_5_percent_of_the_neurons_on() {
-    let found = Fine::noisy(10, 9.1).only(Code::NoiseAboveModel);
+    let noisy = |count, noise_level| Fine {
+        percentile: 50.0,
+        ..Fine::noisy(count, noise_level)
+    };
+    let found = noisy(10, 9.1).only(Code::NoiseAboveModel);
     assert_eq!((found.neurons, found.share), (10, 0.05));
     assert!(
         found
@@ -318,8 +355,8 @@ fn rule_9_3_noise_above_the_model_matters_from_5_percent_of_the_neurons_on() {
             .contains("above 9, more than 1 above the model's highest"),
         "{found}"
     );
-    assert_eq!(Fine::noisy(9, 9.1).codes(), []);
-    assert_eq!(Fine::noisy(NEURONS, 9.0).codes(), []);
+    assert_eq!(noisy(9, 9.1).codes(), []);
+    assert_eq!(noisy(NEURONS, 9.0).codes(), []);
     let found = Fine {
         baseline: Baseline::None,
         ..Fine::noisy(NEURONS, 1_200.0)
@@ -420,7 +457,7 @@ fn rule_9_1_messages_and_advice_are_sentences() {
     all.noise_levels[150..].fill(20.0);
     (all.blank_frames, all.repeated_frames) = (vec![3], 30);
     let found = all.findings();
-    assert_eq!(found.len(), 17, "{:?}", all.codes());
+    assert_eq!(found.len(), 18, "{:?}", all.codes());
     for finding in found {
         let sentences = |text: &str| text.matches(". ").count() + usize::from(text.ends_with('.'));
         assert_eq!(sentences(&finding.message), 1, "{finding}");
