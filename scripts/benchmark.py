@@ -527,16 +527,18 @@ def plot(results):
     width, height, left, top = 560, 300, 60, 20
     rates = list(results)
     x = lambda rate: left + (np.log(rate) - np.log(rates[0])) / np.log(rates[-1] / rates[0]) * (width - left - 150)
-    y = lambda value: top + (0.95 - value) / 0.5 * (height - top - 50)
+    y = lambda value: top + (0.95 - value) / 0.6 * (height - top - 50)
     colours = {"ours": "#0a6", "published recipe": "#06c", "OASIS": "#c40"}
     colours = {name: colour for name, colour in colours.items() if any(name in methods for methods in results.values())}
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">']
     parts.append(f'<rect width="{width}" height="{height}" fill="white"/>')
-    for tick in (0.5, 0.6, 0.7, 0.8, 0.9):
+    for tick in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
         parts.append(f'<path d="M{left} {y(tick):.0f}H{width - 140}" stroke="#ddd"/>')
         parts.append(f'<text x="{left - 8}" y="{y(tick) + 4:.0f}" text-anchor="end">{tick}</text>')
     for rate in rates:
-        parts.append(f'<text x="{x(rate):.0f}" y="{height - 32}" text-anchor="middle">{rate:.3g}</text>')
+        # Between 2 and 3 Hz there is no room for another number.
+        if rate != 2.33:
+            parts.append(f'<text x="{x(rate):.0f}" y="{height - 32}" text-anchor="middle">{rate:.3g}</text>')
     parts.append(f'<text x="{(left + width - 150) / 2}" y="{height - 12}" text-anchor="middle">frame rate, Hz</text>')
     parts.append(f'<text transform="translate(14 {height / 2}) rotate(-90)" text-anchor="middle">median correlation</text>')
     for level, dash in zip(LEVELS, ("", "6 3", "2 3")):
