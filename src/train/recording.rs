@@ -6,7 +6,7 @@
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
 use spikegrid_core::cascade::ModelConfig;
-use spikegrid_core::cascade::noise::noise_level;
+use spikegrid_core::cascade::noise::{MEDIAN_STEP, noise_level};
 
 use super::ground_truth::{Neuron, Trial};
 use crate::random::Random;
@@ -15,8 +15,6 @@ use crate::random::Random;
 const SAME_RATE: f64 = 0.05;
 /// Frames at least over which a noise level is measured while noise is added to reach it.
 const LEVEL_FRAMES: usize = 4096;
-/// Standard deviation of a difference of two normal numbers, times the median of a standard half-normal number.
-const MEDIAN_STEP: f64 = std::f64::consts::SQRT_2 * 0.674_489_750_196_081_7;
 
 /// A trial, or short trials of one neuron one after the other, at a model's frame rate.
 #[derive(Clone, Debug)]

@@ -2,6 +2,9 @@
 
 use crate::median::median;
 
+/// Median of |x[t+1] - x[t]| of normally distributed samples in their standard deviations: √2 times the third quartile.
+pub const MEDIAN_STEP: f64 = std::f64::consts::SQRT_2 * 0.674_489_750_196_081_7;
+
 /// Noise level `100 · median |x[t+1] - x[t]| / sqrt(rate)` of a trace, in % of ΔF/F per square root of Hz.
 ///
 /// `dff` is ΔF/F of one neuron (T), `sampling_rate` the model's in Hz. Differences with a NaN don't count; NaN if none

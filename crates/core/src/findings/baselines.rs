@@ -1,7 +1,8 @@
-//! Findings about the baseline, where ΔF/F is divided by it.
+//! Findings about the baseline.
 
 use super::wording::{Touched, rounded, whole};
 use super::{Code, Finding, numbers};
+use crate::cascade::noise::MEDIAN_STEP;
 
 /// Share of a neuron's frames with F0 <= 0 from which it matters.
 pub(super) const NOT_POSITIVE_FRAMES: f64 = 0.01;
@@ -11,8 +12,6 @@ const DRIFT: f64 = 0.1;
 /// Share of neurons from which it matters that rest has this ΔF/F, about that of one spike of a common indicator.
 const LOW: f64 = 0.05;
 const REST: f64 = 0.15;
-/// Median of |x[t+1] - x[t]| of normally distributed samples in their standard deviations: √2 times the third quartile.
-const MEDIAN_STEP: f64 = 0.953_872_6;
 
 /// Neurons with F0 <= 0 in many frames: at most `most_frames` of one.
 pub(super) fn not_positive(touched: Touched, most_frames: u64) -> Option<Finding> {
@@ -70,7 +69,7 @@ pub(super) fn low(noise_levels: &[f64], rate_hz: f64, percentile: f64) -> Option
         touched.finding(
             Code::Low,
             &format!(
-                "{} ΔF/F above {REST} at rest, which the network takes for activity: noise moves F0, the percentile {}, that far below \
+                "{} ΔF/F above {REST} at rest, which the network takes for activity: noise moves F0 (--percentile {}) that far below \
                  resting fluorescence; the median of all neurons is {}.",
                 touched.verb("has", "have"),
                 rounded(percentile),
