@@ -6,10 +6,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use spikegrid_core::wording::{counted, whole};
-use spikegrid_files::output::activity::ActivityFile;
 use spikegrid_files::output::written::{NumberKind, SmallValue, WrittenDataset};
-use spikegrid_files::output::{OutputFile, SubjectFiles};
-use spikegrid_files::{crash_trial, regular};
+use spikegrid_files::regular;
 
 use super::matrix;
 use super::report::{Opened, Report};
@@ -29,7 +27,7 @@ const BEYOND_HALVES: f64 = 65e3;
 pub(super) fn check(
     report: &mut Report,
     file: &Opened,
-    files: &SubjectFiles,
+    table: &Path,
     frames: usize,
     is_train: Option<&[u8]>,
     sampling_rate_hz: Option<f64>,
@@ -51,7 +49,7 @@ pub(super) fn check(
             check_positions(report, file, xyz, &found);
         }
     }
-    if !are_stored(report, file, &files.path(OutputFile::Activity)) {
+    if !are_stored(report, file, &values) {
         return;
     }
     match traces.and_then(|traces| traces.rates.as_ref()) {
@@ -62,7 +60,7 @@ pub(super) fn check(
             };
             matrix::compare(report, file, VALUES, &values, rates, stored, RULE);
         }
-        None => check_sums(report, file, &values, &files.path(OutputFile::Neurons)),
+        None => check_sums(report, file, &values, table),
     }
 }
 
@@ -118,14 +116,12 @@ fn check_positions(report: &mut Report, file: &Opened, xyz: &[[f64; 3]], found: 
     file.compare(report, NAME, &[xyz.len(), 3], &scaled(xyz), found, RULE);
 }
 
-/// Whether all chunks of the rates are stored, or reports that they are not: HDF5 has no error where a chunk was never stored, and no
-/// rates either.
-fn are_stored(report: &mut Report, file: &Opened, path: &Path) -> bool {
-    let found = match crash_trial::activity(path).map(|()| ActivityFile::has_all_chunks(path)) {
-        Ok(Some(true)) => return true,
-        Ok(Some(false)) => "chunks that were never stored",
-        Ok(None) => "no chunks, or none that HDF5 finds",
-        Err(_) => "chunks that the HDF5 library does not survive",
+/// Whether all chunks of the rates are stored, or reports that they are not.
+fn are_stored(report: &mut Report, file: &Opened, values: &WrittenDataset) -> bool {
+    let found = match values.has_all_chunks() {
+        Some(true) => return true,
+        Some(false) => "chunks that were never stored",
+        None => "no chunks, or none that HDF5 finds",
     };
     report.difference(
         format_args!("{}: {VALUES}", file.name),

@@ -109,7 +109,8 @@ pub(super) fn check(report: &mut Report, output_dir: &Path, subject: &str) -> Op
         let is_train = metadata.is_train.as_deref();
         let rate = header.sampling_rate_hz;
         let traces = traces.as_ref();
-        activity::check(report, &file, &files, frames, is_train, rate, traces);
+        let table = files.path(OutputFile::Neurons);
+        activity::check(report, &file, &table, frames, is_train, rate, traces);
     }
     let places = traces.as_ref().and_then(|traces| {
         let xyz = traces.xyz.as_deref()?;

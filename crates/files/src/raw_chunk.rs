@@ -60,6 +60,14 @@ pub(crate) fn count(dataset: &Dataset) -> hdf5::Result<usize> {
     usize::try_from(count).map_err(|error| error.to_string().into())
 }
 
+/// Whether all chunks of a dataset are stored; None where it has none, or their index cannot be read.
+pub(crate) fn has_all(dataset: &Dataset) -> Option<bool> {
+    let chunk = dataset.chunk()?;
+    let along = |(length, chunk): (usize, usize)| length.div_ceil(chunk);
+    let all: usize = dataset.shape().into_iter().zip(chunk).map(along).product();
+    Some(count(dataset).ok()? == all)
+}
+
 /// The bytes that the chunk that begins at an element takes in the file; 0 where it was never stored.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ pub fn load(dir: &Path) -> Result<Model, ModelError> {
             dir.display()
         ));
     }
-    let expected = expected_checksums(dir, &mut Vec::new())?.unwrap_or_default();
+    let expected = expected_checksums(dir, &mut warnings)?.unwrap_or_default();
     for (name, found) in &checksums {
         let path = dir.join(name);
         match expected.get(name) {

@@ -106,17 +106,11 @@ impl ActivityFile {
             }
             let (is_train, sampling_rate_hz) = read_beside(&file, &values)?;
             Ok(precision_of(&values) == Some(expected.precision)
-                && has_all_chunks(&values) == Some(true)
+                && raw_chunk::has_all(&values) == Some(true)
                 && is_train == expected.is_train
                 && sampling_rate_hz == expected.sampling_rate_hz)
         };
         check().unwrap_or(false)
-    }
-
-    /// Whether HDF5 finds all chunks of the rates of a finished file; None where they have none, or their index cannot be read.
-    #[must_use]
-    pub fn has_all_chunks(path: &Path) -> Option<bool> {
-        has_all_chunks(&regular::open_hdf5(path).ok()?.dataset(VALUES).ok()?)
     }
 
     /// The numbers in which a finished file has its rates, if there is one.
@@ -131,7 +125,7 @@ impl ActivityFile {
             return;
         };
         if let Ok(values) = file.dataset(VALUES) {
-            let _ = (precision_of(&values), has_all_chunks(&values));
+            let _ = (precision_of(&values), raw_chunk::has_all(&values));
             let frames = values.shape().first().copied();
             if frames.is_some_and(|frames| frames <= MOST_FRAMES) {
                 let _ = read_beside(&file, &values);
@@ -291,14 +285,6 @@ fn precision_of(dataset: &Dataset) -> Option<Precision> {
     ]
     .into_iter()
     .find_map(|(precision, written)| (written == found).then_some(precision))
-}
-
-/// Whether all chunks of a dataset are stored; None where it has none, or their index cannot be read.
-fn has_all_chunks(dataset: &Dataset) -> Option<bool> {
-    let chunk = dataset.chunk()?;
-    let along = |(length, chunk): (usize, usize)| length.div_ceil(chunk);
-    let count: usize = dataset.shape().into_iter().zip(chunk).map(along).product();
-    Some(raw_chunk::count(dataset).ok()? == count)
 }
 
 /// Reads what lies beside rates, (T, N): 1 where a frame trains and 0 where it tests, (T,), and the frames per second.

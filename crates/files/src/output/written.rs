@@ -18,7 +18,7 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 use crate::hdf5_access::{self, elements, reason, reason_and_locks};
 pub use crate::hdf5_access::{NumberKind, shape_text};
 use crate::output::nwb::{TABLE, Voxel};
-use crate::raw_chunk::{RawChunks, Unread, filters};
+use crate::raw_chunk::{self, RawChunks, Unread, filters};
 
 /// What deflate saves at most: files that say more are damaged.
 const LARGEST_RATIO: u64 = 1100;
@@ -240,6 +240,8 @@ impl WrittenFile {
                 dataset.read_index();
             } else if elements(&dataset.dataset) <= SMALL {
                 let _ = dataset.values::<f64>();
+            } else {
+                let _ = dataset.has_all_chunks();
             }
         }
     }
@@ -446,6 +448,13 @@ impl WrittenDataset {
                 _ => Err("other filters".into()),
             },
         }
+    }
+
+    /// Whether all chunks are stored; None where there are none, or their index cannot be read. HDF5 reads a chunk that was never stored
+    /// without an error.
+    #[must_use]
+    pub fn has_all_chunks(&self) -> Option<bool> {
+        raw_chunk::has_all(&self.dataset)
     }
 
     /// Looks chunks up so densely that each part of their index is read; where there is no index, the first and the last plane.
