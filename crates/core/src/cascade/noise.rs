@@ -2,7 +2,7 @@
 
 use crate::median::median;
 
-/// Median of |x[t+1] - x[t]| of normally distributed samples in their standard deviations: √2 times the third quartile.
+/// Median of `|x[t+1] - x[t]|` of normally distributed samples in their standard deviations: √2 times the third quartile.
 pub const MEDIAN_STEP: f64 = std::f64::consts::SQRT_2 * 0.674_489_750_196_081_7;
 
 /// Noise level `100 · median |x[t+1] - x[t]| / sqrt(rate)` of a trace, in % of ΔF/F per square root of Hz.
