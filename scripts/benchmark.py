@@ -15,7 +15,6 @@ import csv
 import functools
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -492,13 +491,16 @@ def write_benchmark_file(folder, rows):
     (folder / "benchmark.tsv").write_text(lines)
 
 
-def kernel(smoothing, causal):
-    """What smooths the true spikes, in the words of a model card."""
+def kernel(smoothing, rate, causal):
+    """What smooths the true spikes, in the words of a model card; `smoothing` in s."""
     if not causal:
-        return f"a Gaussian with a standard deviation of {smoothing:g} ms"
+        return f"a Gaussian with a standard deviation of {1000 * smoothing:g} ms. A rate belongs to the frame that it is written to"
+    spike = np.eye(1, 200)[0]
+    delay = np.arange(200) @ causally_smoothed(spike, smoothing, rate)
     return (
-        f"CASCADE's causal kernel (an inverse Gaussian density with a mean\n  of {2 * smoothing:g} ms): the rate rises with"
-        " the spikes and not before them. The network itself still looks at ΔF/F of 32 later frames"
+        "CASCADE's causal kernel, which is 0 until the frame after a spike. So\n"
+        f"  rates, and the spikes sampled from them, come {delay:.1f} frames ({delay / rate:.1f} s) late on average. A rate is still computed from 32 later\n"
+        "  frames of ΔF/F: this model does not make predictions free of the future, and it cannot run live"
     )
 
 
@@ -511,12 +513,13 @@ def write_card(folder, text):
         number = {name: float(figure) for name, figure in row.items()}
         line = "| {noise_level:.0f} | {neurons:.0f} | {correlation:.3f} ({correlation_25:.3f} to {correlation_75:.3f}) "
         table.append((line + "| {error:.2f} | {bias:+.2f} | {absolute_bias:.2f} |").format(**number))
+    rate = value(text, "sampling_rate")
     card = (Path(__file__).parent / "model_card.md").read_text().format(
         name=folder.name,
-        rate=value(text, "sampling_rate"),
+        rate=rate,
         levels=value(text, "noise_levels").strip("[]"),
         members=value(text, "ensemble_size"),
-        smoothing=kernel(1000 * float(value(text, "smoothing")), value(text, "causal_kernel") != "0"),
+        smoothing=kernel(float(value(text, "smoothing")), float(rate), value(text, "causal_kernel") != "0"),
         table="\n".join(table),
     )
     (folder / "MODEL_CARD.md").write_text(card)
@@ -562,7 +565,7 @@ def replace_sections(path, sections):
     text = path.read_text()
     for name, lines in sections.items():
         marks = re.escape(f"<!-- {name} -->"), re.escape(f"<!-- end of {name} -->")
-        text, count = re.subn(f"({marks[0]}\n).*?({marks[1]})", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.S)
+        text, count = re.subn(f"({marks[0]}\n).*?({marks[1]})", lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text, flags=re.DOTALL)
         if count != 1:
             sys.exit(f"{path}: expected the marks of {name} once")
     path.write_text(text)

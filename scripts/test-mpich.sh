@@ -11,7 +11,14 @@ if ! command -v "$MPICC" >/dev/null || [ ! -d "$HDF5_DIR" ]; then
     echo "NOT RUN: MPICH, because $MPICC or $HDF5_DIR is not there (Debian: libmpich-dev libhdf5-mpich-dev)" >&2
     exit 0
 fi
-# A target folder of its own: a change of MPICC alone does not rebuild the bindings.
+# A target folder of its own: a change of MPICC alone does not rebuild the bindings. What does not depend on the MPI library, which is nearly all,
+# is taken from the main build where there is one.
+if [ ! -d target/mpich ] && [ -d target/debug ]; then
+    mkdir -p target/mpich/debug
+    cp -a target/debug/{.fingerprint,build,deps} target/mpich/debug/
+    cargo clean --quiet --target-dir target/mpich \
+        --package mpi-sys --package mpi --package hdf5-metno-sys --package hdf5-metno --package spikegrid-mpi
+fi
 cargo=(cargo test --target-dir target/mpich)
 tests=(--test end_to_end)
 if [ "${1:-}" = all ]; then

@@ -18,7 +18,7 @@ use crate::models::Place;
 use crate::recording;
 use crate::run::setup::{select, skipped_in_vain};
 use crate::settings::flags::{ConfigFlag, DataArgs};
-use crate::settings::{ConfigError, check_data};
+use crate::settings::{ConfigError, DEFAULT_MODEL, check_data};
 use asked::{Asked, Models};
 
 /// The rate by which noise is judged where neither the recording, a flag nor a named model says one: that of the default model.
@@ -117,7 +117,7 @@ pub fn run(arguments: &DoctorArgs) -> Result<u8, Box<dyn Error>> {
     };
     match arguments.json {
         true => say!("{}", serde_json::to_string_pretty(&report)?),
-        false => report.print_end(&models.asked),
+        false => report.print_end(&models),
     }
     Ok(u8::from(would_fail))
 }
@@ -139,7 +139,7 @@ fn subjects(arguments: &DoctorArgs) -> Result<Vec<Subject>, Box<dyn Error>> {
 
 impl Report {
     /// Prints what all subjects come to.
-    fn print_end(&self, asked: &Asked) {
+    fn print_end(&self, models: &Models) {
         let subjects = &self.subjects;
         let failing = subjects.iter().filter(|found| found.error.is_some());
         say!(
@@ -152,7 +152,7 @@ impl Report {
             }
         );
         let without_model = subjects.iter().filter(|found| found.auto_error.is_some());
-        match (asked, without_model.count()) {
+        match (&models.asked, without_model.count()) {
             (Asked::Nothing, count) if count > 0 && count == subjects.len() => {
                 say!("With --cascade_model auto, it would fail for all of them.");
             }
@@ -160,6 +160,11 @@ impl Report {
                 "With --cascade_model auto, it would fail for {count} of them for want of a model."
             ),
             _ => {}
+        }
+        if models.lack_default() {
+            say!(
+                "Without --cascade_model, a run would not start: the default model {DEFAULT_MODEL} is not installed or cannot be read."
+            );
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use spikegrid_core::cascade::{Benchmark, Model};
+use spikegrid_core::cascade::Model;
+use spikegrid_core::cascade::benchmark::Measured;
+use spikegrid_core::cascade::choice::TOLERANCE;
 use spikegrid_core::wording::counted;
 use spikegrid_files::crash_trial::{self, CrashingFile};
 use spikegrid_files::models::verify::{CHECKSUMS, problems};
@@ -52,7 +54,7 @@ pub enum ModelsError {
     /// There is no model of that name.
     #[error(transparent)]
     NotFound(#[from] ConfigError),
-    /// There is none to verify.
+    /// There is none to show or verify.
     #[error("no models in {0}; say with --model_dir where models are")]
     NoneInstalled(String),
     /// The model cannot be read.
@@ -66,10 +68,10 @@ pub enum ModelsError {
 /// Does it; prints to stdout, and what `verify` finds to stderr. The exit status.
 ///
 /// # Errors
-/// A model that isn't there or can't be read; no model to verify.
+/// A model that isn't there or can't be read; no model to show or verify.
 pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
     match command {
-        ModelsCommand::List { place } => list(place.model_dir.as_deref()),
+        ModelsCommand::List { place } => list(place.model_dir.as_deref())?,
         ModelsCommand::Info { model, place } => info(&named(model, place)?)?,
         ModelsCommand::Verify { model, place } => {
             let folders = match model {
@@ -87,7 +89,7 @@ pub fn run(command: &ModelsCommand) -> Result<u8, ModelsError> {
 ///
 /// # Errors
 /// There is none of that name.
-fn named(model: &Path, place: &Place) -> Result<PathBuf, ConfigError> {
+pub(crate) fn named(model: &Path, place: &Place) -> Result<PathBuf, ConfigError> {
     match model.is_dir() || model.components().count() > 1 {
         true => Ok(model.to_path_buf()),
         false => model_search::find_model(&model.to_string_lossy(), place.model_dir.as_deref()),
@@ -107,11 +109,8 @@ fn installed(model_dir: Option<&Path>) -> Result<Vec<PathBuf>, ModelsError> {
     Err(ModelsError::NoneInstalled(searched))
 }
 
-fn list(model_dir: Option<&Path>) {
-    let installed = match installed(model_dir) {
-        Ok(installed) => installed,
-        Err(none) => return say!("{none}"),
-    };
+fn list(model_dir: Option<&Path>) -> Result<(), ModelsError> {
+    let installed = installed(model_dir)?;
     say!(
         "{:<44} {:>8} {:>22} {:>8} {:>10}  folder",
         "model",
@@ -120,21 +119,29 @@ fn list(model_dir: Option<&Path>) {
         "members",
         "smoothing"
     );
+    // By rate, causal models after the others, and then what cannot be read.
+    let mut lines = Vec::new();
     for dir in installed {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let loaded = crash_trial::model(&dir).map_err(ModelsError::from);
-        match loaded.and_then(|()| Ok(models::load(&dir)?)) {
-            Ok(model) => say!(
-                "{name:<44} {:>8} {:>22} {:>8} {:>10}  {}",
-                model.config.sampling_rate,
-                levels(&model),
-                members(&model),
-                smoothing(&model),
-                dir.display()
-            ),
-            Err(error) => say!("{name:<44} unusable: {error}"),
-        }
+        lines.push(match loaded.and_then(|()| Ok(models::load(&dir)?)) {
+            Ok(model) => {
+                let rate = model.config.sampling_rate;
+                let line = format!(
+                    "{name:<44} {rate:>8} {:>22} {:>8} {:>10}  {}",
+                    levels(&model),
+                    members(&model),
+                    smoothing(&model),
+                    dir.display()
+                );
+                (model.config.causal_kernel != 0, rate, line)
+            }
+            Err(error) => (true, f64::INFINITY, format!("{name:<44} unusable: {error}")),
+        });
     }
+    lines.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    lines.iter().for_each(|(_, _, line)| say!("{line}"));
+    Ok(())
 }
 
 fn info(dir: &Path) -> Result<(), ModelsError> {
@@ -148,7 +155,9 @@ fn info(dir: &Path) -> Result<(), ModelsError> {
         .sum();
     say!("model          {}", config.model_name);
     say!("folder         {}", dir.display());
-    say!("frame rate     {} Hz", config.sampling_rate);
+    let rate = config.sampling_rate;
+    let (slowest, fastest) = ((-TOLERANCE).exp() * rate, TOLERANCE.exp() * rate);
+    say!("frame rate     {rate} Hz, for recordings of {slowest:.2} to {fastest:.2} Hz");
     say!("noise levels   {}", levels(&model));
     say!("members        {}", members(&model));
     say!("smoothing      {}", smoothing(&model));
@@ -164,14 +173,15 @@ fn info(dir: &Path) -> Result<(), ModelsError> {
     if let Some(datasets) = training_datasets(dir) {
         say!("trained on     {}", datasets.join(", "));
     }
-    if let Some((least, most)) = model.benchmark.as_ref().and_then(Benchmark::outermost) {
-        say!(
-            "benchmark      correlation {} at noise level {}, {} at {}",
-            least.correlation,
-            least.noise_level,
-            most.correlation,
-            most.noise_level
-        );
+    if let Some(benchmark) = &model.benchmark {
+        let measured = benchmark.rows().iter().map(|row| {
+            let Measured {
+                noise_level,
+                correlation,
+            } = row;
+            format!("{correlation:.2} at noise level {noise_level}")
+        });
+        say!("correlation    {}", measured.collect::<Vec<_>>().join(", "));
     }
     say!("checksum       {}", model.sha256);
     model

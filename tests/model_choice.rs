@@ -227,7 +227,7 @@ fn rule_4_9_auto_fails_a_subject_that_no_model_suits_and_names_the_nearest() {
     lab.run(2, "far", &output, &auto).expect(1).says(&[
         "subject_4 failed: rate.model: The recording has 6 Hz",
         &format!("The nearest is {THREE}: the recording has 2 times its 3 Hz"),
-        &format!("--cascade_model {THREE}"),
+        "average neighbouring frames down to 3 Hz",
         "subject_5 failed: rate.unknown: Neither the recording nor --sampling_rate states",
     ]);
     let findings = of_subjects(&output, "findings");
@@ -239,7 +239,7 @@ fn rule_4_9_auto_fails_a_subject_that_no_model_suits_and_names_the_nearest() {
     // With a named model the better one is advised.
     let named = ["--cascade_model", TWO, "--only", "subject_4"];
     let advice = format!(
-        "No installed model is for this rate; the nearest is --cascade_model {THREE}, for 3 Hz."
+        "No installed model is for this rate; the nearest is --cascade_model {THREE}, which is for 3 Hz."
     );
     lab.run(1, "far", &output, &named)
         .expect(0)

@@ -152,7 +152,7 @@ fn what_is_wrong_with_a_training_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("model");
     for (from, to, words) in [
-        ("DS2-slow", "DS9", ["DS9", "No such file"]),
+        ("DS2-slow", "DS9", ["DS9", "there is no such dataset"]),
         (
             "optimizer: Adagrad",
             "optimizer: Adam",

@@ -97,6 +97,12 @@ impl Models {
         }
     }
 
+    /// Whether a run without `--cascade_model` could not start: the default model is not there, or its configuration cannot be read.
+    pub(super) fn lack_default(&self) -> bool {
+        let has_default = self.rated.iter().any(|model| model.name == DEFAULT_MODEL);
+        matches!(self.asked, Asked::Nothing) && !has_default
+    }
+
     /// The rate of the named model in Hz.
     pub(super) fn named_rate(&self) -> Option<f64> {
         match &self.asked {

@@ -93,6 +93,8 @@ struct Found<'a> {
     planes: usize,
     /// Whether the program chose the model.
     model_is_auto: bool,
+    /// Whether the sampling rate is the model's, because neither the recording nor a flag states one.
+    rate_is_assumed: bool,
     wanted: Wanted,
 }
 
@@ -112,12 +114,17 @@ impl Found<'_> {
             false => String::new(),
         };
         format!(
-            "{}: {}, {}, {}, at {}, baseline {}{}; writing {}",
+            "{}: {}, {}, {}, at {}{}, baseline {}{}; writing {}",
             plan.name,
             counted(plan.neurons, "neuron"),
             counted(plan.frames, "frame"),
             counted(self.planes, "z-plane"),
             hertz(provenance.sampling_rate),
+            if self.rate_is_assumed {
+                " (the model's: the recording states none)"
+            } else {
+                ""
+            },
             provenance.baseline_and_chooser(),
             model,
             files
@@ -242,6 +249,7 @@ impl Opener {
             files,
             planes: layout.planes(),
             model_is_auto: self.config.chooses_models(),
+            rate_is_assumed: data.stated_rate.is_none(),
             wanted,
         };
         open_earlier(&mut plan, &found, report, progress)?;

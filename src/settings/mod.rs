@@ -51,8 +51,8 @@ pub enum ConfigError {
     #[error(transparent)]
     Array(#[from] ArrayError),
     #[error(
-        "no CASCADE model \"{name}\" in {searched}; found there: {found}. \
-         Name one of them with --cascade_model, or the folder that holds it with --model_dir"
+        "no CASCADE model \"{name}\" in {searched}; models there: {found}. Name a model that is there, or with --model_dir the folder of \
+         model folders that holds it"
     )]
     NoModel {
         name: String,
@@ -67,7 +67,7 @@ pub enum ConfigError {
 #[derive(Debug, Error)]
 pub enum NoChoice {
     #[error(
-        "no model to choose in {searched}: expected one whose name begins with Global_EXC and that is not causal; found there: {found}. \
+        "no model to choose in {searched}: expected one whose name begins with Global_EXC and that is not causal; models there: {found}. \
          Say with --model_dir where models are, or name one with --cascade_model"
     )]
     NoGeneralModel { searched: String, found: String },

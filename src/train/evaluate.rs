@@ -15,6 +15,7 @@ use super::TrainingError;
 use super::ground_truth::{self, Dataset, Neuron};
 use super::recipe::training_datasets;
 use super::recording;
+use crate::models::{Place, named};
 use crate::random::Random;
 
 /// Least frames with a rate that are worth a correlation.
@@ -45,9 +46,11 @@ pub struct EvaluateArgs {
     /// File for the neurons' figures, as tab-separated values
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Folder of the model
-    #[arg(value_name = "MODEL_FOLDER")]
+    /// Name of an installed model, or folder of any
     pub model: PathBuf,
+    /// Where to look
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// How well the spike rate of a neuron is inferred.
@@ -66,10 +69,11 @@ struct Score {
 /// # Errors
 /// A model or ground truth that can't be read, an output that can't be written.
 pub fn run(args: &EvaluateArgs) -> Result<(), TrainingError> {
-    let ensembles = Ensembles::new(models::load(&args.model)?)?;
+    let model = named(&args.model, &args.place)?;
+    let ensembles = Ensembles::new(models::load(&model)?)?;
     let names = match args.datasets.is_empty() {
         false => args.datasets.clone(),
-        true => training_datasets(&args.model).unwrap_or_default(),
+        true => training_datasets(&model).unwrap_or_default(),
     };
     let mut warnings = Vec::new();
     let datasets = names

@@ -56,6 +56,15 @@ pub enum GroundTruthError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A dataset is not there.
+    #[error(
+        "{}: there is no such dataset. Expected a folder of MAT-files, one per neuron, as in CASCADE's Ground_truth; --ground_truth names the \
+         folder that holds it", path.display()
+    )]
+    NoDataset {
+        /// The folder that it should be.
+        path: PathBuf,
+    },
     /// A file is no MAT-file with `CAttached`.
     #[error("{}: {source}", path.display())]
     Mat {
@@ -88,12 +97,15 @@ pub enum GroundTruthError {
 /// over with a line in `warnings`.
 ///
 /// # Errors
-/// A folder without neurons, a file that can't be read, a trial whose fields are not as described above.
+/// No such folder, a folder without neurons, a file that can't be read, a trial whose fields are not as described above.
 pub fn read_dataset(dir: &Path, warnings: &mut Vec<String>) -> Result<Dataset, GroundTruthError> {
     let io = |source| GroundTruthError::Io {
         path: dir.into(),
         source,
     };
+    if !dir.is_dir() {
+        return Err(GroundTruthError::NoDataset { path: dir.into() });
+    }
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();

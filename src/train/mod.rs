@@ -28,11 +28,15 @@ use ground_truth::GroundTruthError;
 use spikegrid_files::models::ModelError;
 use thiserror::Error;
 
+use crate::settings::ConfigError;
+
 /// Why a model can't be trained or evaluated.
 #[derive(Debug, Error)]
 pub enum TrainingError {
     #[error(transparent)]
     GroundTruth(#[from] GroundTruthError),
+    #[error(transparent)]
+    NoModel(#[from] ConfigError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error("{}: {source}", path.display())]

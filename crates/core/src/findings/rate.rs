@@ -6,6 +6,8 @@ use crate::cascade::choice::{self, InstalledModel, difference, is_within};
 
 /// Part of a rate by which another one may differ before it is a finding.
 const TOLERANCE: f64 = 0.05;
+/// Largest |ln(rate / model's rate)| at which docs/benchmark.md tells what a model loses: 28 % slower.
+const MEASURED: f64 = 0.33;
 
 /// What is to be said of the rate of a recording in Hz, None where neither the recording nor a flag states it, for the model that the user
 /// named (rules 2.7 and 4.9). `installed` gives the models that could be used in its place.
@@ -68,10 +70,7 @@ pub fn choose_model(
                     ratio(rate / nearest.rate_hz),
                     hertz(nearest.rate_hz)
                 ),
-                &format!(
-                    "Get or train a model for this rate, or take the nearest one with --cascade_model {}.",
-                    nearest.name
-                ),
+                &advice_without_model(rate, nearest),
             )
         },
         None => failure(
@@ -132,6 +131,25 @@ fn unknown(model: &InstalledModel) -> Finding {
     )
 }
 
+/// What to do where `--cascade_model auto` takes no model.
+fn advice_without_model(rate: f64, nearest: &InstalledModel) -> String {
+    let train = "Get or train a model for this rate";
+    let state = "state the right rate with --sampling_rate HZ";
+    if nearest.distance(rate) <= MEASURED {
+        return format!(
+            "{train}, {state}, or take the nearest one with --cascade_model {}.",
+            nearest.name
+        );
+    }
+    match rate > nearest.rate_hz {
+        true => format!(
+            "{train}, {state}, or average neighbouring frames down to {}.",
+            hertz(nearest.rate_hz)
+        ),
+        false => format!("{train}, or {state}."),
+    }
+}
+
 fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> String {
     let nearer = installed
         .iter()
@@ -142,18 +160,36 @@ fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> St
         let kinds = kind(one).cmp(&kind(other));
         kinds.then_with(|| one.compare(other, rate))
     };
+    let is_near = |model: &InstalledModel| choice::is_near(rate, model.rate_hz);
+    let named = |model: &InstalledModel| {
+        format!(
+            "--cascade_model {}, which is for {}",
+            model.name,
+            hertz(model.rate_hz)
+        )
+    };
     match nearer.min_by(compare) {
-        Some(nearest) if !choice::is_near(rate, nearest.rate_hz) => format!(
-            "No installed model is for this rate; the nearest is --cascade_model {}, for {}. Get or train one, or state the right rate with \
-             --sampling_rate HZ.",
-            nearest.name,
-            hertz(nearest.rate_hz)
-        ),
-        Some(nearest) => format!(
-            "Use --cascade_model {}, which is for {}.",
-            nearest.name,
-            hertz(nearest.rate_hz)
-        ),
+        Some(nearest) if is_near(nearest) => format!("Use {}.", named(nearest)),
+        Some(nearest) => {
+            let general = installed.iter().filter(|other| other.is_general());
+            let general = general.min_by(|one, other| one.compare(other, rate));
+            let (kind, other) = match general.filter(|general| model.is_causal && is_near(general))
+            {
+                Some(general) => (
+                    " causal",
+                    format!(" Of those that are not causal, use {}.", named(general)),
+                ),
+                None => ("", String::new()),
+            };
+            format!(
+                "No installed{kind} model is for this rate; the nearest is {}.{other} Get or train one, or state the right rate with \
+                 --sampling_rate HZ.",
+                named(nearest)
+            )
+        }
+        None if is_near(model) => "No installed model is nearer, and so small a difference costs little accuracy. If the rate is wrong, state \
+                                   the right one with --sampling_rate HZ."
+            .to_owned(),
         None => "No installed model is nearer: get or train one for this rate, or state the right rate with --sampling_rate HZ.".to_owned(),
     }
 }

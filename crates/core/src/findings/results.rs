@@ -24,8 +24,8 @@ pub(super) fn above_model(
     let touched = Touched::of(noise_levels, |&noise| noise > limit);
     let advice = match baseline {
         Baseline::Dff => {
-            "Rates of such neurons are not reliable: leave those out whose noise_level in neurons.tsv is high, or choose a model for \
-             higher noise levels with --cascade_model."
+            "Rates of such neurons are not reliable: leave those out whose noise_level in neurons.tsv is high. If another model for this \
+             rate has higher noise levels (spikegrid-mpi models list), use it."
         }
         Baseline::Subtract | Baseline::None => {
             "Rates of such neurons are not reliable: leave those out whose noise_level in neurons.tsv is high. If all are high, the \

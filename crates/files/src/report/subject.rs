@@ -88,7 +88,8 @@ fn trust(expected: &ExpectedCorrelation) -> Markup {
         p.muted {
             "The expected correlation says how well the inferred rate of a neuron follows its true rate. The program takes it from the noise "
             "level of the neuron and from the model's benchmark on recordings with known spikes: it is that of a typical neuron of this noise "
-            "level. The column expected_correlation of neurons.tsv has it for each neuron."
+            "level, with ΔF/F of 0 at rest. Where the finding baseline.low concerns a neuron, its rate is less reliable than that. The column "
+            "expected_correlation of neurons.tsv has the value of each neuron."
         }
     }
 }

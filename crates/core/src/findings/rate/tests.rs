@@ -66,11 +66,66 @@ fn rule_4_9_the_nearest_model_is_named_if_it_is_another_one() {
     });
     let causal = causal.expect("a warning").advice;
     assert!(causal.contains("--cascade_model five_causal,"), "{causal}");
-    let found = finding(Some(2.11)).expect("a warning");
+    let advice = |rate| finding(Some(rate)).expect("a warning").advice;
     assert!(
-        found.advice.starts_with("No installed model is nearer"),
-        "{found}"
+        advice(2.11).starts_with("No installed model is nearer, and so small a difference"),
+        "{}",
+        advice(2.11)
     );
+    assert!(
+        advice(0.5).starts_with("No installed model is nearer: get or train one"),
+        "{}",
+        advice(0.5)
+    );
+}
+
+#[test]
+fn rule_4_9_where_no_causal_model_is_for_the_rate_the_other_one_is_named_too() {
+    let advice = |rate| {
+        let installed = || {
+            vec![
+                model("three_causal", 3.0),
+                model("Global_EXC_30Hz", 30.0),
+                model("Global_EXC_7.5Hz", 7.5),
+            ]
+        };
+        let found = of_rate(Some(rate), &model("two_causal", 2.0), installed);
+        found.expect("a warning").advice
+    };
+    let near = advice(29.0);
+    for words in [
+        "No installed causal model is for this rate; the nearest is --cascade_model three_causal",
+        "not causal, use --cascade_model Global_EXC_30Hz,",
+    ] {
+        assert!(near.contains(words), "{near}");
+    }
+    let far = advice(15.0);
+    assert!(
+        far.starts_with("No installed model is for this rate") && !far.contains("not causal"),
+        "{far}"
+    );
+}
+
+#[test]
+fn a_model_far_from_the_rate_is_not_advised() {
+    let installed = [model("Global_EXC_2Hz", 2.0), model("Global_EXC_30Hz", 30.0)];
+    for (rate, is_advised, averages) in [
+        (1.45, true, false),
+        (1.4, false, false),
+        (41.0, true, false),
+        (42.0, false, true),
+        (7500.0, false, true),
+    ] {
+        let failure = choose_model(Some(rate), &installed).expect_err("a failure");
+        let advice = failure.advice;
+        assert_eq!(advice.contains("--cascade_model"), is_advised, "{advice}");
+        assert_eq!(
+            advice.contains("average neighbouring frames"),
+            averages,
+            "{advice}"
+        );
+        assert!(advice.contains("--sampling_rate HZ"), "{advice}");
+    }
 }
 
 #[test]
@@ -98,7 +153,7 @@ fn rule_4_9_auto_fails_without_a_rate_and_without_a_near_model_and_names_the_nea
                 "recordings of 0.852 to 1.174 times its rate",
                 "the recording has 0.8 times its 7.5 Hz",
                 "train",
-                "--cascade_model Global_EXC_7.5Hz.",
+                "take the nearest one with --cascade_model Global_EXC_7.5Hz.",
             ][..],
         ),
         (
