@@ -148,6 +148,24 @@ fn a_signal_ends_training_with_3_and_it_goes_on_later() {
 }
 
 #[test]
+fn simulated_recordings_change_weights_and_are_the_same_on_any_number_of_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = CONFIG.replace("training_frames: 60000", "training_frames: 20000");
+    let train = |ranks, name: &str, more: &str| {
+        let config = config(folder.path(), &format!("{small}{more}"));
+        let output = folder.path().join(name);
+        self::train(ranks, &config, &output).expect(0);
+        files(&output)
+    };
+    let simulated = "simulated_part: 0.5\n";
+    let one = train(1, "one", simulated);
+    assert!(one == train(2, "two", simulated));
+    let without = train(2, "without", "");
+    let member = "Model_NoiseLevel_3_Ensemble_0.safetensors";
+    assert!(one[member] != without[member]);
+}
+
+#[test]
 fn what_is_wrong_with_a_training_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("model");

@@ -7,6 +7,7 @@
 //!
 //! - [`recipe`]: the keys of `config.yaml` that say how to train
 //! - [`ground_truth`]: simultaneous recordings of calcium and spikes; [`recording`]: as the network sees them, with noise
+//! - [`simulated`]: recordings of made-up indicators beside them
 //! - [`material`]: what the network sees in a step
 //! - [`fit`]: one member's training, of the [`Network`](spikegrid_inference::network::Network) that inference evaluates too
 //! - [`run`], `coordinator`: the members over ranks; [`evaluate`]: how good a model is
@@ -21,6 +22,7 @@ pub mod material;
 pub mod recipe;
 pub mod recording;
 pub mod run;
+pub mod simulated;
 
 use std::path::PathBuf;
 

@@ -14,7 +14,7 @@ use super::ground_truth::Dataset;
 /// Begins what is hashed into the identity of a member. Its number changes whenever the same recipe gives other weights.
 const TRAINING: &[u8] = b"spikegrid-mpi training 2\0";
 
-/// The recipe of a training. Without the last six keys every dataset has the same share, all errors the same weight, and
+/// The recipe of a training. Without the last seven keys every dataset has the same share, all errors the same weight, and
 /// recordings are used at their own speed, as in CASCADE. What differs from CASCADE in any case: a rate belongs to the frame
 /// that rule 4.4 names; noise is new in every step and of a range of sizes (see
 /// [`Recording::noise_range`](super::recording::Recording::noise_range)), where CASCADE makes replicas, more of quieter
@@ -58,6 +58,9 @@ pub struct Recipe {
     /// large errors of bursts outweigh the rest less.
     #[serde(default)]
     pub absolute_error: f32,
+    /// Recordings of this part of a dataset's length are [simulated](super::simulated) from its spikes, and count as a dataset of their own.
+    #[serde(default)]
+    pub simulated_part: f64,
 }
 
 fn cascades_learning_rate() -> f64 {
@@ -168,6 +171,12 @@ impl Recipe {
                 "0 to 100",
                 self.absolute_error.to_string(),
             ),
+            (
+                "simulated_part",
+                (0.0..=4.0).contains(&self.simulated_part),
+                "0 to 4",
+                self.simulated_part.to_string(),
+            ),
         ];
         let mut checks = checks.into_iter();
         let (key, _, expected, found) = checks.find(|(_, holds, ..)| !holds)?;
@@ -214,6 +223,10 @@ impl Recipe {
             f64::from(self.absolute_error),
         ] {
             hash.update(number.to_le_bytes());
+        }
+        // Members that were trained before there were simulated recordings keep their identity.
+        if self.simulated_part > 0.0 {
+            hash.update(self.simulated_part.to_le_bytes());
         }
         let mut count = |count: usize, values: &[f64]| {
             hash.update((count as u64).to_le_bytes());

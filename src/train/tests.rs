@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use spikegrid_core::cascade::ModelConfig;
+use spikegrid_core::cascade::noise::noise_level;
 
 use super::fit;
 use super::ground_truth::{self, Dataset, Neuron, Trial};
 use super::material::{Batch, Material};
 use super::recipe::Recipe;
 use super::recording::{self, Recording};
+use super::simulated;
 use crate::random::Random;
 
 fn fixture(name: &str) -> PathBuf {
@@ -433,6 +435,7 @@ fn recipes_that_train_nothing_are_refused() {
         ("batch_size", "0", "batch_size: expected 1 to"),
         ("noise_spread", "2", "noise_spread: expected 0 to 1"),
         ("absolute_error", "-1", "absolute_error: expected 0 to 100"),
+        ("simulated_part", "5", "simulated_part: expected 0 to 4"),
     ] {
         let rest = RECIPE.lines().filter(|line| !line.starts_with(key));
         let text = rest.collect::<Vec<_>>().join("\n") + &format!("\n{key}: {value}\n");
@@ -450,6 +453,77 @@ fn recipes_that_train_nothing_are_refused() {
     assert!(
         error.contains("learning_rate: expected a number above 0"),
         "{error}"
+    );
+}
+
+/// A dataset of one neuron with a trial of 600 s at 10 Hz and these spikes.
+fn ten_minutes(spikes: &[f64]) -> Dataset {
+    let trial = Trial {
+        dff: vec![0.0; 6000],
+        frame_rate: 10.0,
+        spikes: spikes.to_vec(),
+    };
+    Dataset {
+        name: "DS".into(),
+        neurons: vec![Neuron {
+            name: "neuron".into(),
+            trials: vec![trial; 8],
+        }],
+    }
+}
+
+#[test]
+fn simulated_recordings_have_the_length_asked_for_and_are_those_of_the_seed() {
+    let dataset = ten_minutes(&[100.0, 300.0]);
+    let simulated = |part, seed| simulated::of_dataset(&dataset, part, seed);
+    for (part, trials) in [(0.05, 1..=1), (0.5, 3..=6), (1.0, 6..=8)] {
+        let found = &simulated(part, 1).neurons[0].trials;
+        assert!(trials.contains(&found.len()), "{part}: {}", found.len());
+    }
+    let values = |seed| simulated(0.05, seed).neurons[0].trials[0].dff.clone();
+    assert!(values(1) == values(1));
+    assert!(values(1) != values(2));
+    // Trials of less than 20 s are left out, and neurons without others.
+    let mut short = ten_minutes(&[]);
+    short.neurons[0].trials[0].dff.truncate(199);
+    short.neurons[0].trials.truncate(1);
+    assert!(simulated::of_dataset(&short, 1.0, 1).neurons.is_empty());
+}
+
+#[test]
+fn simulated_fluorescence_rises_with_spikes_and_has_little_noise() {
+    let bursts = [60.0, 60.05, 60.1, 60.15, 300.0, 300.05, 300.1, 300.15];
+    let mut rises = Vec::new();
+    for seed in 0..20 {
+        let simulated = simulated::of_dataset(&ten_minutes(&bursts), 0.01, seed);
+        let trial = &simulated.neurons[0].trials[0];
+        assert_eq!(trial.spikes.len(), bursts.len());
+        let mean = |from: f64| {
+            let frame = (from * trial.frame_rate) as usize;
+            trial.dff[frame..frame + 30].iter().sum::<f64>() / 30.0
+        };
+        let ends = [trial.spikes[3], trial.spikes[7]];
+        rises.extend(ends.map(|end| mean(end + 0.05) - mean(end - 2.0)));
+        let dff: Vec<f32> = trial.dff.iter().map(|&dff| dff as f32).collect();
+        let level = noise_level(&dff, trial.frame_rate, &mut Vec::new());
+        assert!((0.25..1.7).contains(&level), "{seed}: {level}");
+    }
+    // Some indicators are too dim for one burst to stand out of the noise.
+    rises.sort_unstable_by(f64::total_cmp);
+    assert!(
+        rises[4] > 0.0 && (0.1..1.0).contains(&rises[20]),
+        "{rises:?}"
+    );
+}
+
+#[test]
+fn simulated_recordings_change_the_identity_of_members_and_their_absence_does_not() {
+    let identity = |more: &str| recipe(more).provenance(&config(&[]), &datasets());
+    assert_eq!(identity(""), identity("simulated_part: 0\n"));
+    assert_ne!(identity(""), identity("simulated_part: 0.25\n"));
+    assert_ne!(
+        identity("simulated_part: 0.5\n"),
+        identity("simulated_part: 0.25\n")
     );
 }
 
