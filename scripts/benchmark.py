@@ -42,6 +42,7 @@ PUBLISHED = {
     "variance_weighting": None,
     "absolute_error": None,
     "noise_spread": None,
+    "simulated_part": None,
 }
 # Decay times in seconds among which OASIS takes the best: those that the authors of suite2p recommend.
 TAUS = (0.7, 1.0, 1.5)
@@ -519,6 +520,7 @@ def write_card(folder, text):
         rate=rate,
         levels=value(text, "noise_levels").strip("[]"),
         members=value(text, "ensemble_size"),
+        simulated=", and on simulated recordings" if "simulated_part:" in text else "",
         smoothing=kernel(float(value(text, "smoothing")), float(rate), value(text, "causal_kernel") != "0"),
         table="\n".join(table),
     )

@@ -13,11 +13,14 @@ if ! command -v "$MPICC" >/dev/null || [ ! -d "$HDF5_DIR" ]; then
 fi
 # A target folder of its own: a change of MPICC alone does not rebuild the bindings. What does not depend on the MPI library, which is nearly all,
 # is taken from the main build where there is one.
-if [ ! -d target/mpich ] && [ -d target/debug ]; then
-    mkdir -p target/mpich/debug
-    cp -a target/debug/{.fingerprint,build,deps} target/mpich/debug/
-    cargo clean --quiet --target-dir target/mpich \
+if [ ! -d target/mpich ] && [ -d target/debug/.fingerprint ] && [ -d target/debug/build ]; then
+    rm -rf target/mpich.partial
+    mkdir -p target/mpich.partial/debug/deps
+    cp -a target/debug/{.fingerprint,build} target/mpich.partial/debug/
+    find target/debug/deps -name '*.*' -exec cp -a -t target/mpich.partial/debug/deps {} +
+    cargo clean --quiet --target-dir target/mpich.partial \
         --package mpi-sys --package mpi --package hdf5-metno-sys --package hdf5-metno --package spikegrid-mpi
+    mv target/mpich.partial target/mpich
 fi
 cargo=(cargo test --target-dir target/mpich)
 tests=(--test end_to_end)
@@ -29,10 +32,8 @@ fi
 "${cargo[@]}" --no-run "${tests[@]}"
 # Not piped into grep -q, which leaves before ldd has said all: with pipefail that is a failure.
 libraries=$(ldd target/mpich/debug/spikegrid-mpi)
-for family in hdf5_mpich mpich; do
-    if [[ $libraries != *"lib$family."* ]]; then
-        echo "target/mpich/debug/spikegrid-mpi is not linked to lib$family: remove target/mpich" >&2
-        exit 1
-    fi
-done
+if [[ $libraries != *libhdf5_mpich.* || $libraries != *libmpich.* || $libraries == *libmpi.* ]]; then
+    echo "target/mpich/debug/spikegrid-mpi has to be linked to libhdf5_mpich and libmpich, and not to libmpi: remove target/mpich" >&2
+    exit 1
+fi
 "${cargo[@]}" "${tests[@]}"

@@ -147,6 +147,10 @@ impl Report {
             counted(subjects.len(), "subject"),
             match (&self.model_error, failing.count()) {
                 (Some(reason), _) => format!("A run would not start: {reason}"),
+                (None, 0) if models.lack_default() => format!(
+                    "A run would process all of them with a model that --cascade_model names: the default model {DEFAULT_MODEL} is not \
+                     installed, or cannot be read."
+                ),
                 (None, 0) => "A run would process all of them.".to_owned(),
                 (None, failing) => format!("A run would fail for {failing} of them."),
             }
@@ -160,11 +164,6 @@ impl Report {
                 "With --cascade_model auto, it would fail for {count} of them for want of a model."
             ),
             _ => {}
-        }
-        if models.lack_default() {
-            say!(
-                "Without --cascade_model, a run would not start: the default model {DEFAULT_MODEL} is not installed or cannot be read."
-            );
         }
     }
 }

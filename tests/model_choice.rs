@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{Run, alone, available, datasets, finish, mpirun_command};
+use common::{Run, alone, available, copy_folder, datasets, finish, mpirun_command};
 use serde_json::Value as Json;
 use spikegrid_files::models::benchmark::BENCHMARK;
 use spikegrid_files::models::verify::write_checksums;
@@ -148,12 +148,7 @@ fn of_subjects(output: &Path, key: &str) -> Vec<Json> {
 /// Copies the models that `auto` may take.
 fn copy_models(from: &Path, to: &Path) {
     for name in [TWO, THREE] {
-        let copy = to.join(name);
-        fs::create_dir(&copy).unwrap();
-        for entry in fs::read_dir(from.join(name)).unwrap() {
-            let file = entry.unwrap().path();
-            fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
-        }
+        copy_folder(&from.join(name), &to.join(name));
     }
 }
 
@@ -227,7 +222,7 @@ fn rule_4_9_auto_fails_a_subject_that_no_model_suits_and_names_the_nearest() {
     lab.run(2, "far", &output, &auto).expect(1).says(&[
         "subject_4 failed: rate.model: The recording has 6 Hz",
         &format!("The nearest is {THREE}: the recording has 2 times its 3 Hz"),
-        "average neighbouring frames down to 3 Hz",
+        "average every 2 frames into one",
         "subject_5 failed: rate.unknown: Neither the recording nor --sampling_rate states",
     ]);
     let findings = of_subjects(&output, "findings");
@@ -244,6 +239,13 @@ fn rule_4_9_auto_fails_a_subject_that_no_model_suits_and_names_the_nearest() {
     lab.run(1, "far", &output, &named)
         .expect(0)
         .says(&["rate.model", &advice]);
+    let assumed = ["--cascade_model", TWO, "--only", "subject_5"];
+    let said = lab.run(1, "far", &lab.path("assumed"), &assumed).expect(0);
+    let said = said.stdout + &said.stderr;
+    assert!(
+        said.contains("at 2 Hz (the model's: the recording states none)"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -436,6 +438,13 @@ fn rule_4_1_all_installed_models_are_verified_where_none_is_named() {
     let verify =
         |folder: &Path| alone(&["models", "verify", "--model_dir", folder.to_str().unwrap()]);
     verify(models.path()).expect(2).says(&["no models in"]);
+    let list = [
+        "models",
+        "list",
+        "--model_dir",
+        models.path().to_str().unwrap(),
+    ];
+    alone(&list).expect(2).says(&["no models in"]);
     copy_models(&lab.path("models"), models.path());
     let lines = |run: Run, ends: [&str; 2]| {
         let lines: Vec<&str> = run.stdout.lines().collect();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Job, alone, mpirun};
+use common::{Job, alone, copy_folder, mpirun};
 
 const CONFIG: &str = "\
 model_name: Small_2Hz_smoothing500ms
@@ -161,8 +161,13 @@ fn simulated_recordings_change_weights_and_are_the_same_on_any_number_of_ranks()
     let one = train(1, "one", simulated);
     assert!(one == train(2, "two", simulated));
     let without = train(2, "without", "");
-    let member = "Model_NoiseLevel_3_Ensemble_0.safetensors";
-    assert!(one[member] != without[member]);
+    // Without the header, which also says how a member was trained.
+    let weights = |files: &BTreeMap<String, Vec<u8>>| {
+        let bytes = &files["Model_NoiseLevel_3_Ensemble_0.safetensors"];
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+        bytes[8 + header as usize..].to_vec()
+    };
+    assert!(weights(&one) != weights(&without));
 }
 
 #[test]
@@ -222,13 +227,30 @@ fn models_are_listed_shown_and_verified() {
     let model = named("Small_2Hz_smoothing500ms");
     train(2, &config(folder.path(), CONFIG), &model).expect(0);
 
-    let list = alone(&["models", "list", "--model_dir", models])
-        .expect(0)
-        .stdout;
-    assert!(
-        list.contains("Small_2Hz_smoothing500ms") && list.contains("3, 8"),
-        "{list}"
-    );
+    // By rate, whatever the names are, and causal ones last.
+    for (name, key, value) in [
+        ("A_30Hz", "sampling_rate: 2", "sampling_rate: 30"),
+        ("A_1Hz_causal", "causal_kernel: 0", "causal_kernel: 1"),
+    ] {
+        copy_folder(&model, &named(name));
+        let path = named(name).join("config.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace(key, value)).unwrap();
+    }
+    let list = alone(&["models", "list", "--model_dir", models]);
+    let list = list.expect(0).stdout;
+    let names: Vec<_> = list.lines().map(|line| line.split(' ').next()).collect();
+    let expected = [
+        "model",
+        "Small_2Hz_smoothing500ms",
+        "A_30Hz",
+        "A_1Hz_causal",
+    ];
+    assert_eq!(names, expected.map(Some), "{list}");
+    assert!(list.contains("3, 8"), "{list}");
+    for name in ["A_30Hz", "A_1Hz_causal"] {
+        fs::remove_dir_all(named(name)).unwrap();
+    }
     let info = [
         "models",
         "info",
@@ -237,7 +259,9 @@ fn models_are_listed_shown_and_verified() {
         models,
     ];
     let info = alone(&info).expect(0).stdout;
-    assert!(info.contains("2 Hz") && info.contains("DS1-fast"), "{info}");
+    for words in ["2 Hz, for recordings of 1.70 to 2.35 Hz", "DS1-fast"] {
+        assert!(info.contains(words), "{info}");
+    }
     alone(&["models", "info", "Smaller", "--model_dir", models])
         .expect(2)
         .says(&["Smaller", "Small_2Hz_smoothing500ms"]);
@@ -305,6 +329,11 @@ fn a_model_is_evaluated_on_ground_truth() {
         .expect(0)
         .stdout;
     assert!(said.lines().any(|line| line.contains(" all ")), "{said}");
+    // The same model by its name.
+    let name = ["--noise_levels", "3,8", "Small_2Hz_smoothing500ms"];
+    let models = ["--model_dir", folder.path().to_str().unwrap()];
+    let by_name = [&["evaluate"], &places[..], &name, &models].concat();
+    assert_eq!(alone(&by_name).expect(0).stdout, said);
     let table = fs::read_to_string(&scores).unwrap();
     let mut lines = table.lines();
     assert_eq!(

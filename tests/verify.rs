@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use common::{Job, PROGRAM, Run, Workbench, alone};
+use common::{Job, PROGRAM, Run, Workbench, alone, copy_folder};
 use hdf5::{File, H5Type};
 use ndarray::s;
 use spikegrid_files::output::nwb::Voxel;
@@ -102,17 +102,6 @@ impl Copy {
 
     fn against_undamaged(&self) -> Run {
         verify(&[self.0.path(), Path::new("--against"), output()])
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        let target = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy_folder(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
     }
 }
 

@@ -6,7 +6,8 @@ use super::TrainingError;
 use super::ground_truth::Dataset;
 use super::recipe::Recipe;
 use super::recording::{Recording, of_neuron};
-use crate::random::Random;
+use super::simulated;
+use crate::random::{Random, subject_seed};
 
 /// Windows of a recording that follow each other in a step. Segments begin anywhere in a recording, so the first and last
 /// windows of one are seen less often than those in its middle.
@@ -62,11 +63,18 @@ pub struct Batch {
 }
 
 impl Material {
-    /// Resamples `datasets` for the model of `config`.
+    /// Resamples `datasets`, and the recordings that the recipe simulates beside them, for the model of `config`.
     pub fn new(datasets: &[Dataset], config: &ModelConfig, recipe: &Recipe) -> Self {
+        let mut simulated = Vec::new();
+        if recipe.simulated_part > 0.0 {
+            simulated.extend(datasets.iter().enumerate().map(|(number, dataset)| {
+                let seed = subject_seed(recipe.seed, number as u64);
+                simulated::of_dataset(dataset, recipe.simulated_part, seed)
+            }));
+        }
         let mut random = Random::stream(recipe.seed, 0);
         let speeds = if recipe.time_stretch > 0.0 { SPEEDS } else { 1 };
-        let recordings = datasets.iter().map(|dataset| {
+        let recordings = datasets.iter().chain(&simulated).map(|dataset| {
             let mut recordings = Vec::new();
             for speed in 0..speeds {
                 let place = 2.0 * speed as f64 / (SPEEDS - 1) as f64 - 1.0;

@@ -58,7 +58,8 @@ pub struct Recipe {
     /// large errors of bursts outweigh the rest less.
     #[serde(default)]
     pub absolute_error: f32,
-    /// Recordings of this part of a dataset's length are [simulated](super::simulated) from its spikes, and count as a dataset of their own.
+    /// Recordings of at least this part of a dataset's length are [simulated](super::simulated) from its spikes, and count as a dataset of
+    /// their own.
     #[serde(default)]
     pub simulated_part: f64,
 }
@@ -173,8 +174,8 @@ impl Recipe {
             ),
             (
                 "simulated_part",
-                (0.0..=4.0).contains(&self.simulated_part),
-                "0 to 4",
+                (0.0..=1.0).contains(&self.simulated_part),
+                "0 to 1",
                 self.simulated_part.to_string(),
             ),
         ];

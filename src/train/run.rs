@@ -23,9 +23,8 @@ use super::fit::{self, Fitted};
 use super::ground_truth::{self, Dataset};
 use super::material::Material;
 use super::recipe::Recipe;
-use super::simulated;
 use crate::job::{NOTHING_STARTED, Pace, agree, catch_signals, prepare_on_root};
-use crate::random::{Random, subject_seed};
+use crate::random::Random;
 use crate::settings::flags::Interruption;
 
 /// How often a rank tells rank 0 how far its member is.
@@ -112,13 +111,6 @@ fn prepare(args: &TrainArgs) -> Result<(Job, VecDeque<Member>), TrainingError> {
         .iter()
         .for_each(|warning| eprintln!("warning: {warning}"));
     let provenance = recipe.provenance(&config, &datasets);
-    if recipe.simulated_part > 0.0 {
-        let simulated = datasets.iter().enumerate().map(|(number, dataset)| {
-            let seed = subject_seed(recipe.seed, number as u64);
-            simulated::of_dataset(dataset, recipe.simulated_part, seed)
-        });
-        datasets.extend(simulated.collect::<Vec<_>>());
-    }
     let io = |source| TrainingError::Io {
         path: output.clone(),
         source,

@@ -26,14 +26,16 @@ const HALF: (f64, f64) = (4.0, 60.0);
 const AMPLITUDE: f32 = 0.15;
 const AMPLITUDE_SPREAD: f32 = 0.8;
 const SPIKE_SPREAD: f32 = 0.2;
+/// Largest ΔF/F of a recording: brighter ones are scaled down to it.
+const LARGEST: f64 = 15.0;
 /// Largest standard deviation of the slow drift of ΔF/F, and periods of its parts in seconds.
 const DRIFT: f64 = 0.04;
 const DRIFT_PERIODS: (f64, f64) = (100.0, 600.0);
 /// Noise levels of simulated recordings.
 const NOISE_LEVELS: (f64, f64) = (0.3, 1.5);
 
-/// Simulated recordings of the neurons of `dataset`, each with an indicator of its own, of about the `part` of the dataset's length. `seed` is
-/// the dataset's own.
+/// Simulated recordings of the neurons of `dataset`, each trial with an indicator of its own: whole trials of each neuron in random order, at
+/// least one, until the `part` of the neuron's length is reached. `seed` is the dataset's own.
 pub fn of_dataset(dataset: &Dataset, part: f64, seed: u64) -> Dataset {
     let neurons = dataset.neurons.iter().enumerate();
     let neurons = neurons.map(|(number, neuron)| Neuron {
@@ -46,7 +48,6 @@ pub fn of_dataset(dataset: &Dataset, part: f64, seed: u64) -> Dataset {
     }
 }
 
-/// Trials in random order, until the `part` of the neuron's length is reached.
 fn of_neuron(neuron: &Neuron, part: f64, random: &mut Random) -> Vec<Trial> {
     let seconds = |trial: &Trial| trial.dff.len() as f64 / trial.frame_rate;
     let wanted = part * neuron.trials.iter().map(seconds).sum::<f64>();
@@ -82,7 +83,8 @@ fn fluorescence(spikes: &[f64], frames: usize, random: &mut Random) -> Vec<f64> 
     let steps_per_second = FRAME_RATE * STEPS as f64;
     let mut calcium = vec![0.0; frames * STEPS];
     for spike in spikes {
-        let step = (spike * steps_per_second).floor();
+        // A frame stands for the time half a frame before and after it.
+        let step = ((spike + 0.5 / FRAME_RATE) * steps_per_second).floor();
         let size = random.log_normal(1.0, SPIKE_SPREAD);
         if step >= 0.0 && (step as usize) < calcium.len() {
             calcium[step as usize] += f64::from(size);
@@ -99,11 +101,15 @@ fn fluorescence(spikes: &[f64], frames: usize, random: &mut Random) -> Vec<f64> 
         *value = (slow - fast).max(0.0) / peak;
     }
     let saturated = |calcium: f64| calcium.powf(hill) / (calcium.powf(hill) + half);
-    let scale = 2.0 * amplitude / saturated(2.0) / STEPS as f64;
     let mut dff: Vec<f64> = calcium
         .chunks(STEPS)
-        .map(|steps| scale * steps.iter().map(|&calcium| saturated(calcium)).sum::<f64>())
+        .map(|steps| steps.iter().map(|&calcium| saturated(calcium)).sum::<f64>() / STEPS as f64)
         .collect();
+    let largest = dff
+        .iter()
+        .fold(f64::MIN_POSITIVE, |one, &other| one.max(other));
+    let scale = (2.0 * amplitude / saturated(2.0)).min(LARGEST / largest);
+    dff.iter_mut().for_each(|dff| *dff *= scale);
 
     let drift = between(random, (0.0, DRIFT)) * (2.0f64 / 3.0).sqrt();
     for _ in 0..3 {
@@ -121,12 +127,13 @@ fn fluorescence(spikes: &[f64], frames: usize, random: &mut Random) -> Vec<f64> 
     let mut sorted = dff.clone();
     sorted.sort_unstable_by(f64::total_cmp);
     let at = |part: f64| sorted.get((part * frames as f64) as usize).copied();
-    let baseline = match random.uniform() < 0.5 {
+    let f0 = match random.uniform() < 0.5 {
         true => at(0.1),
         false => at(0.5).map(|median| median * random.uniform_f64()),
     };
+    let f0 = f0.unwrap_or_default();
     dff.iter_mut()
-        .for_each(|dff| *dff -= baseline.unwrap_or_default());
+        .for_each(|dff| *dff = (*dff - f0) / (1.0 + f0));
     dff
 }
 

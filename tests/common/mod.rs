@@ -57,6 +57,18 @@ pub fn setting(variable: &str, short: usize) -> usize {
     })
 }
 
+/// Copies a folder and all that it holds.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
 /// Runs the program alone.
 pub fn alone(arguments: &[&str]) -> Run {
     let mut command = Command::new(PROGRAM);

@@ -1,13 +1,17 @@
 //! Findings about the sampling rate.
 
+use std::ops::RangeInclusive;
+
 use super::wording::{hertz, percent, rounded};
 use super::{Code, Finding, Severity};
 use crate::cascade::choice::{self, InstalledModel, difference, is_within};
 
 /// Part of a rate by which another one may differ before it is a finding.
-const TOLERANCE: f64 = 0.05;
-/// Largest |ln(rate / model's rate)| at which docs/benchmark.md tells what a model loses: 28 % slower.
-const MEASURED: f64 = 0.33;
+const NOTICED: f64 = 0.05;
+/// Ratios of a recording's rate to the model's of which docs/benchmark.md tells what a model loses.
+const MEASURED: RangeInclusive<f64> = 0.72..=1.28;
+/// Most frames that it is advised to average into one.
+const MOST_AVERAGED: u32 = 100;
 
 /// What is to be said of the rate of a recording in Hz, None where neither the recording nor a flag states it, for the model that the user
 /// named (rules 2.7 and 4.9). `installed` gives the models that could be used in its place.
@@ -20,7 +24,7 @@ pub fn of_rate(
     let Some(rate) = stated_hz else {
         return Some(unknown(model));
     };
-    (!is_within(TOLERANCE, rate, model.rate_hz)).then(|| Finding {
+    (!is_within(NOTICED, rate, model.rate_hz)).then(|| Finding {
         share: difference(rate, model.rate_hz),
         ..Finding::new(
             Code::ModelRate,
@@ -70,7 +74,7 @@ pub fn choose_model(
                     ratio(rate / nearest.rate_hz),
                     hertz(nearest.rate_hz)
                 ),
-                &advice_without_model(rate, nearest),
+                &advice_without_model(rate, nearest, installed),
             )
         },
         None => failure(
@@ -89,7 +93,7 @@ pub fn choose_model(
 #[must_use]
 pub fn of_contradiction(stated_hz: Option<f64>, own_hz: Option<f64>) -> Option<Finding> {
     let (stated, own) = (stated_hz?, own_hz?);
-    (!is_within(TOLERANCE, stated, own)).then(|| Finding {
+    (!is_within(NOTICED, stated, own)).then(|| Finding {
         share: difference(stated, own),
         ..Finding::new(
             Code::ContradictedRate,
@@ -132,22 +136,34 @@ fn unknown(model: &InstalledModel) -> Finding {
 }
 
 /// What to do where `--cascade_model auto` takes no model.
-fn advice_without_model(rate: f64, nearest: &InstalledModel) -> String {
-    let train = "Get or train a model for this rate";
-    let state = "state the right rate with --sampling_rate HZ";
-    if nearest.distance(rate) <= MEASURED {
-        return format!(
-            "{train}, {state}, or take the nearest one with --cascade_model {}.",
-            nearest.name
-        );
-    }
-    match rate > nearest.rate_hz {
-        true => format!(
-            "{train}, {state}, or average neighbouring frames down to {}.",
-            hertz(nearest.rate_hz)
+fn advice_without_model(
+    rate: f64,
+    nearest: &InstalledModel,
+    installed: &[InstalledModel],
+) -> String {
+    let mut averaged = (2..=MOST_AVERAGED).filter_map(|frames| {
+        let model = choice::choose(rate / f64::from(frames), installed).ok()?;
+        Some((frames, model))
+    });
+    let last = match averaged.next() {
+        _ if MEASURED.contains(&(rate / nearest.rate_hz)) => {
+            format!(
+                "take the nearest model with --cascade_model {}",
+                nearest.name
+            )
+        }
+        Some((frames, model)) => format!(
+            "average every {frames} frames into one: the model {} is for {}",
+            model.name,
+            hertz(model.rate_hz)
         ),
-        false => format!("{train}, or {state}."),
-    }
+        None => {
+            return "Get or train a model for this rate, or state the right rate with --sampling_rate HZ.".to_owned();
+        }
+    };
+    format!(
+        "Get or train a model for this rate, state the right rate with --sampling_rate HZ, or {last}."
+    )
 }
 
 fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> String {
@@ -161,11 +177,16 @@ fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> St
         kinds.then_with(|| one.compare(other, rate))
     };
     let is_near = |model: &InstalledModel| choice::is_near(rate, model.rate_hz);
-    let named = |model: &InstalledModel| {
+    let named = |other: &InstalledModel| {
+        let kind = match (model.is_causal, other.is_causal) {
+            (true, false) => " and is not causal",
+            (false, true) => " and is causal",
+            _ => "",
+        };
         format!(
-            "--cascade_model {}, which is for {}",
-            model.name,
-            hertz(model.rate_hz)
+            "--cascade_model {}, which is for {}{kind}",
+            other.name,
+            hertz(other.rate_hz)
         )
     };
     match nearer.min_by(compare) {
@@ -177,7 +198,7 @@ fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> St
             {
                 Some(general) => (
                     " causal",
-                    format!(" Of those that are not causal, use {}.", named(general)),
+                    format!(" For this rate there is {}.", named(general)),
                 ),
                 None => ("", String::new()),
             };

@@ -95,7 +95,7 @@ fn rule_4_9_where_no_causal_model_is_for_the_rate_the_other_one_is_named_too() {
     let near = advice(29.0);
     for words in [
         "No installed causal model is for this rate; the nearest is --cascade_model three_causal",
-        "not causal, use --cascade_model Global_EXC_30Hz,",
+        "there is --cascade_model Global_EXC_30Hz, which is for 30 Hz and is not causal.",
     ] {
         assert!(near.contains(words), "{near}");
     }
@@ -107,23 +107,39 @@ fn rule_4_9_where_no_causal_model_is_for_the_rate_the_other_one_is_named_too() {
 }
 
 #[test]
+fn rule_4_9_a_model_of_the_other_kind_is_advised_as_such() {
+    for (named, nearer, words) in [
+        (
+            "three_causal",
+            "Global_EXC_30Hz",
+            "for 30 Hz and is not causal.",
+        ),
+        ("three", "thirty_causal", "for 30 Hz and is causal."),
+        ("three", "Global_EXC_30Hz", "for 30 Hz."),
+    ] {
+        let installed = || vec![model(nearer, 30.0)];
+        let found = of_rate(Some(29.0), &model(named, 3.0), installed);
+        let advice = found.expect("a warning").advice;
+        assert!(advice.ends_with(words), "{advice}");
+    }
+}
+
+#[test]
 fn a_model_far_from_the_rate_is_not_advised() {
     let installed = [model("Global_EXC_2Hz", 2.0), model("Global_EXC_30Hz", 30.0)];
     for (rate, is_advised, averages) in [
         (1.45, true, false),
         (1.4, false, false),
-        (41.0, true, false),
-        (42.0, false, true),
-        (7500.0, false, true),
+        (2.5, true, false),
+        (6.1, false, true),
+        (38.0, true, false),
+        (39.0, false, true),
+        (7500.0, false, false),
     ] {
         let failure = choose_model(Some(rate), &installed).expect_err("a failure");
         let advice = failure.advice;
         assert_eq!(advice.contains("--cascade_model"), is_advised, "{advice}");
-        assert_eq!(
-            advice.contains("average neighbouring frames"),
-            averages,
-            "{advice}"
-        );
+        assert_eq!(advice.contains("frames into one"), averages, "{advice}");
         assert!(advice.contains("--sampling_rate HZ"), "{advice}");
     }
 }
@@ -153,7 +169,7 @@ fn rule_4_9_auto_fails_without_a_rate_and_without_a_near_model_and_names_the_nea
                 "recordings of 0.852 to 1.174 times its rate",
                 "the recording has 0.8 times its 7.5 Hz",
                 "train",
-                "take the nearest one with --cascade_model Global_EXC_7.5Hz.",
+                "take the nearest model with --cascade_model Global_EXC_7.5Hz.",
             ][..],
         ),
         (
