@@ -141,29 +141,30 @@ fn advice_without_model(
     nearest: &InstalledModel,
     installed: &[InstalledModel],
 ) -> String {
-    let mut averaged = (2..=MOST_AVERAGED).filter_map(|frames| {
-        let model = choice::choose(rate / f64::from(frames), installed).ok()?;
-        Some((frames, model))
-    });
-    let last = match averaged.next() {
-        _ if MEASURED.contains(&(rate / nearest.rate_hz)) => {
-            format!(
-                "take the nearest model with --cascade_model {}",
-                nearest.name
-            )
-        }
-        Some((frames, model)) => format!(
-            "average every {frames} frames into one: the model {} is for {}",
-            model.name,
-            hertz(model.rate_hz)
+    let other_way = if MEASURED.contains(&(rate / nearest.rate_hz)) {
+        Some(format!(
+            "take the nearest model with --cascade_model {}",
+            nearest.name
+        ))
+    } else {
+        (2..=MOST_AVERAGED).find_map(|frames| {
+            let model = choice::choose(rate / f64::from(frames), installed).ok()?;
+            Some(format!(
+                "average every {frames} frames into one: the model {} is for {}",
+                model.name,
+                hertz(model.rate_hz)
+            ))
+        })
+    };
+    match other_way {
+        Some(way) => format!(
+            "Get or train a model for this rate, state the right rate with --sampling_rate HZ, or {way}."
         ),
         None => {
-            return "Get or train a model for this rate, or state the right rate with --sampling_rate HZ.".to_owned();
+            "Get or train a model for this rate, or state the right rate with --sampling_rate HZ."
+                .to_owned()
         }
-    };
-    format!(
-        "Get or train a model for this rate, state the right rate with --sampling_rate HZ, or {last}."
-    )
+    }
 }
 
 fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> String {
@@ -192,15 +193,12 @@ fn advice(rate: f64, model: &InstalledModel, installed: &[InstalledModel]) -> St
     match nearer.min_by(compare) {
         Some(nearest) if is_near(nearest) => format!("Use {}.", named(nearest)),
         Some(nearest) => {
-            let general = installed.iter().filter(|other| other.is_general());
-            let general = general.min_by(|one, other| one.compare(other, rate));
-            let (kind, other) = match general.filter(|general| model.is_causal && is_near(general))
-            {
-                Some(general) => (
+            let (kind, other) = match choice::choose(rate, installed) {
+                Ok(general) if model.is_causal => (
                     " causal",
                     format!(" For this rate there is {}.", named(general)),
                 ),
-                None => ("", String::new()),
+                _ => ("", String::new()),
             };
             format!(
                 "No installed{kind} model is for this rate; the nearest is {}.{other} Get or train one, or state the right rate with \
